@@ -1,0 +1,48 @@
+# The one door to this project: `make help` lists what it does.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The settings file, environments/$(ENV).toml.
+ENV ?= demo
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+
+.PHONY: help synth test lint snapshots docs lock bench-synth clean setup-synth setup-test
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+setup-synth:
+	@tools/setup.sh synth
+
+setup-test:
+	@tools/setup.sh test
+
+synth: setup-synth ## Write the Terraform of environments/$ENV.toml (default: demo) to cdktf.out/stacks/
+	@MLFLOW_GCP_ENV=$(ENV) python main.py
+
+test: setup-test lint ## Run every check and test
+	@pytest
+
+lint: setup-test ## Run the static checks alone
+	@tools/lint.sh
+
+snapshots: setup-test ## Accept the synthesized documents as the new snapshots
+	@pytest --snapshot-update tests/stacks/test_snapshots.py
+
+docs: setup-test ## Rewrite the generated parts of the README and environments/example.toml
+	@python -m tools.docs
+
+lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
+	@PIPENV_VENV_IN_PROJECT=1 .pipenv/bin/pipenv lock
+	@python -m tools.lock
+	@npm install --package-lock-only
+
+bench-synth: setup-test ## Measure synthesis against the plain bindings (median ratio of CPU time)
+	@python -m bench.synth
+
+clean: ## Remove what was generated or installed in this checkout
+	@rm -rf cdktf.out .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

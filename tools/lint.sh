@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The static checks, each named as it runs; all of them run, and the first failure decides the exit status.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+status=0
+
+check() {
+  local start=$SECONDS output
+  if output=$("$@" 2>&1); then
+    printf '[lint] %-14s ok (%ss)\n' "$1" "$((SECONDS - start))"
+  else
+    printf '%s\n[lint] %-14s FAILED: %s\n' "$output" "$1" "$*"
+    status=1
+  fi
+}
+
+mapfile -t shell_scripts < <(git ls-files '*.sh' .ci/run)
+mapfile -t dockerfiles < <(git ls-files '*Dockerfile')
+
+check ruff format --check .
+check ruff check .
+check pyright
+check lint-imports
+check codespell
+check shellcheck "${shell_scripts[@]}"
+if ((${#dockerfiles[@]})); then check hadolint "${dockerfiles[@]}"; fi
+exit "$status"
