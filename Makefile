@@ -8,7 +8,6 @@ MAKEFLAGS += --no-print-directory
 ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 
 .PHONY: help synth test lint snapshots docs lock bench-synth clean setup-synth setup-test
 

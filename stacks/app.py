@@ -1,0 +1,50 @@
+"""The app: which stacks an environment has, and the documents that they become."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdktf import App
+
+from stacks.bootstrap import BootstrapStack
+from stacks.deployment import DeploymentStack
+from stacks.settings.model import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """A synthesized stack.
+
+    Attributes:
+        path: Its cdk.tf.json.
+        resource_count: Number of resource blocks, ephemeral ones included.
+    """
+
+    path: Path
+    resource_count: int
+
+
+def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Document]:
+    """Writes the Terraform of both stacks.
+
+    Args:
+        settings: The settings of the environment.
+        environment: Its name; the state is kept under it.
+        output: The folder that gets `stacks/STACK/cdk.tf.json`.
+
+    Returns:
+        The documents, in the order in which they are deployed.
+    """
+    app = App(outdir=str(output))
+    stacks = (
+        BootstrapStack(app, "bootstrap", settings=settings, environment=environment),
+        DeploymentStack(app, "tracking", settings=settings, environment=environment),
+    )
+    app.synth()
+    return [_document(output / "stacks" / stack.node.id / "cdk.tf.json") for stack in stacks]
+
+
+def _document(path: Path) -> Document:
+    content = json.loads(path.read_text())
+    blocks = [named for kind in ("resource", "ephemeral") for named in content.get(kind, {}).values()]
+    return Document(path=path, resource_count=sum(map(len, blocks)))

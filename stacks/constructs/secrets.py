@@ -1,0 +1,95 @@
+"""The two secrets: the database connection string and what is secret in oauth2-proxy's configuration."""
+
+from dataclasses import dataclass
+
+from cdktf import ITerraformDependable, TerraformResourceLifecycle
+from cdktf_cdktf_provider_google.secret_manager_secret import (
+    SecretManagerSecret,
+    SecretManagerSecretReplication,
+    SecretManagerSecretReplicationUserManaged,
+    SecretManagerSecretReplicationUserManagedReplicas,
+)
+from cdktf_cdktf_provider_google.secret_manager_secret_iam_member import SecretManagerSecretIamMember
+from cdktf_cdktf_provider_google.secret_manager_secret_version import SecretManagerSecretVersion
+from constructs import Construct
+
+from stacks.inputs import StringMap
+from stacks.names import pin
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecretConfig:
+    """What one secret needs; strings and numbers may be Terraform tokens.
+
+    Attributes:
+        after: What must have been written before the value is: a password exists before the string that holds it.
+    """
+
+    secret_id: str
+    logical_id: str
+    region: str
+    value: str
+    value_version: float
+    after: list[ITerraformDependable]
+    labels: StringMap
+
+
+class Secret(Construct):
+    """One secret with the version that is in use.
+
+    The value goes to Google in a write-only argument, when `value_version` rises and at no other time.
+
+    Attributes:
+        name: The secret's id, as Cloud Run refers to it.
+        version: The number of the version in use. Naming it, not `latest`, makes a rotation a new revision:
+            https://cloud.google.com/run/docs/configuring/services/secrets
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, config: SecretConfig) -> None:
+        super().__init__(scope, id_)
+        self._logical_id = config.logical_id
+        self._secret = pin(
+            SecretManagerSecret(
+                self,
+                "secret",
+                secret_id=config.secret_id,
+                replication=SecretManagerSecretReplication(
+                    user_managed=SecretManagerSecretReplicationUserManaged(
+                        replicas=[SecretManagerSecretReplicationUserManagedReplicas(location=config.region)]
+                    )
+                ),
+                labels=config.labels,
+            ),
+            config.logical_id,
+        )
+        version = pin(
+            SecretManagerSecretVersion(
+                self,
+                "version",
+                secret=self._secret.id,
+                secret_data_wo=config.value,
+                secret_data_wo_version=config.value_version,
+                # The revision that serves needs the old version until the new one has taken over, and a way back
+                # needs it longer: made before the old one goes, which is disabled, not destroyed.
+                deletion_policy="DISABLE",
+                depends_on=config.after,
+                lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+            ),
+            config.logical_id,
+        )
+        self.name = self._secret.secret_id
+        self.version = version.version
+
+    def grant_accessor(self, member: str) -> ITerraformDependable:
+        """Lets a member read the values of this secret, and of no other."""
+        return pin(
+            SecretManagerSecretIamMember(
+                self,
+                "accessor",
+                secret_id=self._secret.id,
+                # Why: Cloud Run reads the value as the service's account when an instance starts.
+                role="roles/secretmanager.secretAccessor",
+                member=member,
+            ),
+            self._logical_id,
+        )

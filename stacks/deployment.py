@@ -1,0 +1,100 @@
+"""The deployment: provider and backend, settings to inputs, outputs."""
+
+from typing import Any, Final
+
+from cdktf import TerraformProvider, TerraformVariable
+from constructs import Construct
+
+from stacks import names
+from stacks.inputs import AccessInputs, BucketInputs, DatabaseInputs, Inputs, ServiceInputs
+from stacks.outputs import add_outputs
+from stacks.root import RootStack
+from stacks.settings.limits import DEFAULT_VERSION
+from stacks.settings.model import Settings
+from stacks.tracking import TrackingServer
+
+_RANDOM_VERSION: Final = ">= 3.7, < 4.0"
+"""The first with an ephemeral random_password: https://github.com/hashicorp/terraform-provider-random/releases"""
+
+
+class DeploymentStack(RootStack):
+    """One tracking server, deployed with the settings of one environment."""
+
+    def __init__(self, scope: Construct, id_: str, *, settings: Settings, environment: str) -> None:
+        super().__init__(scope, id_, settings=settings)
+        if settings.state.bucket:
+            self.keep_state_in_bucket(settings.state.bucket, environment)
+        else:
+            self.keep_state_in_checkout(environment)
+        TerraformProvider(
+            self, "random", terraform_resource_type="random", terraform_provider_source="hashicorp/random"
+        )
+        self.add_override("terraform.required_providers.random.version", _RANDOM_VERSION)
+
+        inputs = settings_to_inputs(settings, oauth_client_secret=self._ask_for_client_secret())
+        server = TrackingServer(self, "tracking-server", inputs=inputs)
+        add_outputs(self, server, inputs.access)
+
+    def _ask_for_client_secret(self) -> str:
+        variable = TerraformVariable(
+            self,
+            "oauth_client_secret",
+            type="string",
+            nullable=False,
+            description="Secret of the OAuth client; give it as TF_VAR_oauth_client_secret at plan and at apply.",
+        )
+        # https://developer.hashicorp.com/terraform/language/block/variable#ephemeral: in no plan and in no state.
+        variable.add_override("ephemeral", True)  # noqa: FBT003 - the binding's signature
+        variable.add_override(
+            "validation",
+            [
+                {
+                    "condition": '${can(regex("^[!-~]{8,}$", var.oauth_client_secret))}',
+                    "error_message": "The secret has at least 8 printable characters and no space: copy it from the"
+                    " OAuth client's page in the console.",
+                }
+            ],
+        )
+        return f"var.{variable.node.id}"
+
+
+def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Inputs:
+    """Turns settings into the constructs' inputs.
+
+    Args:
+        settings: The settings of one environment.
+        oauth_client_secret: The expression of the one input that is no setting.
+    """
+    access, database, bucket, service = (
+        literal(section.model_dump())
+        for section in (settings.access, settings.database, settings.bucket, settings.service)
+    )
+    database["version"] = database["version"] or DEFAULT_VERSION[settings.database.engine]
+    bucket["name"] = bucket["name"] or names.artifacts_bucket(settings.name, settings.project.id)
+    return Inputs(
+        name=settings.name,
+        region=settings.region,
+        labels=literal(settings.labels),
+        project_id=settings.project.id,
+        project_number=settings.project.number,
+        database=DatabaseInputs(**database),
+        bucket=BucketInputs(**bucket),
+        service=ServiceInputs(**service),
+        access=AccessInputs(**access, oauth_client_secret=oauth_client_secret),
+    )
+
+
+def literal(value: Any) -> Any:  # noqa: ANN401 - any value of a TOML file
+    """Makes every string in a value mean itself in Terraform.
+
+    Source: https://developer.hashicorp.com/terraform/language/expressions/strings#escape-sequences
+    """
+    match value:
+        case str():
+            return value.replace("${", "$${").replace("%{", "%%{")
+        case dict():
+            return {literal(key): literal(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case list():
+            return [literal(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value

@@ -1,0 +1,73 @@
+"""Every cloud name, logical id and fixed address of the system, once.
+
+Logical ids are API: renaming one destroys and recreates the resource behind it, so a rename comes with a `moved` block
+and a changelog line. Functions take plain strings or Terraform tokens alike: they only concatenate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from cdktf import TerraformResource
+
+_Resource = TypeVar("_Resource", bound="TerraformResource")
+
+DATABASE: Final = "mlflow"
+DATABASE_USER: Final = "mlflow"
+PROXY_PORT: Final = 4180
+PROXY_CONFIG_FOLDER: Final = "/secrets/oauth2-proxy"
+PROXY_CONFIG_FILE: Final = "oauth2-proxy.cfg"
+CLOUDSQL_FOLDER: Final = "/cloudsql"
+CALLBACK_PATH: Final = "/oauth2/callback"
+
+# https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token: people cannot choose another audience.
+GCLOUD_AUDIENCE: Final = "32555940559.apps.googleusercontent.com"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CloudNames:
+    """The names of one tracking server's resources, derived from the name prefix."""
+
+    service: str
+    service_account: str
+    instance: str
+    backend_store_uri_secret: str
+    oauth2_proxy_secret: str
+    repository: str
+
+    @classmethod
+    def of(cls, prefix: str) -> CloudNames:
+        """Derives the names.
+
+        Args:
+            prefix: The name prefix, such as `mlflow`.
+        """
+        return cls(
+            service=prefix,
+            service_account=f"{prefix}-server",
+            instance=f"{prefix}-db",
+            backend_store_uri_secret=f"{prefix}-backend-store-uri",
+            oauth2_proxy_secret=f"{prefix}-oauth2-proxy",
+            repository=prefix,
+        )
+
+
+def artifacts_bucket(prefix: str, project_id: str) -> str:
+    """The default bucket name; it carries the project id because bucket names are global."""
+    return f"{project_id}-{prefix}-artifacts"
+
+
+def service_host(service: str, project_number: str, region: str) -> str:
+    """The host name that Cloud Run gives a service, known before it exists.
+
+    Source: https://cloud.google.com/run/docs/triggering/https-request#deterministic
+    """
+    return f"{service}-{project_number}.{region}.run.app"
+
+
+def pin(resource: _Resource, logical_id: str) -> _Resource:
+    """Gives a resource the address `TYPE.LOGICAL_ID`, free of the construct path and its hash."""
+    resource.override_logical_id(logical_id)
+    return resource

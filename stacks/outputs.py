@@ -1,0 +1,47 @@
+"""What a deployment tells: addresses to wire on, and commands to paste."""
+
+from cdktf import TerraformOutput, TerraformStack
+
+from stacks.constructs.expressions import local, string
+from stacks.inputs import AccessInputs
+from stacks.tracking import TrackingServer
+
+_ANY_ALLOWED_ACCOUNT = "AN_ALLOWED_SERVICE_ACCOUNT"
+
+
+def add_outputs(stack: TerraformStack, server: TrackingServer, access: AccessInputs) -> None:
+    """Adds the outputs of a tracking server; none is a secret."""
+    token = _identity_token_command(stack, access)
+    for name, value, description in (
+        ("url", server.url, "The URL that Cloud Run gives the service; known before it exists."),
+        ("redirect_uri", server.redirect_uri, "What to register as authorized redirect URI of the OAuth client."),
+        ("artifacts_bucket", server.artifacts.bucket_name, "The bucket that holds the artifacts."),
+        ("database_connection_name", server.database.connection_name, "PROJECT:REGION:INSTANCE of the database."),
+        ("service_account_email", server.identity.email, "The account that the service runs as."),
+        ("browser", server.base_url, "Open this in a browser and sign in."),
+        (
+            "curl",
+            f'curl --header "Authorization: Bearer $({token})"'
+            f" '{server.base_url}/api/2.0/mlflow/experiments/search?max_results=10'",
+            "Asks the API from a shell.",
+        ),
+        (
+            "python",
+            f"export MLFLOW_TRACKING_URI='{server.base_url}' MLFLOW_TRACKING_TOKEN=\"$({token})\"\n"
+            "python -c 'import mlflow; print(mlflow.search_experiments())'",
+            "Points the MLflow SDK at the service; the token lasts an hour.",
+        ),
+    ):
+        TerraformOutput(stack, name, value=value, description=description)
+
+
+def _identity_token_command(stack: TerraformStack, access: AccessInputs) -> str:
+    # People cannot choose the audience of their own token, accounts can; without --include-email the proxy refuses it:
+    # https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token
+    accounts = local(stack, "service_accounts", access.service_accounts)
+    own = "gcloud auth print-identity-token"
+    impersonated = (
+        f'{own} --impersonate-service-account=${{concat({accounts}, ["{_ANY_ALLOWED_ACCOUNT}"])[0]}}'
+        f" --audiences=${{local.service_url}} --include-email"
+    )
+    return string(local(stack, "identity_token_command", string(f'local.gcloud_tokens ? "{own}" : "{impersonated}"')))

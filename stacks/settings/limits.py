@@ -1,0 +1,73 @@
+"""Limits of Google's services that rules between fields need, each with its page."""
+
+import re
+from typing import Final
+
+SERVICE_ACCOUNT_URL: Final = "https://cloud.google.com/iam/docs/service-accounts-create"
+SERVICE_URL: Final = "https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/create"
+HOST_URL: Final = "https://cloud.google.com/run/docs/triggering/https-request#deterministic"
+BUCKET_URL: Final = "https://cloud.google.com/storage/docs/buckets#naming"
+INSTANCE_URL: Final = "https://cloud.google.com/sql/docs/postgres/instance-settings"
+
+MEMORY_BY_CPU: Final = {
+    "1": (512, 4_096),
+    "2": (512, 8_192),
+    "4": (2_048, 16_384),
+    "6": (4_096, 24_576),
+    "8": (4_096, 32_768),
+}
+"""Least and most memory in Mi: https://cloud.google.com/run/docs/configuring/services/cpu"""
+
+VERSIONS: Final = {"postgresql": ("14", "15", "16", "17", "18"), "mysql": ("8.0", "8.4")}
+"""https://cloud.google.com/sql/docs/db-versions, as far as MLflow supports them"""
+
+DEFAULT_VERSION: Final = {"postgresql": "17", "mysql": "8.4"}
+
+MOST_CPUS: Final = 96
+"""https://cloud.google.com/sql/docs/postgres/create-instance#machine-types"""
+
+RESERVED_CONNECTIONS: Final = 10
+"""Left to Google's own maintenance, to migrations and to a person with a shell."""
+
+_MYSQL_CONNECTIONS: Final = {"db-f1-micro": 250, "db-g1-small": 1_000}
+_MYSQL_CUSTOM_CONNECTIONS: Final = 4_000
+_POSTGRESQL_CONNECTIONS: Final = {"db-f1-micro": 25, "db-g1-small": 50}
+_POSTGRESQL_CONNECTIONS_BY_MEMORY: Final = (
+    (122_880, 1_000),
+    (61_440, 800),
+    (30_720, 600),
+    (15_360, 500),
+    (7_680, 400),
+    (6_144, 200),
+    (0, 100),
+)
+
+
+def mebibytes(memory: str) -> int:
+    """Reads `512Mi` or `2Gi` as a number of Mi."""
+    return int(memory[:-2]) * (1_024 if memory.endswith("Gi") else 1)
+
+
+def docs_of(engine: str) -> str:
+    """The engine's part of the URLs of Cloud SQL's pages."""
+    return "mysql" if engine == "mysql" else "postgres"
+
+
+def custom_tier(tier: str) -> tuple[int, int] | None:
+    """The CPUs and the memory in MB of a `db-custom-CPUS-MEMORY_MB` tier; None for the others."""
+    match = re.fullmatch(r"db-custom-(\d+)-(\d+)", tier)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def max_connections(engine: str, tier: str) -> int:
+    """The default of `max_connections` for a tier.
+
+    Sources: https://cloud.google.com/sql/docs/postgres/flags#postgres-m and
+    https://cloud.google.com/sql/docs/mysql/quotas#maximum_concurrent_connections.
+    """
+    if engine == "mysql":
+        return _MYSQL_CONNECTIONS.get(tier, _MYSQL_CUSTOM_CONNECTIONS)
+    size = custom_tier(tier)
+    if size is None:
+        return _POSTGRESQL_CONNECTIONS[tier]
+    return next(count for memory, count in _POSTGRESQL_CONNECTIONS_BY_MEMORY if size[1] >= memory)

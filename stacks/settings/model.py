@@ -1,0 +1,142 @@
+"""The settings of one environment; README.md and environments/example.toml are generated from it."""
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+from stacks.settings.access import Access
+from stacks.settings.bucket import Bucket, BucketName
+from stacks.settings.database import Database
+from stacks.settings.field_rules import AtMost, Pattern
+from stacks.settings.section import Section
+from stacks.settings.service import Service
+
+_RUN_DOCS: Final = "https://cloud.google.com/run/docs"
+
+ProjectId: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
+            rule="a project id has 6 to 30 lower-case letters, digits and hyphens, starts with a letter and does not"
+            " end with a hyphen",
+            remedy="copy it from `gcloud projects list`",
+            url="https://cloud.google.com/resource-manager/docs/creating-managing-projects",
+        )
+    ),
+]
+ProjectNumber: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[1-9][0-9]{5,17}",
+            rule="a project number is a string of 6 to 18 digits; the service's URL is made from it",
+            remedy='copy it, in quotes, from `gcloud projects describe PROJECT --format="value(projectNumber)"`',
+            url="https://cloud.google.com/resource-manager/docs/creating-managing-projects#identifying_projects",
+        )
+    ),
+]
+Region: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[a-z]+-[a-z]+[0-9]{1,2}",
+            rule="a region looks like europe-west1; a zone (europe-west1-b) or a multi-region (EU) is none",
+            remedy="choose one from `gcloud run regions list`",
+            url=f"{_RUN_DOCS}/locations",
+        )
+    ),
+]
+NamePrefix: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[a-z]([a-z0-9-]*[a-z0-9])?",
+            unless=r"goog.*|.*--.*",
+            rule="a name has lower-case letters, digits and single hyphens, starts with a letter, does not end with a"
+            " hyphen and does not start with goog",
+            remedy='take a short word such as "mlflow"',
+            url=f"{_RUN_DOCS}/reference/rest/v2/projects.locations.services/create",
+        )
+    ),
+]
+LabelKey: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[a-z][a-z0-9_-]{0,62}",
+            unless=r"goog.*",
+            rule="a label's key has at most 63 lower-case letters, digits, _ and -, and starts with a letter (not goog)",
+            remedy="rename the label",
+            url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
+        )
+    ),
+]
+LabelValue: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[a-z0-9_-]{0,63}",
+            rule="a label's value has at most 63 lower-case letters, digits, _ and -",
+            remedy="shorten or respell the value",
+            url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
+        )
+    ),
+]
+Labels: TypeAlias = Annotated[
+    dict[LabelKey, LabelValue],
+    AfterValidator(
+        AtMost(
+            count=64,
+            rule="a resource has at most 64 labels",
+            remedy="remove some",
+            url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
+        )
+    ),
+]
+
+
+class Project(Section):
+    """The Google Cloud project."""
+
+    id: ProjectId = Field(description="Project id.", examples=["acme-ml-prod"])
+    number: ProjectNumber = Field(description="Project number, a string.", examples=["123456789012"])
+
+
+class State(Section):
+    """Where Terraform keeps its state."""
+
+    bucket: BucketName = Field(
+        "",
+        description="Bucket for the state, made by the bootstrap stack; without it the state is a file in the checkout.",
+        examples=["acme-ml-prod-tfstate"],
+    )
+
+
+class Settings(Section):
+    """One environment."""
+
+    profile: Literal["dev", "prod"] = Field(
+        "dev", description="Sets the protection defaults: `dev` can be thrown away, `prod` cannot."
+    )
+    name: NamePrefix = Field("mlflow", description="Prefix of every name in the project.")
+    region: Region = Field(
+        description="Region of database, bucket, secrets, images and service.", examples=["europe-west1"]
+    )
+    labels: Labels = Field(
+        default_factory=dict, description="Labels on everything that takes labels.", examples=[{"team": "ml-platform"}]
+    )
+    project: Project
+    state: State = Field(default_factory=State)
+    database: Database = Field(default_factory=Database)
+    bucket: Bucket = Field(default_factory=Bucket)
+    service: Service
+    access: Access
+
+
+PROD_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "database": {"high_availability": True, "point_in_time_recovery": True, "deletion_protection": True},
+    "bucket": {"force_destroy": False},
+    "access": {"gcloud_tokens": False},
+}
+"""What `profile = "prod"` changes where the file says nothing; an image by digest is demanded besides."""

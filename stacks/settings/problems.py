@@ -1,0 +1,54 @@
+"""What a settings file has wrong, in words that help to mend it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_SHOWN_LENGTH = 80
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        field: Where, such as `service.memory` or `access.emails.2`.
+        value: What stands there, or None when nothing does.
+        rule: What must hold.
+        remedy: What to do.
+        url: The page that the rule comes from.
+    """
+
+    field: str
+    value: object
+    rule: str
+    remedy: str
+    url: str
+
+    def __str__(self) -> str:
+        """The problem as a block of four lines."""
+        return (
+            f"  {self.field} = {_shown(self.value)}\n"
+            f"    rule:   {self.rule}\n"
+            f"    remedy: {self.remedy}\n"
+            f"    see:    {self.url}"
+        )
+
+
+class SettingsError(Exception):
+    """A settings file that cannot be used; its text lists every problem.
+
+    Attributes:
+        source: The file, as the user named it.
+        problems: All that is wrong with it, in the order of the fields.
+    """
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+        super().__init__("\n\n".join((f"{source}: {count}", *map(str, self.problems))))
+
+
+def _shown(value: object) -> str:
+    text = "(not set)" if value is None else repr(value)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."

@@ -1,0 +1,181 @@
+"""The `[service]` section: Cloud Run."""
+
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+from stacks.settings.field_rules import OneOf, Pattern, Range
+from stacks.settings.section import DOMAIN_REGEX, Section
+
+_RUN_DOCS: Final = "https://cloud.google.com/run/docs"
+
+Image: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"([a-z0-9-]+-docker\.pkg\.dev|([a-z]+\.)?gcr\.io|docker\.io)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
+            r"(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?",
+            unless=r"[^@]*:latest(@.*)?|[^:@]*",
+            rule="an image is REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME with a digest or a tag, and the tag is not"
+            " latest",
+            remedy="run `make image-push` and copy the line that it prints",
+            url=f"{_RUN_DOCS}/deploying#images",
+        )
+    ),
+]
+Cpu: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        OneOf(
+            values=("1", "2", "4", "6", "8"),
+            rule="an instance has 1, 2, 4, 6 or 8 CPUs; less than one exists on request-only CPU alone, on which MLflow"
+            " never finishes starting",
+            remedy='write "1"; MLflow runs in one process',
+            url=f"{_RUN_DOCS}/configuring/services/cpu",
+        )
+    ),
+]
+Memory: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"([1-9][0-9]{0,5})(Mi|Gi)",
+            rule="memory is a whole number of Mi or Gi",
+            remedy='write "1Gi"',
+            url=f"{_RUN_DOCS}/configuring/services/memory-limits",
+        )
+    ),
+]
+MinInstances: TypeAlias = Annotated[
+    int,
+    AfterValidator(
+        Range(
+            minimum=0,
+            maximum=1_000,
+            rule="0 to 1000 instances are kept running",
+            remedy="write 0 (starts on the first request) or 1 (always there)",
+            url=f"{_RUN_DOCS}/configuring/min-instances",
+        )
+    ),
+]
+MaxInstances: TypeAlias = Annotated[
+    int,
+    AfterValidator(
+        Range(
+            minimum=1,
+            maximum=1_000,
+            rule="there are at most 1 to 1000 instances",
+            remedy="write 1 or more; the connection budget sets the upper limit",
+            url=f"{_RUN_DOCS}/configuring/max-instances",
+        )
+    ),
+]
+Concurrency: TypeAlias = Annotated[
+    int,
+    AfterValidator(
+        Range(
+            minimum=1,
+            maximum=1_000,
+            rule="an instance takes 1 to 1000 requests at a time",
+            remedy="write 80, Cloud Run's default",
+            url=f"{_RUN_DOCS}/about-concurrency",
+        )
+    ),
+]
+RequestTimeout: TypeAlias = Annotated[
+    int,
+    AfterValidator(
+        Range(
+            minimum=1,
+            maximum=3_600,
+            rule="a request lasts at most 1 to 3600 seconds",
+            remedy="write 300, Cloud Run's default",
+            url=f"{_RUN_DOCS}/configuring/request-timeout",
+        )
+    ),
+]
+Ingress: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        OneOf(
+            values=(
+                "INGRESS_TRAFFIC_ALL",
+                "INGRESS_TRAFFIC_INTERNAL_ONLY",
+                "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
+            ),
+            rule="ingress is INGRESS_TRAFFIC_ALL, INGRESS_TRAFFIC_INTERNAL_ONLY or INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
+            remedy='write "INGRESS_TRAFFIC_ALL"; oauth2-proxy is the gate',
+            url=f"{_RUN_DOCS}/securing/ingress",
+        )
+    ),
+]
+EnvName: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[A-Za-z_][A-Za-z0-9_]{0,127}",
+            unless=r"PORT|HOST|HOME|PATH|IFS|ENV|SHELLOPTS|BASH.*|LD_.*|PYTHON.*|K_.*|CLOUD_RUN_.*|X_GOOGLE_.*|GCE_METADATA_.*"
+            r"|GOOGLE_APPLICATION_CREDENTIALS|STORAGE_EMULATOR_HOST|OAUTH.*|_?MLFLOW_SERVER_.*|BACKEND_STORE_URI"
+            r"|DEFAULT_ARTIFACT_ROOT|MLFLOW_(HOST|PORT|WORKERS|SERVE_ARTIFACTS|DISABLE_TELEMETRY|UVICORN_OPTS|GUNICORN_OPTS"
+            r"|BACKEND_STORE_URI|REGISTRY_STORE_URI|DEFAULT_ARTIFACT_ROOT|ARTIFACTS_DESTINATION|TRACKING_.*"
+            r"|SQLALCHEMYSTORE_.*|FLASK_SERVER_.*)|MALLOC_ARENA_MAX|(?i:https?|all|no)_proxy",
+            rule="an extra variable has letters, digits and _, and is none that the platform, the shell or the stack sets,"
+            " or that would open the service (PORT, K_*, OAUTH*, MLFLOW_SERVER_*, ...)",
+            remedy="remove it; what the stack sets has a setting of its own",
+            url=f"{_RUN_DOCS}/container-contract#env-vars",
+        )
+    ),
+]
+EnvValue: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[^\x00]*",
+            unless=r"(?s:.*[A-Za-z][A-Za-z0-9+.-]*://[^/@\s]*:[^/@\s]+@.*)",
+            rule="a value is plain text without a password: it is readable in every plan",
+            remedy="keep the secret in Secret Manager and let the program read it there",
+            url=f"{_RUN_DOCS}/configuring/services/environment-variables",
+        )
+    ),
+]
+PublicUrl: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=rf"(https://{DOMAIN_REGEX}(:[1-9][0-9]{{0,4}})?|http://localhost(:[1-9][0-9]{{0,4}})?)?",
+            rule="a public URL is https://HOST without a path or a slash at the end; http is for localhost alone",
+            remedy='write "https://mlflow.example.com", or leave it out',
+            url="https://developers.google.com/identity/protocols/oauth2/web-server#uri-validation",
+        )
+    ),
+]
+
+
+class Service(Section):
+    """The Cloud Run service."""
+
+    image: Image = Field(
+        description="Image with a digest (prod) or a tag other than latest; `make image-push` prints it.",
+        examples=["europe-west1-docker.pkg.dev/acme-ml-prod/mlflow/mlflow@sha256:" + "0123456789abcdef" * 4],
+    )
+    cpu: Cpu = Field("1", description="CPUs of an instance, always on: 1, 2, 4, 6 or 8.")
+    memory: Memory = Field("1Gi", description="Memory of an instance, in Mi or Gi.")
+    min_instances: MinInstances = Field(0, description="Instances that are kept running.")
+    max_instances: MaxInstances = Field(3, description="Most instances; the database's connections limit it.")
+    concurrency: Concurrency = Field(80, description="Requests that one instance takes at a time.")
+    timeout_seconds: RequestTimeout = Field(300, description="Longest request, in seconds.")
+    ingress: Ingress = Field(
+        "INGRESS_TRAFFIC_ALL",
+        description="Where requests may come from: `INGRESS_TRAFFIC_ALL`, `INGRESS_TRAFFIC_INTERNAL_ONLY` or"
+        " `INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER`.",
+    )
+    env: dict[EnvName, EnvValue] = Field(
+        default_factory=dict,
+        description="Extra environment variables, readable in every plan.",
+        examples=[{"MLFLOW_LOGGING_LEVEL": "INFO"}],
+    )
+    public_url: PublicUrl = Field(
+        "",
+        description="A custom domain's URL, or http://localhost:PORT in dev; default is Cloud Run's own URL.",
+        examples=["https://mlflow.example.com"],
+    )
