@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 from stacks import bindings
+from stacks.settings.load import environments, load
+from stacks.settings.problems import SettingsError
 
 CHECKOUT = Path(__file__).parent
 ENVIRONMENT = "MLFLOW_GCP_ENV"
@@ -13,9 +15,6 @@ ENVIRONMENT = "MLFLOW_GCP_ENV"
 
 def main() -> int:
     """Loads the settings that MLFLOW_GCP_ENV names and writes cdktf.out/; returns the exit status."""
-    from stacks.settings.load import environments, load
-    from stacks.settings.problems import SettingsError
-
     folder = CHECKOUT / "environments"
     environment = os.environ.get(ENVIRONMENT)
     if not environment:
@@ -32,7 +31,7 @@ def main() -> int:
     started = time.monotonic()
     if cold:
         print(f"First run on this machine: unpacking the provider bindings (350 MB) to {cold} ...", file=sys.stderr)
-    from stacks.app import synthesize
+    from stacks.app import synthesize  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy
 
     documents = synthesize(settings, environment=environment, output=CHECKOUT / "cdktf.out")
     if cold:

@@ -12,7 +12,6 @@ match is loaded as it is, and a Python name that is no submodule makes the packa
 import importlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path

@@ -6,6 +6,8 @@ from stacks.constructs.expressions import local, string
 from stacks.inputs import AccessInputs
 from stacks.tracking import TrackingServer
 
+_ANY_CALL = "/api/2.0/mlflow/experiments/search?max_results=10"
+_ANY_SCRIPT = "python -c 'import mlflow; print(mlflow.search_experiments())'"
 _ANY_ALLOWED_ACCOUNT = "AN_ALLOWED_SERVICE_ACCOUNT"
 
 
@@ -21,14 +23,12 @@ def add_outputs(stack: TerraformStack, server: TrackingServer, access: AccessInp
         ("browser", server.base_url, "Open this in a browser and sign in."),
         (
             "curl",
-            f'curl --header "Authorization: Bearer $({token})"'
-            f" '{server.base_url}/api/2.0/mlflow/experiments/search?max_results=10'",
+            f"""curl --header "Authorization: Bearer $({token})" '{server.base_url}{_ANY_CALL}'""",
             "Asks the API from a shell.",
         ),
         (
             "python",
-            f"export MLFLOW_TRACKING_URI='{server.base_url}' MLFLOW_TRACKING_TOKEN=\"$({token})\"\n"
-            "python -c 'import mlflow; print(mlflow.search_experiments())'",
+            f"""export MLFLOW_TRACKING_URI='{server.base_url}' MLFLOW_TRACKING_TOKEN="$({token})"\n{_ANY_SCRIPT}""",
             "Points the MLflow SDK at the service; the token lasts an hour.",
         ),
     ):

@@ -4,12 +4,12 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from stacks.settings.database import Rotation
 from stacks.settings.field_rules import Pattern
 from stacks.settings.section import DOMAIN_REGEX, Section
-from stacks.settings.database import Rotation
 
 _LOCAL_PART: Final = r"[A-Za-z0-9._%+'-]{1,64}"
-_ACCOUNT: Final = rf"[a-z0-9.-]+@([a-z0-9-]+\.iam|developer|appspot)\.gserviceaccount\.com"
+_ACCOUNT: Final = r"[a-z0-9.-]+@([a-z0-9-]+\.iam|developer|appspot)\.gserviceaccount\.com"
 # Providers where anybody in the world can have an address.
 _PUBLIC_MAIL: Final = (
     r"(gmail|googlemail|ymail|rocketmail|icloud|me|mac|aol|aim|protonmail|mail|email|msn|qq|163|126|sina|sohu|foxmail"
@@ -139,7 +139,7 @@ class Access(Section):
         examples=[["group:data-science@example.com"]],
     )
     sign_in_rotation: Rotation = Field(
-        1,
+        default=1,
         description="Raise it for a new cookie secret (everybody signs in again) and to apply a new"
         " `oauth_client_secret`.",
     )

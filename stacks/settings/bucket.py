@@ -13,7 +13,7 @@ BucketName: TypeAlias = Annotated[
         Pattern(
             regex=r"([a-z0-9][a-z0-9_-]{1,61}[a-z0-9])?",
             unless=r"goog.*|.*(google|g00gle).*",
-            rule="a bucket name has 3 to 63 lower-case letters, digits, - and _, starts and ends with a letter or digit,"
+            rule="a bucket name has 3 to 63 lower-case letters, digits, - and _, starts and ends with one of the first,"
             " does not start with goog and does not contain google (dots would need a verified domain)",
             remedy="choose another name, or leave it out",
             url="https://cloud.google.com/storage/docs/buckets#naming",
@@ -51,13 +51,16 @@ class Bucket(Section):
     """The bucket for artifacts."""
 
     name: BucketName = Field(
-        "", description="Bucket name; default PROJECT-NAME-artifacts.", examples=["acme-ml-prod-mlflow-artifacts"]
+        default="",
+        description="Bucket name; default PROJECT-NAME-artifacts.",
+        examples=["acme-ml-prod-mlflow-artifacts"],
     )
     versioning: bool = Field(default=True, description="Keep overwritten and deleted objects as noncurrent versions.")
     delete_noncurrent_after_days: NoncurrentDays = Field(
-        30, description="Days after which a noncurrent version is deleted."
+        default=30, description="Days after which a noncurrent version is deleted."
     )
     soft_delete_days: SoftDeleteDays = Field(
-        7, description="Days for which deleted objects can be restored; 0 switches soft delete off, else 7 to 90."
+        default=7,
+        description="Days for which deleted objects can be restored; 0 switches soft delete off, else 7 to 90.",
     )
     force_destroy: bool = Field(default=True, description="Let `terraform destroy` delete a bucket that holds objects.")

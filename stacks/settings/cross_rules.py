@@ -1,4 +1,4 @@
-"""Rules that hold between fields. Each names the fields that it reads: with one of them broken it has nothing to say."""
+"""Rules that hold between fields. Each names what it reads: with one of those broken, it has nothing to say."""
 
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -155,8 +155,8 @@ def _connections_hold(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             field="service.max_instances",
             value=settings.service.max_instances,
-            rule=f"two revisions x {settings.service.max_instances} instances x {CONNECTIONS_PER_INSTANCE} connections ="
-            f" {settings.service.max_instances * per_instance}, but {settings.database.tier} has {available} to give",
+            rule=f"two revisions x {settings.service.max_instances} instances x {CONNECTIONS_PER_INSTANCE} connections"
+            f" = {settings.service.max_instances * per_instance}, but {settings.database.tier} has {available} to give",
             remedy=f"lower max_instances to {most} or take a larger tier" if most else "take a larger tier",
             url=f"https://cloud.google.com/sql/docs/{limits.docs_of(settings.database.engine)}/quotas",
         )

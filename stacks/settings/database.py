@@ -25,8 +25,8 @@ Tier: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=r"db-f1-micro|db-g1-small|db-custom-(1|[1-9]?[02468])-[1-9][0-9]{3,5}",
-            rule="a tier of the Enterprise edition is db-f1-micro, db-g1-small or db-custom-CPUS-MEMORY_MB, with 1 or an"
-            " even number of CPUs",
+            rule="a tier of the Enterprise edition is db-f1-micro, db-g1-small or db-custom-CPUS-MEMORY_MB, with 1"
+            " or an even number of CPUs",
             remedy='take "db-custom-1-3840", the smallest with a dedicated CPU',
             url=f"{_SQL_DOCS}/postgres/instance-settings#machine-type-2ndgen",
         )
@@ -98,30 +98,30 @@ Rotation: TypeAlias = Annotated[
 class Database(Section):
     """Cloud SQL: one instance, in it a database `mlflow`."""
 
-    engine: Engine = Field("postgresql", description="Database engine: `postgresql` or `mysql`.")
+    engine: Engine = Field(default="postgresql", description="Database engine: `postgresql` or `mysql`.")
     version: str = Field(
-        "",
+        default="",
         description="Major version: 14 to 18 for PostgreSQL (default 17), 8.0 or 8.4 for MySQL (default 8.4).",
         examples=["17"],
     )
     tier: Tier = Field(
-        "db-custom-1-3840",
+        default="db-custom-1-3840",
         description="Machine type: `db-f1-micro`, `db-g1-small` or `db-custom-CPUS-MEMORY_MB`.",
     )
-    disk_gb: DiskSize = Field(0, description="Disk size in GB; 0 starts at 10 and grows by itself.")
+    disk_gb: DiskSize = Field(default=0, description="Disk size in GB; 0 starts at 10 and grows by itself.")
     high_availability: bool = Field(
         default=False, description="A standby in a second zone; needs backups and point-in-time recovery."
     )
     backups: bool = Field(default=True, description="Daily backups.")
-    backup_retention: BackupRetention = Field(7, description="Number of daily backups that are kept.")
+    backup_retention: BackupRetention = Field(default=7, description="Number of daily backups that are kept.")
     point_in_time_recovery: bool = Field(
         default=False, description="Keep the write-ahead log, or MySQL's binary log; needs backups."
     )
     deletion_protection: bool = Field(
         default=False, description="Refuse to destroy the instance, in Terraform and in Google's API."
     )
-    maintenance_day: WeekDay = Field(7, description="Day of the maintenance window, 1 (Monday) to 7 (Sunday).")
-    maintenance_hour: Hour = Field(4, description="Hour at which the maintenance window starts, UTC.")
+    maintenance_day: WeekDay = Field(default=7, description="Day of the maintenance window, 1 (Monday) to 7 (Sunday).")
+    maintenance_hour: Hour = Field(default=4, description="Hour at which the maintenance window starts, UTC.")
     rotation: Rotation = Field(
-        1, description="Raise it for a new database password, secret version and revision, in one apply."
+        default=1, description="Raise it for a new database password, secret version and revision, in one apply."
     )

@@ -17,15 +17,22 @@ RULE_BROKEN = "rule_broken"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """What must hold for a value, what to do otherwise, and the page that says so."""
+    """What must hold for a value, what to do otherwise, and the page that says so.
+
+    Attributes:
+        hidden: Whether a value that breaks the rule may be a secret, which must not reach a log.
+    """
 
     rule: str
     remedy: str
     url: str
+    hidden: bool = False
 
     def refuse(self) -> PydanticCustomError:
         """The error for a value that breaks the rule."""
-        return PydanticCustomError(RULE_BROKEN, "{rule}", {"rule": self.rule, "remedy": self.remedy, "url": self.url})
+        return PydanticCustomError(
+            RULE_BROKEN, "{rule}", {"rule": self.rule, "remedy": self.remedy, "url": self.url, "hidden": self.hidden}
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

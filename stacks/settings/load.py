@@ -2,10 +2,12 @@
 
 import copy
 import difflib
+import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -14,11 +16,13 @@ from pydantic_core import ErrorDetails
 from stacks.settings.cross_rules import broken_cross_rules
 from stacks.settings.field_rules import RULE_BROKEN
 from stacks.settings.model import PROD_DEFAULTS, Settings
-from stacks.settings.problems import Problem, SettingsError
+from stacks.settings.problems import HIDDEN, Problem, SettingsError
 
 OVERRIDE_PREFIX: Final = "MLFLOW_GCP__"
 _TOML_URL: Final = "https://toml.io/en/v1.0.0"
 _README: Final = "README.md#settings"
+
+_SECRET_NAME: Final = re.compile("secret|password|passwd|token|credential|private|api_?key", re.IGNORECASE)
 
 _Table = dict[str, Any]
 
@@ -75,13 +79,18 @@ def _override(table: _Table, environ: Mapping[str, str]) -> dict[str, str]:
         first, *rest = variable.removeprefix(OVERRIDE_PREFIX).split("__")
         # The names inside service.env are the user's own, and their case matters.
         path = [first.lower(), *(part.lower() for part in rest[:1]), *rest[1:]]
-        parent: Any = table
+        parent: _Table | None = table
         for part in path[:-1]:
-            parent = parent.setdefault(part, {}) if isinstance(parent, dict) else None
-        if isinstance(parent, dict):
+            parent = _as_table(parent.setdefault(part, {})) if parent is not None else None
+        # A file that has no table there is refused for that.
+        if parent is not None:
             parent[path[-1]] = _parse(environ[variable], path)
             overridden[".".join(path)] = variable
     return overridden
+
+
+def _as_table(value: object) -> _Table | None:
+    return cast("_Table", value) if isinstance(value, dict) else None
 
 
 def _parse(text: str, path: Sequence[str]) -> object:
@@ -96,15 +105,10 @@ def _parse(text: str, path: Sequence[str]) -> object:
 
 def _field(path: Sequence[str | int]) -> FieldInfo | None:
     """The field of the model at a path, if there is one."""
-    model: type[BaseModel] = Settings
-    field: FieldInfo | None = None
-    for part in path:
-        field = model.model_fields.get(str(part))
-        if field is None:
-            return None
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
-    return field
+    section = _section(str(path[0]))
+    if section is None:
+        return Settings.model_fields.get(str(path[0]))
+    return section.model_fields.get(str(path[1])) if len(path) > 1 else None
 
 
 def _validate(raw: _Table) -> tuple[list[Problem], set[str], Settings]:
@@ -123,45 +127,45 @@ def _validate(raw: _Table) -> tuple[list[Problem], set[str], Settings]:
 
 def _with_defaults(raw: _Table) -> _Table:
     table = copy.deepcopy(raw)
-    for name, field in Settings.model_fields.items():
-        if field.is_required() and field.annotation is not str:
+    # A section that is missing lacks its required fields: those are what the user must add.
+    for name in Settings.model_fields:
+        if _section(name):
             table.setdefault(name, {})
     for section, defaults in PROD_DEFAULTS.items() if table.get("profile") == "prod" else ():
-        values = table.setdefault(section, {})
-        if isinstance(values, dict):
-            table[section] = {**defaults, **values}
+        values = _as_table(table.setdefault(section, {}))
+        if values is not None:
+            table[section] = defaults | values
     return table
 
 
 def _replace_by_example(table: _Table, location: Sequence[str | int]) -> str:
     """Puts an example, or nothing, in the place of a broken field; returns the field's name."""
-    section = table.get(str(location[0]))
-    path = [str(part) for part in location[: 2 if isinstance(section, dict) and _is_section(location[0]) else 1]]
-    parent = section if len(path) > 1 else table
-    assert isinstance(parent, dict)  # noqa: S101 - by the way the path was cut
-    parent.pop(path[-1], None)
-    if len(path) == 1 and _is_section(location[0]):
-        parent[path[0]] = {
-            name: field.examples[0]
-            for name, field in _section(location[0]).model_fields.items()
-            if field.is_required() and field.examples
-        }
-    else:
-        field = _field(path)
-        if field is not None and field.is_required() and field.examples:
-            parent[path[-1]] = field.examples[0]
-    return ".".join(path)
+    name = str(location[0])
+    model = _section(name)
+    section = _as_table(table.get(name))
+    if model is not None and section is not None and len(location) > 1:
+        field = str(location[1])
+        section.pop(field, None)
+        section.update(_examples(model, only=field))
+        return f"{name}.{field}"
+    table.pop(name, None)
+    table.update({name: _examples(model)} if model else _examples(Settings, only=name))
+    return name
 
 
-def _is_section(name: str | int) -> bool:
-    field = Settings.model_fields.get(str(name))
-    return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+def _examples(model: type[BaseModel], *, only: str | None = None) -> _Table:
+    return {
+        name: field.examples[0]
+        for name, field in model.model_fields.items()
+        if field.is_required() and field.examples and only in (None, name)
+    }
 
 
-def _section(name: str | int) -> type[BaseModel]:
-    annotation = Settings.model_fields[str(name)].annotation
-    assert isinstance(annotation, type)  # noqa: S101 - by _is_section
-    return annotation
+def _section(name: str) -> type[BaseModel] | None:
+    """The model of a section, or None where the name is that of a plain field or of nothing."""
+    field = Settings.model_fields.get(name)
+    annotation = field.annotation if field else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _problem(detail: ErrorDetails) -> Problem:
@@ -170,44 +174,34 @@ def _problem(detail: ErrorDetails) -> Problem:
     value: object = detail["input"]
     match detail["type"]:
         case "missing":
-            example = _example(detail["loc"])
-            return Problem(
-                field=field, value=None, rule="the field is required", remedy=f"add it{example}", url=_README
-            )
+            value = None
+            rule, remedy, url = "the field is required", f"add it{_example(path)}", _README
         case "extra_forbidden":
-            return Problem(field=field, value=value, rule="there is no such key", remedy=_nearest(field), url=_README)
+            rule, remedy, url = "there is no such key", _nearest(field), _README
+            if _SECRET_NAME.search(path[-1]):
+                value, remedy = HIDDEN, f"remove it: no secret is a setting; {_README} says where secrets come from"
         case kind if kind == RULE_BROKEN:
             context = detail.get("ctx", {})
-            return Problem(field=field, value=value, rule=context["rule"], remedy=context["remedy"], url=context["url"])
+            rule, remedy, url = context["rule"], context["remedy"], context["url"]
+            value = HIDDEN if context["hidden"] else value
         case _:
             rule = detail["msg"][0].lower() + detail["msg"][1:]
-            return Problem(
-                field=field,
-                value=value,
-                rule=rule,
-                remedy=f"write another kind of value{_example(path)}",
-                url=_TOML_URL,
-            )
+            remedy, url = f"write another kind of value{_example(path)}", _TOML_URL
+    return Problem(field=field, value=value, rule=rule, remedy=remedy, url=url)
 
 
 def _example(path: Sequence[str | int]) -> str:
     field = _field(path)
     if field is None:
         return ""
-    example = field.examples[0] if field.examples else field.get_default(call_default_factory=True)
-    if isinstance(example, bool):
-        example = str(example).lower()
-    elif not isinstance(example, (str, int, list, dict)):
-        return ""
-    elif isinstance(example, str):
-        example = f'"{example}"'
-    return f", such as {example}"
+    example: object = field.examples[0] if field.examples else field.get_default(call_default_factory=True)
+    return f", such as {json.dumps(example)}" if isinstance(example, str | int | list) else ""
 
 
 def _all_fields() -> Iterator[str]:
-    for name, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from (f"{name}.{inner}" for inner in field.annotation.model_fields)
+    for name in Settings.model_fields:
+        section = _section(name)
+        yield from (f"{name}.{field}" for field in section.model_fields) if section else ()
         yield name
 
 

@@ -66,7 +66,7 @@ LabelKey: TypeAlias = Annotated[
         Pattern(
             regex=r"[a-z][a-z0-9_-]{0,62}",
             unless=r"goog.*",
-            rule="a label's key has at most 63 lower-case letters, digits, _ and -, and starts with a letter (not goog)",
+            rule="a label's key has at most 63 lower-case letters, digits, _ and -, and starts with a letter, not goog",
             remedy="rename the label",
             url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
         )
@@ -107,8 +107,8 @@ class State(Section):
     """Where Terraform keeps its state."""
 
     bucket: BucketName = Field(
-        "",
-        description="Bucket for the state, made by the bootstrap stack; without it the state is a file in the checkout.",
+        default="",
+        description="Bucket for the state, made by the bootstrap stack; without it the state is a file here.",
         examples=["acme-ml-prod-tfstate"],
     )
 
@@ -117,9 +117,9 @@ class Settings(Section):
     """One environment."""
 
     profile: Literal["dev", "prod"] = Field(
-        "dev", description="Sets the protection defaults: `dev` can be thrown away, `prod` cannot."
+        default="dev", description="Sets the protection defaults: `dev` can be thrown away, `prod` cannot."
     )
-    name: NamePrefix = Field("mlflow", description="Prefix of every name in the project.")
+    name: NamePrefix = Field(default="mlflow", description="Prefix of every name in the project.")
     region: Region = Field(
         description="Region of database, bucket, secrets, images and service.", examples=["europe-west1"]
     )

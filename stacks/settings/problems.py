@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-_SHOWN_LENGTH = 80
+HIDDEN: Final = object()
+"""Stands for a value that may be a secret, which must not reach a log."""
+
+_SHOWN_LENGTH: Final = 80
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,5 +54,12 @@ class SettingsError(Exception):
 
 
 def _shown(value: object) -> str:
-    text = "(not set)" if value is None else repr(value)
+    if value is None:
+        return "(not set)"
+    if value is HIDDEN:
+        return "(hidden)"
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        text = f"({type(value).__name__}, too large to show)"
     return text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."

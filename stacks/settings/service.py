@@ -103,7 +103,7 @@ Ingress: TypeAlias = Annotated[
                 "INGRESS_TRAFFIC_INTERNAL_ONLY",
                 "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
             ),
-            rule="ingress is INGRESS_TRAFFIC_ALL, INGRESS_TRAFFIC_INTERNAL_ONLY or INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
+            rule="ingress is INGRESS_TRAFFIC_ALL, _INTERNAL_ONLY or _INTERNAL_LOAD_BALANCER",
             remedy='write "INGRESS_TRAFFIC_ALL"; oauth2-proxy is the gate',
             url=f"{_RUN_DOCS}/securing/ingress",
         )
@@ -119,8 +119,8 @@ EnvName: TypeAlias = Annotated[
             r"|DEFAULT_ARTIFACT_ROOT|MLFLOW_(HOST|PORT|WORKERS|SERVE_ARTIFACTS|DISABLE_TELEMETRY|UVICORN_OPTS|GUNICORN_OPTS"
             r"|BACKEND_STORE_URI|REGISTRY_STORE_URI|DEFAULT_ARTIFACT_ROOT|ARTIFACTS_DESTINATION|TRACKING_.*"
             r"|SQLALCHEMYSTORE_.*|FLASK_SERVER_.*)|MALLOC_ARENA_MAX|(?i:https?|all|no)_proxy",
-            rule="an extra variable has letters, digits and _, and is none that the platform, the shell or the stack sets,"
-            " or that would open the service (PORT, K_*, OAUTH*, MLFLOW_SERVER_*, ...)",
+            rule="an extra variable has letters, digits and _, and is none that the platform, the shell or the stack"
+            " sets, or that would open the service (PORT, K_*, OAUTH*, MLFLOW_SERVER_*, ...)",
             remedy="remove it; what the stack sets has a setting of its own",
             url=f"{_RUN_DOCS}/container-contract#env-vars",
         )
@@ -132,6 +132,7 @@ EnvValue: TypeAlias = Annotated[
         Pattern(
             regex=r"[^\x00]*",
             unless=r"(?s:.*[A-Za-z][A-Za-z0-9+.-]*://[^/@\s]*:[^/@\s]+@.*)",
+            hidden=True,
             rule="a value is plain text without a password: it is readable in every plan",
             remedy="keep the secret in Secret Manager and let the program read it there",
             url=f"{_RUN_DOCS}/configuring/services/environment-variables",
@@ -158,14 +159,14 @@ class Service(Section):
         description="Image with a digest (prod) or a tag other than latest; `make image-push` prints it.",
         examples=["europe-west1-docker.pkg.dev/acme-ml-prod/mlflow/mlflow@sha256:" + "0123456789abcdef" * 4],
     )
-    cpu: Cpu = Field("1", description="CPUs of an instance, always on: 1, 2, 4, 6 or 8.")
-    memory: Memory = Field("1Gi", description="Memory of an instance, in Mi or Gi.")
-    min_instances: MinInstances = Field(0, description="Instances that are kept running.")
-    max_instances: MaxInstances = Field(3, description="Most instances; the database's connections limit it.")
-    concurrency: Concurrency = Field(80, description="Requests that one instance takes at a time.")
-    timeout_seconds: RequestTimeout = Field(300, description="Longest request, in seconds.")
+    cpu: Cpu = Field(default="1", description="CPUs of an instance, always on: 1, 2, 4, 6 or 8.")
+    memory: Memory = Field(default="1Gi", description="Memory of an instance, in Mi or Gi.")
+    min_instances: MinInstances = Field(default=0, description="Instances that are kept running.")
+    max_instances: MaxInstances = Field(default=3, description="Most instances; the database's connections limit it.")
+    concurrency: Concurrency = Field(default=80, description="Requests that one instance takes at a time.")
+    timeout_seconds: RequestTimeout = Field(default=300, description="Longest request, in seconds.")
     ingress: Ingress = Field(
-        "INGRESS_TRAFFIC_ALL",
+        default="INGRESS_TRAFFIC_ALL",
         description="Where requests may come from: `INGRESS_TRAFFIC_ALL`, `INGRESS_TRAFFIC_INTERNAL_ONLY` or"
         " `INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER`.",
     )
@@ -175,7 +176,7 @@ class Service(Section):
         examples=[{"MLFLOW_LOGGING_LEVEL": "INFO"}],
     )
     public_url: PublicUrl = Field(
-        "",
+        default="",
         description="A custom domain's URL, or http://localhost:PORT in dev; default is Cloud Run's own URL.",
         examples=["https://mlflow.example.com"],
     )
