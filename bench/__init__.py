@@ -1,0 +1,1 @@
+"""The measurements, each against its baseline in the same run."""

@@ -1,0 +1,33 @@
+"""Addresses are API: who renames one destroys what stands behind it."""
+
+import re
+
+import pytest
+
+from tests.stacks.documents import NAMES, document, resources
+
+STATEFUL = {
+    "google_sql_database_instance.tracking",
+    "google_sql_database.mlflow",
+    "google_sql_user.mlflow",
+    "google_storage_bucket.artifacts",
+    "google_secret_manager_secret.backend_store_uri",
+    "google_secret_manager_secret.oauth2_proxy",
+}
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_addresses_are_the_same_whatever_the_settings(environment: str) -> None:
+    assert set(resources(environment)) == set(resources("dev"))
+    assert set(document(environment)["ephemeral"]["random_password"]) == {"database", "cookie_secret"}
+
+
+def test_what_holds_data_stays_at_its_address() -> None:
+    assert set(resources("dev")) >= STATEFUL
+
+
+def test_addresses_are_words_without_hashes() -> None:
+    for address in (*resources("maximal"), *resources("maximal", "bootstrap")):
+        name = address.split(".")[1]
+        assert re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", name), address
+        assert not re.search("[0-9A-F]{8}", name), address

@@ -1,0 +1,137 @@
+"""Promises on the database and the bucket."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.stacks.documents import NAMES, document, resource, resources
+from tests.stacks.evaluate import evaluate
+
+
+@cache
+def evaluated_instance(environment: str) -> dict[str, Any]:
+    instance = resource(environment, "google_sql_database_instance.tracking")
+    arguments = {**instance, "settings": {k: v for k, v in instance["settings"].items() if k != "dynamic"}}
+    return evaluate(arguments, locals_=document(environment)["locals"])
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_everything_is_in_one_region(environment: str) -> None:
+    found = resources(environment)
+    regions = {
+        found["google_sql_database_instance.tracking"]["region"],
+        found["google_storage_bucket.artifacts"]["location"],
+        found["google_cloud_run_v2_service.tracking"]["location"],
+        resource(environment, "google_artifact_registry_repository.images", "bootstrap")["location"],
+        document(environment)["provider"]["google"][0]["region"],
+    }
+    for secret in ("backend_store_uri", "oauth2_proxy"):
+        replicas = found[f"google_secret_manager_secret.{secret}"]["replication"]["user_managed"]["replicas"]
+        regions |= {replica["location"] for replica in replicas}
+        assert len(replicas) == 1
+    assert len(regions) == 1
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_database_is_reached_by_connectors_alone(environment: str) -> None:
+    network = resource(environment, "google_sql_database_instance.tracking")["settings"]["ip_configuration"]
+    assert network == {"ipv4_enabled": True, "ssl_mode": "ENCRYPTED_ONLY"}
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_edition_has_the_tier(environment: str) -> None:
+    assert resource(environment, "google_sql_database_instance.tracking")["settings"]["edition"] == "ENTERPRISE"
+
+
+def test_the_default_is_one_cpu_that_grows_its_own_disk() -> None:
+    settings = evaluated_instance("dev")["settings"]
+    assert settings["tier"] == "db-custom-1-3840"
+    assert (settings["disk_size"], settings["disk_autoresize"]) == (None, True)
+
+
+def test_a_disk_size_is_kept() -> None:
+    settings = evaluated_instance("maximal")["settings"]
+    assert (settings["disk_size"], settings["disk_autoresize"]) == (100, False)
+
+
+def test_prod_has_a_standby_recovery_and_protection() -> None:
+    instance = evaluated_instance("prod")
+    assert instance["deletion_protection"] is True
+    assert instance["settings"]["deletion_protection_enabled"] is True
+    assert instance["settings"]["availability_type"] == "REGIONAL"
+    assert instance["settings"]["backup_configuration"]["enabled"] is True
+    assert instance["settings"]["backup_configuration"]["point_in_time_recovery_enabled"] is True
+
+
+def test_dev_can_be_thrown_away() -> None:
+    instance = evaluated_instance("dev")
+    assert instance["deletion_protection"] is False
+    assert instance["settings"]["deletion_protection_enabled"] is False
+    assert instance["settings"]["availability_type"] == "ZONAL"
+    assert resource("dev", "google_storage_bucket.artifacts")["force_destroy"] is True
+    for address in ("google_sql_user.mlflow", "google_sql_database.mlflow"):
+        assert resource("dev", address)["deletion_policy"] == "ABANDON"
+
+
+def test_mysql_recovers_from_its_binary_log() -> None:
+    instance = evaluated_instance("mysql")
+    backups = instance["settings"]["backup_configuration"]
+    assert instance["database_version"] == "MYSQL_8_0"
+    assert (backups["binary_log_enabled"], backups["point_in_time_recovery_enabled"]) == (True, False)
+
+
+def test_postgresql_recovers_from_its_write_ahead_log() -> None:
+    instance = evaluated_instance("maximal")
+    backups = instance["settings"]["backup_configuration"]
+    assert instance["database_version"] == "POSTGRES_16"
+    assert (backups["binary_log_enabled"], backups["point_in_time_recovery_enabled"]) == (False, True)
+
+
+def test_maintenance_and_backups_follow_the_settings() -> None:
+    settings = resource("maximal", "google_sql_database_instance.tracking")["settings"]
+    assert (settings["maintenance_window"]["day"], settings["maintenance_window"]["hour"]) == (6, 22)
+    assert settings["backup_configuration"]["backup_retention_settings"]["retained_backups"] == 30
+
+
+@pytest.mark.parametrize(
+    ("environment", "flag"), [("dev", ("log_connections", "on")), ("mysql", ("local_infile", "off"))]
+)
+def test_each_engine_has_its_own_flags(environment: str, flag: tuple[str, str]) -> None:
+    dynamic = resource(environment, "google_sql_database_instance.tracking")["settings"]["dynamic"]["database_flags"]
+    flags = evaluate(dynamic["for_each"], locals_=document(environment)["locals"])
+    assert flag in flags.items()
+
+
+def test_the_database_and_its_user_are_called_mlflow() -> None:
+    assert resource("dev", "google_sql_database.mlflow")["name"] == "mlflow"
+    assert resource("dev", "google_sql_user.mlflow")["name"] == "mlflow"
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_bucket_is_private(environment: str) -> None:
+    bucket = resource(environment, "google_storage_bucket.artifacts")
+    assert bucket["uniform_bucket_level_access"] is True
+    assert bucket["public_access_prevention"] == "enforced"
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_a_deleted_model_can_be_restored(environment: str) -> None:
+    bucket = resource(environment, "google_storage_bucket.artifacts")
+    kept = evaluate(bucket["soft_delete_policy"], locals_=document(environment)["locals"])
+    assert bucket["versioning"]["enabled"] or kept["retention_duration_seconds"] >= 7 * 86_400
+
+
+def test_the_bucket_cleans_up_after_itself() -> None:
+    rules = resource("maximal", "google_storage_bucket.artifacts")["lifecycle_rule"]
+    assert [rule["action"]["type"] for rule in rules] == ["Delete", "AbortIncompleteMultipartUpload"]
+    assert rules[0]["condition"] == {"days_since_noncurrent_time": 90, "with_state": "ARCHIVED"}
+
+
+def test_prod_keeps_a_bucket_that_holds_objects() -> None:
+    assert resource("prod", "google_storage_bucket.artifacts")["force_destroy"] is False
+
+
+def test_a_bucket_name_is_the_settings_or_derived() -> None:
+    assert resource("dev", "google_storage_bucket.artifacts")["name"] == "acme-ml-dev-mlflow-artifacts"
+    assert resource("maximal", "google_storage_bucket.artifacts")["name"] == "acme-models"

@@ -1,0 +1,113 @@
+"""Promises on secrets: two, in no document, rotated one by one."""
+
+import json
+import tomllib
+
+import pytest
+
+from tests.stacks.documents import NAMES, document, resource, resources, text
+from tests.stacks.evaluate import evaluate
+
+# What breaks quoting in TOML, JSON, HCL or a URL, and a few that look as if they did.
+AWKWARD = "GOCSPX-'#=[]{}<>&\u007f\u00e9\u2028@:/?%+ tail"
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_there_are_two_secrets(environment: str) -> None:
+    secrets = {address for address in resources(environment) if address.startswith("google_secret_manager_secret.")}
+    assert secrets == {
+        "google_secret_manager_secret.backend_store_uri",
+        "google_secret_manager_secret.oauth2_proxy",
+    }
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_secret_values_go_through_write_only_arguments_alone(environment: str) -> None:
+    ephemeral = ("ephemeral.", "var.oauth_client_secret")
+    carriers = {
+        (address, argument)
+        for address, body in resources(environment).items()
+        for argument, value in body.items()
+        if any(name in json.dumps(value) for name in ephemeral)
+    }
+    assert carriers == {
+        ("google_secret_manager_secret_version.backend_store_uri", "secret_data_wo"),
+        ("google_secret_manager_secret_version.oauth2_proxy", "secret_data_wo"),
+        ("google_sql_user.mlflow", "password_wo"),
+    }
+    rest = {key: value for key, value in document(environment).items() if key not in ("resource", "ephemeral")}
+    assert not any(f"{name}" in json.dumps(rest) for name in ("ephemeral.", "var.oauth_client_secret}"))
+
+
+def test_the_client_secret_is_an_ephemeral_variable_without_a_default() -> None:
+    variable = document("dev")["variable"]["oauth_client_secret"]
+    assert variable["ephemeral"] is True
+    assert variable["nullable"] is False
+    assert "default" not in variable
+
+
+def test_the_password_is_written_before_the_string_that_holds_it() -> None:
+    version = resource("dev", "google_secret_manager_secret_version.backend_store_uri")
+    assert "google_sql_user.mlflow" in version["depends_on"]
+
+
+@pytest.mark.parametrize("name", ["backend_store_uri", "oauth2_proxy"])
+def test_a_new_version_exists_before_the_old_is_disabled(name: str) -> None:
+    version = resource("dev", f"google_secret_manager_secret_version.{name}")
+    assert version["lifecycle"] == {"create_before_destroy": True}
+    assert version["deletion_policy"] == "DISABLE"
+
+
+def test_database_and_sign_in_rotate_apart() -> None:
+    database = resource("maximal", "google_secret_manager_secret_version.backend_store_uri")
+    sign_in = resource("maximal", "google_secret_manager_secret_version.oauth2_proxy")
+    user = resource("maximal", "google_sql_user.mlflow")
+    assert database["secret_data_wo_version"] == user["password_wo_version"] == 3
+    assert sign_in["secret_data_wo_version"] == 5
+    assert "random_password.cookie_secret" not in database["secret_data_wo"]
+    assert "random_password.database" not in sign_in["secret_data_wo"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ("dev", "postgresql+psycopg2://mlflow:{}@/mlflow?host=/cloudsql/P:R:I"),
+        ("mysql", "mysql+pymysql://mlflow:{}@/mlflow?unix_socket=/cloudsql/P:R:I"),
+    ],
+)
+def test_the_connection_string_is_the_engines(environment: str, expected: str) -> None:
+    value = evaluate(
+        resource(environment, "google_secret_manager_secret_version.backend_store_uri")["secret_data_wo"],
+        locals_=document(environment)["locals"],
+        stand_ins={
+            "ephemeral.random_password.database.result": "p@ss/w:rd",
+            "google_sql_database_instance.tracking.connection_name": "P:R:I",
+        },
+    )
+    assert value == expected.format("p%40ss%2Fw%3Ard")
+
+
+def test_the_proxy_file_is_toml_for_any_value() -> None:
+    value = evaluate(
+        resource("dev", "google_secret_manager_secret_version.oauth2_proxy")["secret_data_wo"],
+        locals_=document("dev")["locals"],
+        stand_ins={"var.oauth_client_secret": AWKWARD, "ephemeral.random_password.cookie_secret.result": "c" * 43},
+    )
+    assert tomllib.loads(value) == {
+        "client_id": "123456789012-abcdefgh.apps.googleusercontent.com",
+        "client_secret": AWKWARD,
+        "cookie_secret": "c" * 43,
+    }
+
+
+def test_the_cookie_secret_is_url_safe_base64_of_32_bytes() -> None:
+    cookie = document("dev")["ephemeral"]["random_password"]["cookie_secret"]
+    assert cookie == {"length": 43, "special": False}
+    assert 43 * 6 // 8 == 32
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_no_literal_in_the_document_looks_like_a_secret(environment: str) -> None:
+    assert "GOCSPX" not in text(environment, "tracking")
+    assert "://mlflow:" in text(environment, "tracking"), "the pattern below would find nothing"
+    assert "://mlflow:${urlencode(ephemeral." in text(environment, "tracking")

@@ -1,0 +1,108 @@
+"""The constructs serve a root whose every input is a Terraform variable: nothing in Python depends on a value."""
+
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+import pytest
+import cdktf
+from cdktf import App, TerraformStack, TerraformVariable, Token
+from cdktf_cdktf_provider_google.provider import GoogleProvider
+
+from stacks.deployment import settings_to_inputs
+from stacks.inputs import AccessInputs, BucketInputs, DatabaseInputs, Flag, Inputs, ServiceInputs, StringMap
+from stacks.outputs import add_outputs
+from stacks.settings.load import load
+from stacks.tracking import TrackingServer
+from tests.stacks.documents import ENVIRONMENTS, document, resources
+from tests.stacks.evaluate import evaluate
+
+GROUPS = {"database": DatabaseInputs, "bucket": BucketInputs, "service": ServiceInputs, "access": AccessInputs}
+TERRAFORM_TYPES = {str: "string", float: "number", Flag: "bool", list[str]: "list(string)", StringMap: "map(string)"}
+
+
+class VariablesStack(TerraformStack):
+    """A root that feeds a variable into every input."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app, "variables")
+        GoogleProvider(self, "google")
+        groups = {
+            name: group(**{field.name: self._variable(f"{name}_{field.name}", field.type) for field in fields(group)})
+            for name, group in GROUPS.items()
+        }
+        plain = {
+            field.name: self._variable(field.name, field.type) for field in fields(Inputs) if field.name not in GROUPS
+        }
+        inputs = Inputs(**plain, **groups)
+        add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs), inputs.access)
+
+    def _variable(self, name: str, kind: Any) -> Any:
+        if name == "access_oauth_client_secret":
+            return f"var.{name}"
+        variable = TerraformVariable(self, name, type=TERRAFORM_TYPES[kind])
+        match TERRAFORM_TYPES[kind]:
+            case "string":
+                return variable.string_value
+            case "number":
+                return variable.number_value
+            case "bool":
+                return variable.boolean_value
+            case "list(string)":
+                return variable.list_value
+            case _:
+                return Token.as_string_map(variable.value)
+
+
+@pytest.fixture(scope="module")
+def module() -> dict[str, Any]:
+    return json.loads(cdktf.Testing.synth(VariablesStack(cdktf.Testing.app()), True))  # noqa: FBT003 - the binding's signature
+
+
+def test_a_module_has_the_resources_of_a_deployment(module: dict[str, Any]) -> None:
+    found = {f"{kind}.{name}" for kind, named in module["resource"].items() for name in named}
+    assert found == set(resources("dev"))
+
+
+def test_every_variable_reaches_the_document(module: dict[str, Any]) -> None:
+    body = json.dumps({key: module[key] for key in ("resource", "locals", "output")})
+    unused = [name for name in module["variable"] if f"var.{name}" not in body]
+    assert unused == []
+
+
+def test_no_value_of_a_variable_was_read_in_python(module: dict[str, Any]) -> None:
+    body = json.dumps(module)
+    assert "TfToken" not in body, "a token was formatted before Terraform could resolve it"
+    assert "e+298" not in body, "the number that stands for a token was calculated with"
+    assert "undefined" not in body
+
+
+@pytest.mark.parametrize("environment", ["dev", "mysql", "maximal"])
+def test_variables_give_what_settings_give(module: dict[str, Any], environment: str) -> None:
+    settings = load(ENVIRONMENTS / f"{environment}.toml", {})
+    plain = asdict(settings_to_inputs(settings, oauth_client_secret="var.x"))  # noqa: S106
+    given = {f"{group}_{name}": value for group in GROUPS for name, value in plain.pop(group).items()} | plain
+    # The value of a variable is no template: what stands in a document escaped, stands there as it is.
+    given["service_env"] = settings.service.env
+    variables = {name: (body["type"], given[name]) for name, body in module["variable"].items()}
+    from_variables = evaluate(_evaluable(module), locals_=module["locals"], variables=variables)
+    from_settings = evaluate(_evaluable(document(environment)), locals_=document(environment)["locals"])
+    assert from_variables == from_settings
+
+
+def _evaluable(root: dict[str, Any]) -> Any:
+    """The resources of a document, without what only an apply can know and what only a block may hold."""
+    text = json.dumps(root["resource"]).replace("${google_", "$${google_").replace("${each.", "$${each.")
+    resources_ = json.loads(text)
+    del resources_["google_secret_manager_secret_version"]
+    for body in (body for named in resources_.values() for body in named.values()):
+        body.pop("//", None)
+        body.pop("depends_on", None)
+    del resources_["google_sql_user"]
+    return _without_iterators(resources_)
+
+
+def _without_iterators(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_iterators(item) for key, item in value.items() if key != "content"}
+    return [_without_iterators(item) for item in value] if isinstance(value, list) else value
