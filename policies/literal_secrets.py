@@ -30,8 +30,9 @@ def literal_secrets(service: Block) -> Iterator[str]:
     """
     for container in service.blocks("template.containers"):
         for variable in container.blocks("env"):
-            name, value = variable.written("name"), variable.written("value")
-            if value and (name in ALWAYS_SECRET or SECRET_NAME.search(name) or SECRET_VALUE.search(value)):
+            name, is_plain = variable.written("name"), variable.value("value") not in (None, "")
+            is_secret = name in ALWAYS_SECRET or SECRET_NAME.search(name)
+            if is_plain and (is_secret or SECRET_VALUE.search(variable.written("value"))):
                 yield f"take {name} from Secret Manager: env.value_source.secret_key_ref instead of env.value"
         for part in ("command", "args"):
             words = container.value(part)
