@@ -13,8 +13,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / ".checkov.yaml"
 
-# Two of checkov 3.3.30's own checks stumble over `database_flags` in a document; on a plan they run.
-STUMBLING = {"CKV_GCP_54", "CKV_GCP_57"}
+# Of checkov 3.3.30's own checks, these stumble over `database_flags` in a document; on a plan they run.
+STUMBLING = {"CKV_GCP_50", "CKV_GCP_54", "CKV_GCP_57"}
 
 
 class ScanError(Exception):
@@ -59,31 +59,37 @@ def scan(path: Path, *, checks: str | None = None, config: Path = CONFIG) -> Sca
     Args:
         path: A file, or a folder that is searched for them.
         checks: Checks to run alone, such as `CKV_MLFLOW_*`; all of them when None.
-        config: checkov's configuration; relative paths in it start at the project's folder.
+        config: checkov's configuration; relative paths in it start at its own folder.
 
     Raises:
         ScanError: checkov found nothing to scan or could not read it, or a policy could not be loaded or crashed, as
             checkov's own do on a `dynamic` block in a document.
     """
-    target = ["--directory" if path.is_dir() else "--file", str(path)]
+    target = ["--directory" if path.is_dir() else "--file", str(path.resolve())]
     chosen = ["--check", checks] if checks else []
     command = [sys.executable, "-m", "checkov.main", "--config-file", str(config), "--output", "json", *target, *chosen]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # checkov always reads the configuration of the folder that it is run in, too.
+    run = subprocess.run(command, cwd=config.parent, capture_output=True, text=True, check=False)
     if run.returncode not in (0, 1):
         raise ScanError(f"checkov ended with {run.returncode}: {run.stderr}")
     _refuse_broken_policies(run.stderr)
     reports = _reports(run.stdout)
-    unread = [file for report in reports for file in report["results"]["parsing_errors"]]
-    if unread or not any(report["summary"]["resource_count"] for report in reports):
-        raise ScanError(f"checkov could not read {', '.join(unread) or f'any resource in {path}'}: {run.stderr}")
-    return Scan(failed=_findings(reports, "failed_checks"), passed=_findings(reports, "passed_checks"))
+    if unread := [file for report in reports for file in report["results"]["parsing_errors"]]:
+        raise ScanError(f"checkov could not read {', '.join(unread)}: {run.stderr}")
+    result = Scan(failed=_findings(reports, "failed_checks"), passed=_findings(reports, "passed_checks"))
+    if not result.failed and not result.passed:
+        raise ScanError(f"checkov found no resource to check in {path}: {run.stderr}")
+    return result
 
 
 def _refuse_broken_policies(log: str) -> None:
     # checkov logs these and goes on as if the check had passed.
-    crashed = set(re.findall(r"Failed to run check (\w+)", log)) - STUMBLING
-    if crashed or "Cannot load external check" in log:
-        raise ScanError(f"policies that crashed: {', '.join(sorted(crashed)) or 'at import'}: {log}")
+    broken = set(re.findall(r"Cannot load external check '(\w+)'", log))
+    for check_id, file in re.findall(r"Failed to run check (\w+) on ([^:]+):", log):
+        if not (check_id in STUMBLING and file.endswith(".tf.json")):
+            broken.add(check_id)
+    if broken:
+        raise ScanError(f"policies that did not run: {', '.join(sorted(broken))}: {log}")
 
 
 def _reports(output: str) -> list[dict[str, Any]]:
