@@ -8,7 +8,7 @@ resource: the plan resolves expressions, so both are scanned.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, cast
 
@@ -46,11 +46,11 @@ class Block:
         self._planned = planned
 
     def blocks(self, path: str) -> list[Block]:
-        """All blocks at a dotted path such as `template.containers.env`, `dynamic` ones included."""
+        """All blocks at a dotted path such as `template.containers.env`."""
         name, _, rest = path.partition(".")
-        raw_blocks = [*_dicts(self._raw.get(name)), *self._dynamic(name)]
-        inner = [Block(raw, document=self.document, kind=self.kind, planned=self._planned) for raw in raw_blocks]
-        return [found for block in inner for found in block.blocks(rest)] if rest else inner
+        found = _dicts(self._raw.get(name))
+        inner = [Block(raw, document=self.document, kind=self.kind, planned=self._planned) for raw in found]
+        return [block for outer in inner for block in outer.blocks(rest)] if rest else inner
 
     def value(self, path: str) -> Value:
         """The value at a dotted path, through the first block of each name.
@@ -70,11 +70,6 @@ class Block:
         """The attribute's text as it stands there, expressions and all; empty when there is none."""
         value = _unwrap(self._raw.get(name))
         return value if isinstance(value, str) else ""
-
-    def _dynamic(self, name: str) -> Iterator[Mapping[str, Any]]:
-        for dynamic in _dicts(self._raw.get("dynamic")):
-            for generator in _dicts(dynamic.get(name)):
-                yield from _dicts(generator.get("content"))
 
     def _absent(self, name: str) -> Value:
         # A plan names every attribute and leaves out only what is known after the apply; a document leaves out what is
@@ -119,17 +114,11 @@ class _Check(BaseResourceCheck):
         )
         self._rule = rule
 
-    def scan_entity_conf(self, conf: dict[str, Any], entity_type: str) -> CheckResult:
-        """Skips what is switched off by a literal count, as checkov does; reads `dynamic` blocks itself."""
-        return CheckResult.UNKNOWN if conf.get("count") == [0] else self._scan(conf, entity_type)
-
     def scan_resource_conf(self, conf: dict[str, list[Any]]) -> CheckResult:
-        """What checkov's base class asks for."""
-        return self._scan(conf, self.entity_type)
-
-    def _scan(self, conf: dict[str, Any], kind: str) -> CheckResult:
+        """Asks the rule about one resource; checkov prints what it says under the finding."""
         document = self.entity_path.split(":", maxsplit=1)[0]
-        self.details = list(self._rule(Block(conf, document=document, kind=kind, planned="__address__" in conf)))
+        resource = Block(conf, document=document, kind=self.entity_type, planned="__address__" in conf)
+        self.details = list(self._rule(resource))
         return CheckResult.FAILED if self.details else CheckResult.PASSED
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tests.policies.documents import Document, blocks_in, readable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Document = dict[str, Any]
 Shape = dict[str, "Shape | None"]
 
 META_ARGUMENTS = {"count", "depends_on", "for_each", "lifecycle", "provider"}
@@ -25,7 +26,7 @@ def shapes(documents: Iterable[Document]) -> dict[str, Shape]:
     """The arguments and blocks that each resource type has in these documents."""
     found: dict[str, Shape] = {}
     for document in documents:
-        for kind, resources in document["resource"].items():
+        for kind, resources in readable(document)["resource"].items():
             for body in resources.values():
                 _learn(body, found.setdefault(kind, {}))
     return found
@@ -33,11 +34,8 @@ def shapes(documents: Iterable[Document]) -> dict[str, Shape]:
 
 def plan_of(document: Document, types: dict[str, Shape]) -> Document:
     """The plan that creates all resources of the document."""
-    resources = [
-        (kind, name, body)
-        for kind, named in sorted(document["resource"].items())
-        for name, body in sorted(named.items())
-    ]
+    by_type = sorted(readable(document)["resource"].items())
+    resources = [(kind, name, body) for kind, named in by_type for name, body in sorted(named.items())]
     return {
         "format_version": "1.2",
         "terraform_version": "1.11.4",
@@ -69,20 +67,13 @@ def _configured(kind: str, name: str, body: Document) -> Document:
     return _identity(kind, name) | {"expressions": _expressions(body)}
 
 
-def _blocks(value: object) -> list[Document]:
-    items = value if isinstance(value, list) else [value]
-    return [item for item in items if isinstance(item, dict)]
-
-
 def _arguments(body: Document) -> Iterable[tuple[str, Any]]:
-    """What a plan shows of a body: no meta-arguments, and of each `dynamic` block one instance."""
-    generated = {name: generator["content"] for name, generator in body.get("dynamic", {}).items()}
-    return ((name, value) for name, value in {**body, **generated}.items() if name not in {*META_ARGUMENTS, "dynamic"})
+    return ((name, value) for name, value in body.items() if name not in META_ARGUMENTS)
 
 
 def _learn(body: Document, shape: Shape) -> None:
     for name, value in _arguments(body):
-        if blocks := _blocks(value):
+        if blocks := blocks_in(value):
             inner = shape.get(name) or {}
             for block in blocks:
                 _learn(block, inner)
@@ -97,11 +88,10 @@ def _is_expression(value: object) -> bool:
 
 def _values(body: Document, shape: Shape) -> Document:
     planned: Document = {}
-    arguments = dict(_arguments(body))
     for name, inner in shape.items():
-        value = arguments.get(name)
+        value = body.get(name)
         if inner is not None:
-            planned[name] = [_values(block, inner) for block in _blocks(value)]
+            planned[name] = [_values(block, inner) for block in blocks_in(value)]
         elif not _is_expression(value):
             planned[name] = None if name.endswith("_wo") else value
     return planned
@@ -109,16 +99,16 @@ def _values(body: Document, shape: Shape) -> Document:
 
 def _unknown(body: Document) -> Document:
     return {
-        name: [_unknown(block) for block in _blocks(value)] if _blocks(value) else True
+        name: [_unknown(block) for block in blocks_in(value)] if blocks_in(value) else True
         for name, value in _arguments(body)
-        if _blocks(value) or (_is_expression(value) and not name.endswith("_wo"))
+        if blocks_in(value) or (_is_expression(value) and not name.endswith("_wo"))
     }
 
 
 def _expressions(body: Document) -> Document:
     expressions: Document = {}
     for name, value in _arguments(body):
-        if blocks := _blocks(value):
+        if blocks := blocks_in(value):
             expressions[name] = [_expressions(block) for block in blocks]
         elif match := EXPRESSION.search(value) if isinstance(value, str) else None:
             expressions[name] = {"references": REFERENCE.findall(match[1])}

@@ -34,7 +34,7 @@ def resources(rule: str, verdict: str) -> dict[str, str]:
 
 def said_of(findings: list[Finding], rule: str, file: str) -> set[str]:
     """The names of the resources in a fixture that the rule has a finding about."""
-    mine = [each for each in findings if each.check_id in check_ids(rule) and each.file == f"/{rule}/{file}"]
+    mine = [each for each in findings if each.check_id in check_ids(rule) and each.file == f"{rule}/{file}"]
     return {finding.resource.rpartition(".")[2] for finding in mine}
 
 
