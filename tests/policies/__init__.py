@@ -1,1 +1,1 @@
-"""Tests of the policies, and the scan that other tests use."""
+"""Tests of the policies and of the scan."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tests.policies.documents import Document, blocks_in, readable
+from tools.documents import Document, blocks_in, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.policies.plans import plan_of, shapes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # `terraform_data` is built into Terraform: it needs no provider.
 DOCUMENT = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.policies.plans import plan_of, shapes
-from tests.policies.scan import ROOT, Finding, Scan, scan
+from tools.scan import ROOT, Finding, Scan, scan
 
 FIXTURES = Path(__file__).with_name("fixtures")
 RULES = sorted(path.stem for path in (ROOT / "policies").glob("[!_]*.py"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.policies.plans import plan_of, shapes
-from tests.policies.scan import CONFIG, ROOT, Scan, ScanError, scan
+from tools.scan import CONFIG, ROOT, Scan, ScanError, main, scan
 
 FIXTURES = Path(__file__).with_name("fixtures")
 WAIVER = re.compile(r"^  - (CKV\w+)(?: # (.+))?$", re.MULTILINE)
@@ -93,3 +93,16 @@ def test_a_policy_that_cannot_be_loaded_or_crashes_is_an_error(tmp_path: Path) -
     (tmp_path / "crashing.py").write_text(CRASHING_POLICY)
     with pytest.raises(ScanError, match="gave up on CKV_CRASHING_1, unloadable"):
         scan(FIXTURES / "private_bucket", config=configured(tmp_path, also_policies=tmp_path))
+
+
+def test_the_command_prints_each_finding_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(FIXTURES / "known_bad")]) == 1
+    port = "cdk.tf.json: google_cloud_run_v2_service.bad-service: CKV_MLFLOW_2 Cloud Run sends requests to the sign-in"
+    assert port in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["broken.json", "missing.json"])
+def test_the_command_says_what_it_could_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    assert main([str(tmp_path / name)]) == 2
+    assert f"{name} cannot be read as JSON" in capsys.readouterr().err

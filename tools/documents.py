@@ -6,7 +6,7 @@ checkov 3.3.30 gives up on a document with `terraform.required_version`, and its
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 Document = dict[str, Any]
 
@@ -18,19 +18,21 @@ def readable(document: Document) -> Document:
 
 def blocks_in(value: object) -> list[Document]:
     """The blocks of an argument: JSON has a single one as an object, several as a list."""
-    items = value if isinstance(value, list) else [value]
-    return [item for item in items if isinstance(item, dict)]
+    items = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [cast("Document", item) for item in items if isinstance(item, dict)]
 
 
-def _static(value: Any) -> Any:  # noqa: ANN401
+def _static(value: object) -> object:
     if isinstance(value, list):
-        return [_static(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    body = {name: _static(inner) for name, inner in value.items() if name != "dynamic"}
-    for dynamic in blocks_in(value.get("dynamic")):
+        return [_static(item) for item in cast("list[object]", value)]
+    return _static_body(cast("Document", value)) if isinstance(value, dict) else value
+
+
+def _static_body(body: Document) -> Document:
+    static = {name: _static(value) for name, value in body.items() if name != "dynamic"}
+    for dynamic in blocks_in(body.get("dynamic")):
         for name, generator in dynamic.items():
             # An expression or a filled collection; an empty one makes no block.
             if generator["for_each"]:
-                body[name] = [*blocks_in(body.get(name)), _static(generator["content"])]
-    return body
+                static[name] = [*blocks_in(static.get(name)), _static(generator["content"])]
+    return static

@@ -1,4 +1,4 @@
-"""Scans synthesized documents and plans with checkov, as `.checkov.yaml` says."""
+"""Scans synthesized documents and plans with checkov, as `.checkov.yaml` says: `python -m tools.scan cdktf.out`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
-from tests.policies.documents import readable
+from tools.documents import readable
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / ".checkov.yaml"
 DOCUMENT = ".tf.json"
 
@@ -45,7 +45,7 @@ class Finding:
     details: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.resource}: {self.check_id} {self.name}: {'; '.join(self.details)}"
+        return ": ".join([self.file, self.resource, f"{self.check_id} {self.name}", *self.details])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def scan(path: Path, *, checks: str | None = None, config: Path = CONFIG) -> Sca
         chosen = ["--check", checks] if checks else []
         command = [sys.executable, "-m", "checkov.main", "--config-file", str(config), "--output", "json"]
         # checkov always reads the configuration of the folder that it is run in, too.
-        run = subprocess.run(
+        run = subprocess.run(  # noqa: S603 (a fixed program, and no shell)
             [*command, "--directory", folder, *chosen], cwd=config.parent, capture_output=True, text=True, check=False
         )
         if run.returncode not in (0, 1):
@@ -89,8 +89,8 @@ def _copy_readable(path: Path, folder: Path) -> None:
     for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
         try:
             content = json.loads(file.read_text())
-        except ValueError as error:
-            raise ScanError(f"{file} is not JSON: {error}") from error
+        except (OSError, ValueError) as error:
+            raise ScanError(f"{file} cannot be read as JSON: {error}") from error
         copy = folder / (file.relative_to(path) if path.is_dir() else file.name)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(json.dumps(readable(content) if file.name.endswith(DOCUMENT) else content, indent=2))
@@ -112,8 +112,9 @@ def _is_left_to_the_plan(check_id: str, file: str) -> bool:
 
 def _reports(output: str) -> list[dict[str, Any]]:
     # One report is an object, several are a list; without any there is a bare summary.
-    report = json.loads(output)
-    return [part for part in (report if isinstance(report, list) else [report]) if "results" in part]
+    report: object = json.loads(output)
+    parts = cast("list[dict[str, Any]]", report if isinstance(report, list) else [report])
+    return [part for part in parts if "results" in part]
 
 
 def _findings(reports: list[dict[str, Any]], outcome: str) -> list[Finding]:
@@ -139,3 +140,27 @@ def _address(record: dict[str, Any]) -> str:
     above = Path(record["file_abs_path"]).read_text().splitlines()[: record["file_line_range"][0]]
     kind = next(match[1] for line in reversed(above) if (match := re.match(r' {4}"(\w+)": \{', line)))
     return f"{kind}.{name}"
+
+
+def main(arguments: list[str]) -> int:
+    """Prints what the policies hold against the documents and plans in a file or folder.
+
+    Returns:
+        0 when nothing does, 1 when something does, 2 when the scan itself went wrong.
+    """
+    if len(arguments) != 1:
+        print("usage: python -m tools.scan FILE_OR_FOLDER", file=sys.stderr)
+        return 2
+    try:
+        result = scan(Path(arguments[0]))
+    except ScanError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for finding in result.failed:
+        print(finding)
+    print(f"{len(result.passed)} checks passed, {len(result.failed)} failed")
+    return 1 if result.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
