@@ -1,0 +1,40 @@
+"""No secret stands in the service's plain configuration."""
+
+import re
+from collections.abc import Iterator
+
+from _policy import Block, policy
+
+# Whole words of a name: MLFLOW_TRACKING_TOKEN and API_KEY, but not KEYSTONE or TOKENIZERS_PARALLELISM.
+SECRET_NAME = re.compile(
+    r"(^|_)(SECRETS?|PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|KEY|CREDENTIALS?)($|_)", re.IGNORECASE
+)
+
+# A user's password in a URI, a private key, and the prefix of Google's OAuth client secrets.
+SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----|GOCSPX-")
+
+# https://mlflow.org/docs/latest/self-hosting/architecture/backend-store/: a URI that holds the password.
+ALWAYS_SECRET = {"BACKEND_STORE_URI", "MLFLOW_BACKEND_STORE_URI"}
+
+
+@policy(
+    check_id="CKV_MLFLOW_3",
+    name="No secret stands in the service's environment, command or arguments",
+    resources=["google_cloud_run_v2_service"],
+    guide="https://cloud.google.com/run/docs/configuring/services/secrets",
+)
+def literal_secrets(service: Block) -> Iterator[str]:
+    """Plain values are shown to every viewer of the project, and stand in the plan, the state and the revision.
+
+    An expression counts as plain too: whatever it yields becomes a plain value.
+    """
+    for container in service.blocks("template.containers"):
+        for variable in container.blocks("env"):
+            name, is_plain = variable.written("name"), variable.value("value") not in (None, "")
+            is_secret = name in ALWAYS_SECRET or SECRET_NAME.search(name)
+            if is_plain and (is_secret or SECRET_VALUE.search(variable.written("value"))):
+                yield f"take {name} from Secret Manager: env.value_source.secret_key_ref instead of env.value"
+        for part in ("command", "args"):
+            words = container.value(part)
+            if isinstance(words, list) and any(isinstance(word, str) and SECRET_VALUE.search(word) for word in words):
+                yield f"{part}: pass the secret as a mounted file or through env.value_source, never as an argument"
