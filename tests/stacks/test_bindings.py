@@ -45,7 +45,8 @@ def test_documents_are_byte_identical_with_the_switch_on_and_off(tmp_path: Path)
     lazy, loaded = run(SYNTHESIZE, maximal, str(tmp_path / "lazy"), **{bindings.SWITCH: "1"})
     plain, all_loaded = run(SYNTHESIZE, maximal, str(tmp_path / "plain"), **{bindings.SWITCH: "0", "NODE_OPTIONS": ""})
     assert (lazy, plain) == ("True", "False")
-    assert int(loaded) < 40 < 1_000 < int(all_loaded)
+    assert int(loaded) < 40
+    assert int(all_loaded) > 1_000
     for stack in STACKS:
         document = f"stacks/{stack}/cdk.tf.json"
         assert (tmp_path / "lazy" / document).read_bytes() == (tmp_path / "plain" / document).read_bytes()
@@ -107,7 +108,7 @@ def test_a_submodule_that_fails_says_why(fake_package: Path) -> None:
     assert ask(fake_package, code) == ["a_module_that_is_not_there"]
 
 
-def test_without_the_package_python_says_so_itself(tmp_path: Path) -> None:
+def test_without_the_package_python_says_so_itself() -> None:
     code = "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\nfrom stacks import bindings\n"
     code += f"import os; bindings.install(os.environ)\ntry: import {FAKE}\nexcept ModuleNotFoundError: print('missing')"
     assert run(code) == ["missing"]

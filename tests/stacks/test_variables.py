@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-import pytest
 import cdktf
+import pytest
 from cdktf import App, TerraformStack, TerraformVariable, Token
 from cdktf_cdktf_provider_google.provider import GoogleProvider
 
