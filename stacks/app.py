@@ -3,12 +3,16 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cdktf import App
 
 from stacks.bootstrap import BootstrapStack
 from stacks.deployment import DeploymentStack
 from stacks.settings.model import Settings
+
+TERRAFORM_VERSION: Final = ">= 1.11"
+"""The first with write-only arguments: https://developer.hashicorp.com/terraform/language/resources/ephemeral"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +31,10 @@ class Document:
 def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Document]:
     """Writes the Terraform of both stacks.
 
+    The constraint on Terraform's own version goes to a `versions.tf` beside each document: checkov, as of 3.3, cannot
+    parse a JSON document that holds it, and then passes that document unseen
+    (https://github.com/bridgecrewio/checkov/blob/main/checkov/terraform_json/parser.py).
+
     Args:
         settings: The settings of the environment.
         environment: Its name; the state is kept under it.
@@ -41,7 +49,10 @@ def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Do
         DeploymentStack(app, "tracking", settings=settings, environment=environment),
     )
     app.synth()
-    return [_document(output / "stacks" / stack.node.id / "cdk.tf.json") for stack in stacks]
+    folders = [output / "stacks" / stack.node.id for stack in stacks]
+    for folder in folders:
+        (folder / "versions.tf").write_text(f'terraform {{\n  required_version = "{TERRAFORM_VERSION}"\n}}\n')
+    return [_document(folder / "cdk.tf.json") for folder in folders]
 
 
 def _document(path: Path) -> Document:

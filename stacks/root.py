@@ -8,9 +8,6 @@ from constructs import Construct
 
 from stacks.settings.model import Settings
 
-_TERRAFORM_VERSION: Final = ">= 1.11"
-"""The first with write-only arguments: https://developer.hashicorp.com/terraform/language/resources/ephemeral"""
-
 _CHECKOUT: Final = "../../.."
 """The checkout, seen from cdktf.out/stacks/STACK, where Terraform runs: relative, so that every clone gets the same."""
 
@@ -20,7 +17,6 @@ class RootStack(TerraformStack):
 
     def __init__(self, scope: Construct, id_: str, *, settings: Settings) -> None:
         super().__init__(scope, id_)
-        self.add_override("terraform.required_version", _TERRAFORM_VERSION)
         GoogleProvider(self, "google", project=settings.project.id, region=settings.region)
 
     def keep_state_in_checkout(self, environment: str) -> None:

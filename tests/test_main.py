@@ -52,6 +52,12 @@ def test_it_prints_each_document_with_its_resource_count(clone: Path) -> None:
     ]
 
 
+def test_terraform_must_be_new_enough_for_write_only_arguments(clone: Path) -> None:
+    assert run(clone, sys.executable, "main.py", MLFLOW_GCP_ENV="demo").returncode == 0
+    for stack in ("bootstrap", "tracking"):
+        assert 'required_version = ">= 1.11"' in (clone / "cdktf.out" / "stacks" / stack / "versions.tf").read_text()
+
+
 def test_two_clones_in_different_folders_give_the_same_bytes(clone: Path, tmp_path: Path) -> None:
     other = shutil.copytree(clone, tmp_path / "b")
     for folder in (clone, other):

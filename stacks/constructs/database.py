@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from cdktf import ITerraformDependable
+from cdktf import ITerraformDependable, Token
 from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember, ProjectIamMemberCondition
 from cdktf_cdktf_provider_google.sql_database import SqlDatabase
 from cdktf_cdktf_provider_google.sql_database_instance import (
@@ -19,22 +19,25 @@ from constructs import Construct
 
 from stacks import names
 from stacks.constructs.ephemeral import random_password
-from stacks.constructs.expressions import flag, local, number, string
+from stacks.constructs.expressions import add_name_value_blocks, flag, local, number, string
 from stacks.inputs import DatabaseInputs, StringMap
 from stacks.names import pin
 
 _PASSWORD_LENGTH = 40
 
-# Who connects and what waits is worth a log line; the CIS benchmark for Google Cloud, section 6.2, asks for these.
-_POSTGRESQL_FLAGS = {
-    "log_checkpoints": "on",
-    "log_connections": "on",
-    "log_disconnections": "on",
-    "log_lock_waits": "on",
-    "log_temp_files": "0",
+_FLAGS = {
+    # Who connects and what waits is worth a log line; the CIS benchmark for Google Cloud, section 6.2, asks for these.
+    "postgresql": {
+        "log_checkpoints": "on",
+        "log_connections": "on",
+        "log_disconnections": "on",
+        "log_lock_waits": "on",
+        "log_min_error_statement": "error",
+        "log_temp_files": "0",
+    },
+    # https://cloud.google.com/sql/docs/mysql/flags: reading files of the server's host is never MLflow's wish.
+    "mysql": {"local_infile": "off"},
 }
-# https://cloud.google.com/sql/docs/mysql/flags: reading files of the server's host is never MLflow's wish.
-_MYSQL_FLAGS = {"local_infile": "off"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +150,9 @@ class Database(Construct):
                     user_labels=config.labels,
                     ip_configuration=SqlDatabaseInstanceSettingsIpConfiguration(
                         ipv4_enabled=True,
-                        ssl_mode="ENCRYPTED_ONLY",
+                        # Connectors bring a client certificate of their own; a stolen password alone opens nothing:
+                        # https://cloud.google.com/sql/docs/postgres/configure-ssl-instance
+                        ssl_mode="TRUSTED_CLIENT_CERTIFICATE_REQUIRED",
                     ),
                     backup_configuration=SqlDatabaseInstanceSettingsBackupConfiguration(
                         enabled=inputs.backups,
@@ -169,17 +174,12 @@ class Database(Construct):
             ),
             "tracking",
         )
-        instance.add_override("settings.dynamic.database_flags", _flags_by_engine(engine))
+        add_name_value_blocks(instance, "settings", "database_flags", _flags_of(inputs.engine, engine))
         return instance
 
 
-def _flags_by_engine(engine: str) -> dict[str, object]:
-    # Which flags exist depends on the engine, which may be a variable: a dynamic block over a table.
-    return {
-        "for_each": string(f"{json.dumps({'postgresql': _POSTGRESQL_FLAGS, 'mysql': _MYSQL_FLAGS})}[{engine}]"),
-        "iterator": "flag",
-        "content": {"name": "${flag.key}", "value": "${flag.value}"},
-    }
+def _flags_of(value: str, expression: str) -> StringMap | str:
+    return f"{json.dumps(_FLAGS)}[{expression}]" if Token.is_unresolved(value) else _FLAGS[value]
 
 
 def _connection_string(engine: str, password: str, connection_name: str) -> str:

@@ -4,8 +4,10 @@ An expression is a string of that language without `${` and `}`. What it reads o
 document of a settings file and that of a module differ in the locals and nowhere else.
 """
 
-from cdktf import IResolvable, TerraformLocal, Token
+from cdktf import IResolvable, TerraformLocal, TerraformResource, Token
 from constructs import Construct
+
+from stacks.inputs import StringMap
 
 
 def local(scope: Construct, name: str, value: object) -> str:
@@ -22,6 +24,28 @@ def local(scope: Construct, name: str, value: object) -> str:
     element = TerraformLocal(scope, f"local-{name}", value)
     element.override_logical_id(name)
     return f"local.{name}"
+
+
+def add_name_value_blocks(resource: TerraformResource, path: str, block: str, entries: StringMap | str) -> None:
+    """Adds a `name` and `value` block for each entry of a map.
+
+    A map that is known now becomes plain blocks, which people and policy scanners read best (checkov drops a resource
+    with a `dynamic` block); one that Terraform alone knows becomes a dynamic block over it.
+
+    Args:
+        resource: The resource.
+        path: Where the blocks go, such as `settings`.
+        block: Their name, such as `database_flags`.
+        entries: A plain map, a token of a map, or an expression.
+    """
+    if isinstance(entries, str) or Token.is_unresolved(entries):
+        dynamic = {
+            "for_each": string(entries) if isinstance(entries, str) else entries,
+            "content": {"name": f"${{{block}.key}}", "value": f"${{{block}.value}}"},
+        }
+        resource.add_override(f"{path}.dynamic.{block}", dynamic)
+    else:
+        resource.add_override(f"{path}.{block}", [{"name": key, "value": value} for key, value in entries.items()])
 
 
 def string(expression: str) -> str:

@@ -27,7 +27,7 @@ from cdktf_cdktf_provider_google.cloud_run_v2_service_iam_member import CloudRun
 from constructs import Construct
 
 from stacks import names
-from stacks.constructs.expressions import local, string
+from stacks.constructs.expressions import add_name_value_blocks, local, string
 from stacks.constructs.secrets import Secret
 from stacks.inputs import Flag, ServiceInputs, StringMap
 from stacks.names import pin
@@ -49,7 +49,7 @@ class ServiceConfig:
     region: str
     service_account: str
     invoker_iam_disabled: Flag
-    environment: StringMap
+    environment: dict[str, str]
     backend_store_uri: Secret
     proxy_file: Secret
     connection_name: str
@@ -82,7 +82,8 @@ class Service(Construct):
             ),
             "tracking",
         )
-        service.add_override("template.containers.0.dynamic.env", _extra_environment(config.inputs.env))
+        if Token.is_unresolved(config.inputs.env):
+            add_name_value_blocks(service, "template.containers.0", "env", config.inputs.env)
         self._let_the_public_call(service, config)
         self.name = service.name
 
@@ -151,7 +152,7 @@ def _container(config: ServiceConfig) -> CloudRunV2ServiceTemplateContainers:
         env=[
             *(
                 CloudRunV2ServiceTemplateContainersEnv(name=name, value=value)
-                for name, value in sorted(config.environment.items())
+                for name, value in sorted((config.environment | _known(config.inputs.env)).items())
             ),
             CloudRunV2ServiceTemplateContainersEnv(
                 name="BACKEND_STORE_URI",
@@ -184,10 +185,5 @@ def _container(config: ServiceConfig) -> CloudRunV2ServiceTemplateContainers:
     )
 
 
-def _extra_environment(variables: StringMap) -> dict[str, object]:
-    # Which variables there are may be known to Terraform alone: a dynamic block over a map.
-    return {
-        "for_each": variables,
-        "iterator": "extra",
-        "content": {"name": "${extra.key}", "value": "${extra.value}"},
-    }
+def _known(variables: StringMap) -> dict[str, str]:
+    return {} if Token.is_unresolved(variables) else dict(variables)

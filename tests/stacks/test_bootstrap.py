@@ -63,12 +63,6 @@ def test_the_state_goes_to_the_bucket_or_to_a_file_by_a_relative_path() -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("environment", NAMES)
-def test_terraform_is_new_enough_for_write_only_arguments(environment: str, stack: str) -> None:
-    assert document(environment, stack)["terraform"]["required_version"] == ">= 1.11"
-
-
-@pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("environment", NAMES)
 def test_everything_that_takes_labels_has_the_settings_labels(environment: str, stack: str) -> None:
     labels = {"prod": {"team": "ml-platform"}, "maximal": {"team": "ml-platform", "cost-center": "42"}}
     for address, body in resources(environment, stack).items():

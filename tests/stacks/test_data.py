@@ -12,8 +12,7 @@ from tests.stacks.evaluate import evaluate
 @cache
 def evaluated_instance(environment: str) -> dict[str, Any]:
     instance = resource(environment, "google_sql_database_instance.tracking")
-    arguments = {**instance, "settings": {k: v for k, v in instance["settings"].items() if k != "dynamic"}}
-    return evaluate(arguments, locals_=document(environment)["locals"])
+    return evaluate(instance, locals_=document(environment)["locals"])
 
 
 @pytest.mark.parametrize("environment", NAMES)
@@ -36,7 +35,7 @@ def test_everything_is_in_one_region(environment: str) -> None:
 @pytest.mark.parametrize("environment", NAMES)
 def test_the_database_is_reached_by_connectors_alone(environment: str) -> None:
     network = resource(environment, "google_sql_database_instance.tracking")["settings"]["ip_configuration"]
-    assert network == {"ipv4_enabled": True, "ssl_mode": "ENCRYPTED_ONLY"}
+    assert network == {"ipv4_enabled": True, "ssl_mode": "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"}
 
 
 @pytest.mark.parametrize("environment", NAMES)
@@ -98,9 +97,8 @@ def test_maintenance_and_backups_follow_the_settings() -> None:
     ("environment", "flag"), [("dev", ("log_connections", "on")), ("mysql", ("local_infile", "off"))]
 )
 def test_each_engine_has_its_own_flags(environment: str, flag: tuple[str, str]) -> None:
-    dynamic = resource(environment, "google_sql_database_instance.tracking")["settings"]["dynamic"]["database_flags"]
-    flags = evaluate(dynamic["for_each"], locals_=document(environment)["locals"])
-    assert flag in flags.items()
+    flags = resource(environment, "google_sql_database_instance.tracking")["settings"]["database_flags"]
+    assert flag in {(block["name"], block["value"]) for block in flags}
 
 
 def test_the_database_and_its_user_are_called_mlflow() -> None:

@@ -87,22 +87,30 @@ def test_variables_give_what_settings_give(module: dict[str, Any], environment: 
     variables = {name: (body["type"], given[name]) for name, body in module["variable"].items()}
     from_variables = evaluate(_evaluable(module), locals_=module["locals"], variables=variables)
     from_settings = evaluate(_evaluable(document(environment)), locals_=document(environment)["locals"])
-    assert from_variables == from_settings
+    assert _with_blocks_as_maps(from_variables) == _with_blocks_as_maps(from_settings)
 
 
 def _evaluable(root: dict[str, Any]) -> Any:
-    """The resources of a document, without what only an apply can know and what only a block may hold."""
+    """The resources of a document as arguments, without what only an apply can know."""
     text = json.dumps(root["resource"]).replace("${google_", "$${google_").replace("${each.", "$${each.")
+    # The content of a dynamic block, whose iterator exists there alone.
+    text = text.replace("${env.", "$${env.").replace("${database_flags.", "$${database_flags.")
     resources_ = json.loads(text)
     del resources_["google_secret_manager_secret_version"]
+    del resources_["google_sql_user"]
     for body in (body for named in resources_.values() for body in named.values()):
         body.pop("//", None)
         body.pop("depends_on", None)
-    del resources_["google_sql_user"]
-    return _without_iterators(resources_)
+    return resources_
 
 
-def _without_iterators(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_iterators(item) for key, item in value.items() if key != "content"}
-    return [_without_iterators(item) for item in value] if isinstance(value, list) else value
+def _with_blocks_as_maps(resources_: Any) -> Any:
+    """Name and value blocks as one map, whether they were written out or are dynamic."""
+    for parent, block in (
+        (resources_["google_sql_database_instance"]["tracking"]["settings"], "database_flags"),
+        (resources_["google_cloud_run_v2_service"]["tracking"]["template"]["containers"][0], "env"),
+    ):
+        written = {item.pop("name"): item for item in parent.get(block, [])}
+        dynamic = parent.pop("dynamic", {block: {"for_each": {}}})[block]["for_each"]
+        parent[block] = written | {name: {"value": value} for name, value in dynamic.items()}
+    return resources_
