@@ -13,7 +13,6 @@ from enum import Enum
 from typing import Any, Final, cast
 
 from checkov.common.models.enums import CheckCategories, CheckResult
-from checkov.common.util.consts import TRUE_AFTER_UNKNOWN
 from checkov.terraform.checks.resource.base_resource_check import BaseResourceCheck
 
 
@@ -96,7 +95,7 @@ def _resolved(value: object) -> Value:
     if isinstance(value, list):
         return [_resolved(item) for item in cast("list[object]", value)]
     if isinstance(value, str):
-        return UNKNOWN if value == TRUE_AFTER_UNKNOWN or _EXPRESSION.search(value) else value
+        return UNKNOWN if _EXPRESSION.search(value) else value
     return value if isinstance(value, bool | int | float) else None
 
 
