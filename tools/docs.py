@@ -27,8 +27,12 @@ EXAMPLE: Final = "environments/example.toml"
 _TARGET: Final = re.compile(r"^([a-z-]+):.*?## (.+)$", re.MULTILINE)
 _EXAMPLE_HEAD: Final = """\
 # Every field of a settings file. Generated from stacks/settings/ by `make docs`: do not edit it here.
-# Copy what you need to environments/NAME.toml; a field that is left out has the default of README.md.
+# Copy it to environments/NAME.toml. A field that stays commented out has the default of README.md.
 """
+_FROM_THE_START: Final = ("profile", "email_domains")
+"""Fields without which nobody gets far, beside those that are required."""
+
+_COMMENTED_OUT: Final = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
 # What people get wrong first: a key in the wrong place, everybody let in, memory without CPU.
 _BAD_SETTINGS: Final = """\
 profile = "dev"
@@ -85,7 +89,7 @@ def generate() -> list[Part]:
     example = _example()
     demo = (CHECKOUT / "environments" / "demo.toml").read_text()
     printed, _ = _synthesize(demo)
-    _, documents = _synthesize(example)
+    _, documents = _synthesize(all_fields(example))
     contents = {
         "diagram": document.diagram(documents["tracking"]),
         "synth": _fenced("\n".join(printed)),
@@ -173,8 +177,14 @@ def _example() -> str:
         if section != current:
             lines.append(f"[{section}]")
             current = section
-        lines.append(f"# {field.description}\n{key} = {_toml(_example_value(section, key, field))}\n")
+        mark = "" if field.is_required() or key in _FROM_THE_START else "#"
+        lines.append(f"# {field.description}\n{mark}{key} = {_toml(_example_value(section, key, field))}\n")
     return "\n".join(lines)
+
+
+def all_fields(example: str) -> str:
+    """The text of environments/example.toml with no field commented out."""
+    return _COMMENTED_OUT.sub("", example)
 
 
 def _example_value(section: str, key: str, field: FieldInfo) -> object:
