@@ -53,11 +53,13 @@ def resource_table(document: Block) -> str:
     """A Markdown table of a document's resource blocks by type: how many, which, and why.
 
     Raises:
-        KeyError: WHY says nothing of a type.
+        ValueError: WHY says nothing of a type.
     """
     names: defaultdict[str, list[str]] = defaultdict(list)
     for kind, address, _ in _blocks(document):
         names[kind].append(f"`{address.split('.')[-1]}`")
+    if unexplained := names.keys() - WHY:
+        raise ValueError(f"say in WHY of tools/document.py why there is: {', '.join(sorted(unexplained))}")
     rows = (f"| `{kind}` | {len(named)} | {', '.join(named)} | {WHY[kind]} |" for kind, named in sorted(names.items()))
     return "\n".join(("| type | blocks | names | why |", "| --- | --- | --- | --- |", *rows))
 
