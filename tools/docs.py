@@ -18,7 +18,7 @@ from stacks import bindings
 from stacks.settings.load import load
 from stacks.settings.model import PROD_DEFAULTS, Settings
 from stacks.settings.problems import SettingsError
-from tools import document
+from tools import overview
 
 CHECKOUT: Final = Path(__file__).parent.parent
 README: Final = "README.md"
@@ -91,14 +91,14 @@ def generate() -> list[Part]:
     printed, _ = _synthesize(demo)
     _, documents = _synthesize(all_fields(example))
     contents = {
-        "diagram": document.diagram(documents["tracking"]),
+        "diagram": overview.diagram(documents["tracking"]),
         "synth": _fenced("\n".join(printed)),
         "targets": _target_table((CHECKOUT / "Makefile").read_text()),
         "errors": _fenced(_errors(_BAD_SETTINGS)),
         "settings": _settings_table(),
-        "bootstrap": document.resource_table(documents["bootstrap"]),
-        "tracking": document.resource_table(documents["tracking"]),
-        "roles": document.role_table(documents["tracking"]),
+        "bootstrap": overview.resource_table(documents["bootstrap"]),
+        "tracking": overview.resource_table(documents["tracking"]),
+        "roles": overview.role_table(documents["tracking"]),
     }
     return [
         *(Part(file=README, name=name, text=text) for name, text in contents.items()),
@@ -122,7 +122,7 @@ def _content(file: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
-def _synthesize(settings: str) -> tuple[list[str], dict[str, document.Block]]:
+def _synthesize(settings: str) -> tuple[list[str], dict[str, overview.Block]]:
     """What `make synth` prints for a settings file, and the document of each stack by its name."""
     bindings.install(os.environ)
     from stacks.app import synthesize  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy

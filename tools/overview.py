@@ -59,7 +59,7 @@ def resource_table(document: Block) -> str:
     for kind, address, _ in _blocks(document):
         names[kind].append(f"`{address.split('.')[-1]}`")
     if unexplained := names.keys() - WHY:
-        raise ValueError(f"say in WHY of tools/document.py why there is: {', '.join(sorted(unexplained))}")
+        raise ValueError(f"say in WHY of tools/overview.py why there is: {', '.join(sorted(unexplained))}")
     rows = (f"| `{kind}` | {len(named)} | {', '.join(named)} | {WHY[kind]} |" for kind, named in sorted(names.items()))
     return "\n".join(("| type | blocks | names | why |", "| --- | --- | --- | --- |", *rows))
 
