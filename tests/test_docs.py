@@ -1,0 +1,136 @@
+"""The documentation is true: what is generated is fresh, and what it names exists."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from stacks.settings.load import load
+from stacks.settings.model import Settings
+from tools import docs
+from tools.docs import CHECKOUT, Part
+
+PAGES = sorted(
+    (CHECKOUT / name)
+    for name in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+)
+README = CHECKOUT / docs.README
+EXAMPLE = CHECKOUT / docs.EXAMPLE
+NOT_YET = {"image-push"}
+"""Targets that the README announces."""
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+
+
+def code_in(text: str) -> str:
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+
+
+def section_of(text: str, heading: str) -> str:
+    return text.split(f"\n## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
+
+
+def test_what_is_generated_is_what_the_code_says() -> None:
+    """It synthesizes the demo, and the example with every field."""
+    check = subprocess.run(
+        [sys.executable, "-m", "tools.docs", "--check"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, f"\n{check.stdout}{check.stderr}"
+    assert check.stdout == ""
+
+
+def test_a_drifted_part_is_named_and_rewritten_alone(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- begin settings -->\nold\n<!-- end settings -->\nafter\n")
+    part = Part(file="README.md", name="settings", text="new")
+
+    assert [str(one) for one in docs.drifted([part], tmp_path)] == ["README.md: settings"]
+
+    docs.write([part], tmp_path)
+    assert docs.drifted([part], tmp_path) == []
+    assert readme.read_text() == "before\n<!-- begin settings -->\nnew\n<!-- end settings -->\nafter\n"
+
+
+def test_a_generated_file_that_is_missing_has_drifted(tmp_path: Path) -> None:
+    part = Part(file="example.toml", name=None, text="all of it\n")
+    assert docs.drifted([part], tmp_path) == [part]
+    docs.write([part], tmp_path)
+    assert (tmp_path / "example.toml").read_text() == "all of it\n"
+
+
+@pytest.mark.parametrize("content", ["", "<!-- begin settings -->", "<!-- begin settings --><!-- end settings -->" * 2])
+def test_a_part_needs_its_markers_once_each(content: str) -> None:
+    with pytest.raises(ValueError, match="begin settings"):
+        Part(file="README.md", name="settings", text="new").put_into(content)
+
+
+@every_page
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    named = set(re.findall(r"\bmake ([a-z][a-z-]*)", code_in(page.read_text())))
+    assert named - NOT_YET <= make_targets()
+
+
+def test_what_is_announced_is_not_there_yet() -> None:
+    there = NOT_YET & make_targets()
+    assert not there, f"README.md calls {there} not yet there: describe it, and take it out of NOT_YET"
+
+
+@every_page
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    dead = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert dead == []
+
+
+def test_the_tree_names_what_is_there() -> None:
+    paths = re.findall(r"^([\w./]+)  ", section_of(README.read_text(), "The tree"), re.MULTILINE)
+    assert len(paths) >= 5
+    assert [path for path in paths if not (CHECKOUT / path).exists()] == []
+
+
+def test_errors_point_to_a_section_of_the_readme() -> None:
+    assert "see:    README.md#settings" in section_of(README.read_text(), "Settings")
+
+
+def test_the_example_can_be_used_as_it_is() -> None:
+    settings = load(EXAMPLE, {})
+    assert settings.profile == "prod"
+
+
+def test_a_copied_example_lets_in_the_one_domain_that_it_shows() -> None:
+    access = load(EXAMPLE, {}).access
+    assert access.email_domains == ["example.com"]
+    assert [access.emails, access.service_accounts, access.extra_audiences, access.artifact_writers] == [[], [], [], []]
+    assert not access.gcloud_tokens
+
+
+def test_the_example_holds_every_field_and_all_of_them_can_be_used_together(tmp_path: Path) -> None:
+    everything = tmp_path / "everything.toml"
+    everything.write_text(docs.all_fields(EXAMPLE.read_text()))
+
+    shown = tomllib.loads(everything.read_text())
+    assert shown.keys() == Settings.model_fields.keys()
+    complete = load(everything, {}).model_dump()
+    assert {name: set(value) for name, value in shown.items() if isinstance(complete[name], dict)} == {
+        name: set(value) for name, value in complete.items() if isinstance(value, dict)
+    }
+
+
+def test_the_example_describes_every_field() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    fields = [number for number, line in enumerate(lines) if re.match(r"#?\w+ = ", line)]
+    assert len(fields) > 40
+    assert [lines[number] for number in fields if not lines[number - 1].startswith("# ")] == []

@@ -1,0 +1,160 @@
+"""What a synthesized document says of the system: its resources, who may do what, and how the parts hang together."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+Block: TypeAlias = dict[str, Any]
+
+WHY: Final = {
+    "ephemeral random_password": "Database password and cookie secret; they exist only while Terraform runs.",
+    "google_artifact_registry_repository": "Images; tags cannot be moved, old untagged ones are deleted.",
+    "google_cloud_run_v2_service": "MLflow behind oauth2-proxy in one container, with CPU that is always on.",
+    "google_cloud_run_v2_service_iam_member": "Lets the public reach the sign-in; none when the invoker check is off.",
+    "google_project_iam_member": "Lets the service connect to this one instance; the role exists on projects only.",
+    "google_project_service": "The APIs that both stacks call, one each; `destroy` leaves them on.",
+    "google_secret_manager_secret": "Connection string, and what is secret in the sign-in's configuration.",
+    "google_secret_manager_secret_iam_member": "Lets the service read each secret, and no other of the project.",
+    "google_secret_manager_secret_version": "The value in use, write-only; the service names it by number.",
+    "google_service_account": "Who the service is; nothing else runs as this account.",
+    "google_sql_database": "The database `mlflow`.",
+    "google_sql_database_instance": "Cloud SQL; encrypted connections only, no authorized networks.",
+    "google_sql_user": "The one user of the database; its password is write-only.",
+    "google_storage_bucket": "Private, with a way back for what was deleted or overwritten.",
+    "google_storage_bucket_iam_member": "The service reads artifacts; clients write them, one grant for each writer.",
+}
+"""Why a type of resource is there; a new type needs a line here."""
+
+_SERVICE: Final = "google_cloud_run_v2_service.tracking"
+_MAIN_PARTS: Final = {
+    _SERVICE: "Cloud Run<br/>oauth2-proxy, MLflow",
+    "google_service_account.tracking": "service account",
+    "google_sql_database_instance.tracking": "Cloud SQL<br/>database mlflow",
+    "google_storage_bucket.artifacts": "bucket<br/>artifacts",
+    "google_secret_manager_secret.backend_store_uri": "secret<br/>connection string",
+    "google_secret_manager_secret.oauth2_proxy": "secret<br/>oauth2-proxy file",
+    "ephemeral.random_password.database": "ephemeral<br/>database password",
+    "ephemeral.random_password.cookie_secret": "ephemeral<br/>cookie secret",
+    "var.oauth_client_secret": "variable, ephemeral<br/>OAuth client secret",
+}
+_PUBLIC: Final = "allUsers"
+_WRITERS: Final = "each.value"
+_PEOPLE: Final = {_PUBLIC: "browser, curl, SDK", _WRITERS: "access.artifact_writers"}
+
+_REFERENCE: Final = re.compile(r"\b(?:ephemeral\.)?(?:google|random)_\w+\.\w+|\bvar\.\w+")
+_EXPRESSION: Final = re.compile(r"\$\{(.+)\}")
+# A version belongs to its secret, a user and a database to their instance.
+_OWNER_ARGUMENTS: Final = ("secret", "instance")
+
+
+def resource_table(document: Block) -> str:
+    """A Markdown table of a document's resource blocks by type: how many, which, and why.
+
+    Raises:
+        ValueError: WHY says nothing of a type.
+    """
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for kind, address, _ in _blocks(document):
+        names[kind].append(f"`{address.split('.')[-1]}`")
+    if unexplained := names.keys() - WHY:
+        raise ValueError(f"say in WHY of tools/overview.py why there is: {', '.join(sorted(unexplained))}")
+    rows = (f"| `{kind}` | {len(named)} | {', '.join(named)} | {WHY[kind]} |" for kind, named in sorted(names.items()))
+    return "\n".join(("| type | blocks | names | why |", "| --- | --- | --- | --- |", *rows))
+
+
+def role_table(document: Block) -> str:
+    """A Markdown table of the roles that a document grants: which, to whom, on what."""
+    rows = sorted(
+        f"| `{block['role']}` | {_named(_grantee(block))} | {_named(target)} |"
+        for kind, _, block in _blocks(document)
+        if _is_grant(kind)
+        for target in _granted_on(document, block)
+    )
+    return "\n".join(("| role | who | on |", "| --- | --- | --- |", *rows))
+
+
+def diagram(document: Block) -> str:
+    """A Mermaid flow chart: an arrow is a reference between main parts, a dotted one a role."""
+    arrows = dict.fromkeys((*_references(document), *_roles(document)))
+    nodes = dict.fromkeys(node for source, _, target in arrows for node in (source, target))
+    labels = _PEOPLE | _MAIN_PARTS
+    lines = [
+        "flowchart LR",
+        *(f"  {_id(node)}{_shape(node, labels[node])}" for node in labels if node in nodes),
+        *(f"  {_id(source)} {arrow} {_id(target)}" for source, arrow, target in arrows),
+    ]
+    return "\n".join(("```mermaid", *lines, "```"))
+
+
+def _blocks(document: Block) -> Iterator[tuple[str, str, Block]]:
+    """Every resource block: its type, its address, its arguments."""
+    for prefix, section in (("", "resource"), ("ephemeral", "ephemeral")):
+        for kind, named in document.get(section, {}).items():
+            for name, block in named.items():
+                yield f"{prefix} {kind}".strip(), ".".join(filter(None, (prefix, kind, name))), block
+
+
+def _references(document: Block) -> Iterator[tuple[str, str, str]]:
+    for kind, address, block in _blocks(document):
+        source = _owner(document, address)
+        if _is_grant(kind):
+            continue
+        for reference in _mentioned({name: value for name, value in block.items() if name != "depends_on"}):
+            target = _owner(document, reference)
+            if target != source and {source, target} <= _MAIN_PARTS.keys():
+                yield source, "-->", target
+
+
+def _roles(document: Block) -> Iterator[tuple[str, str, str]]:
+    for kind, _, block in _blocks(document):
+        if _is_grant(kind):
+            role = block["role"].removeprefix("roles/")
+            for target in _granted_on(document, block):
+                yield _grantee(block), f"-.->|{role}|", target
+
+
+def _is_grant(kind: str) -> bool:
+    return kind.endswith("_iam_member")
+
+
+def _granted_on(document: Block, grant: Block) -> list[str]:
+    what = {name: value for name, value in grant.items() if name != "member"}
+    return [_owner(document, reference) for reference in _mentioned(what)]
+
+
+def _grantee(grant: Block) -> str:
+    references = _mentioned(grant["member"])
+    if references:
+        return references[0]
+    expression = _EXPRESSION.fullmatch(grant["member"])
+    return expression[1] if expression else grant["member"]
+
+
+def _mentioned(value: object) -> list[str]:
+    """The addresses that a value refers to, each once, in their order."""
+    return list(dict.fromkeys(_REFERENCE.findall(json.dumps(value))))
+
+
+def _owner(document: Block, address: str) -> str:
+    """The main part that a resource belongs to, or the resource itself."""
+    if address in _MAIN_PARTS:
+        return address
+    block = {found: block for _, found, block in _blocks(document)}.get(address, {})
+    return next((_mentioned(block[argument])[0] for argument in _OWNER_ARGUMENTS if argument in block), address)
+
+
+def _named(node: str) -> str:
+    label = (_PEOPLE | _MAIN_PARTS).get(node, node).replace("<br/>", ", ")
+    return f"`{label}`" if node == _WRITERS else f"{label} (`{node}`)"
+
+
+def _id(node: str) -> str:
+    return node.replace(".", "_")
+
+
+def _shape(node: str, label: str) -> str:
+    if node in _PEOPLE:
+        return f'(["{label}"])'
+    return f'[("{label}")]' if "sql" in node or "bucket" in node else f'["{label}"]'
