@@ -28,12 +28,13 @@ APIS: Final = (
     "artifactregistry.googleapis.com",
     "cloudresourcemanager.googleapis.com",
     "iam.googleapis.com",
+    "iamcredentials.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
     "sqladmin.googleapis.com",
     "storage.googleapis.com",
 )
-"""What the two stacks call."""
+"""What the two stacks call, and iamcredentials: who impersonates an account for an identity token calls that."""
 
 _KEPT_IMAGES: Final = 20
 _UNTAGGED_IMAGE_LIFETIME: Final = "2592000s"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The static checks, each named as it runs; all of them run, and the first failure decides the exit status.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
 status=0
 
