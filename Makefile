@@ -24,7 +24,7 @@ synth: setup-synth ## Write the Terraform of environments/$ENV.toml (default: de
 	@MLFLOW_GCP_ENV=$(ENV) python main.py
 
 test: setup-test lint ## Run every check and test
-	@pytest
+	@pytest --cov
 
 lint: setup-test ## Run the static checks alone
 	@tools/lint.sh

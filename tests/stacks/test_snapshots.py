@@ -21,13 +21,13 @@ def json_snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 @every_document
 def test_document_is_the_reviewed_one(environment: str, stack: str, json_snapshot: SnapshotAssertion) -> None:
-    assert documents.document(environment, stack) == json_snapshot(name=f"{environment}-{stack}")
+    assert documents.document(environment, stack) == json_snapshot
 
 
 @every_document
 def test_counts_by_type_are_the_reviewed_ones(environment: str, stack: str, json_snapshot: SnapshotAssertion) -> None:
     counts = Counter(address.split(".")[0] for address in documents.resources(environment, stack))
-    assert dict(sorted(counts.items())) == json_snapshot(name=f"{environment}-{stack}")
+    assert dict(sorted(counts.items())) == json_snapshot
 
 
 @every_document
