@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / ".checkov.yaml"
 DOCUMENT = ".tf.json"
 
-# checkov's checks of `database_flags` are left to the plan: in a document the flags are a dynamic block, and over
-# literal ones CKV_GCP_50, 54 and 57 of checkov 3.3.30 crash.
+# checkov's checks of `database_flags` are left to the plan: in a document the engine, which decides on the flags, is an
+# expression, and over literal flags CKV_GCP_50, 54 and 57 of checkov 3.3.30 crash.
 FLAG_CHECK = re.compile(r"CKV_GCP_(5\d|108|109|110|111)|CKV2_GCP_1[3-7]")
 
 
