@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test lint snapshots docs lock bench-synth clean setup-synth setup-test
+.PHONY: help synth test lint scan snapshots docs lock bench-synth clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ test: setup-test lint ## Run every check and test
 
 lint: setup-test ## Run the static checks alone
 	@tools/lint.sh
+
+scan: setup-test synth ## Scan the synthesized Terraform with checkov and the policies
+	@python -m tools.scan cdktf.out
 
 snapshots: setup-test ## Accept the synthesized documents as the new snapshots
 	@pytest --snapshot-update tests/stacks/test_snapshots.py

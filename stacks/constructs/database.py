@@ -144,7 +144,7 @@ class Database(Construct):
                     deletion_protection_enabled=inputs.deletion_protection,
                     disk_type="PD_SSD",
                     # A size together with automatic growth makes a later plan shrink, that is replace, the instance:
-                    # https://registry.terraform.io/providers/hashicorp/google/6.50.0/docs/resources/sql_database_instance
+                    # https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/website/docs/r/sql_database_instance.html.markdown
                     disk_size=number(f"{disk} > 0 ? {disk} : null"),
                     disk_autoresize=flag(f"{disk} == 0"),
                     user_labels=config.labels,

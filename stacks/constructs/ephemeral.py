@@ -24,7 +24,7 @@ def random_password(scope: Construct, name: str, *, length: int) -> str:
     """
     TerraformStack.of(scope).add_override(
         f"ephemeral.random_password.{name}",
-        # https://registry.terraform.io/providers/hashicorp/random/latest/docs/ephemeral-resources/password
+        # https://github.com/hashicorp/terraform-provider-random/blob/main/docs/ephemeral-resources/password.md
         {"length": length, "special": False},
     )
     return f"ephemeral.random_password.{name}.result"

@@ -179,7 +179,7 @@ def _recovery_has_backups(settings: Settings) -> Iterator[Problem]:
             value=True,
             rule="high availability needs backups and point-in-time recovery",
             remedy="set database.backups = true and database.point_in_time_recovery = true",
-            url="https://registry.terraform.io/providers/hashicorp/google/6.50.0/docs/resources/sql_database_instance",
+            url="https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/website/docs/r/sql_database_instance.html.markdown",
         )
 
 
