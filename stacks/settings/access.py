@@ -9,7 +9,10 @@ from stacks.settings.field_rules import Pattern
 from stacks.settings.section import DOMAIN_REGEX, Section
 
 _LOCAL_PART: Final = r"[A-Za-z0-9._%+'-]{1,64}"
-_ACCOUNT: Final = r"[a-z0-9.-]+@([a-z0-9-]+\.iam|developer|appspot)\.gserviceaccount\.com"
+# IAM keeps addresses in lower case: two spellings would be two resources for one grant.
+_WRITER: Final = r"[a-z0-9._%+'-]{1,64}"
+# A project's id may stand before its domain: NAME@PROJECT.example.com.iam.gserviceaccount.com.
+_ACCOUNT: Final = r"[a-z0-9.-]{1,64}@([a-z0-9-]+(\.[a-z0-9-]+)*\.iam|developer|appspot)\.gserviceaccount\.com"
 # Providers where anybody in the world can have an address.
 _PUBLIC_MAIL: Final = (
     r"(gmail|googlemail|ymail|rocketmail|icloud|me|mac|aol|aim|protonmail|mail|email|msn|qq|163|126|sina|sohu|foxmail"
@@ -28,6 +31,7 @@ OAuthClientId: TypeAlias = Annotated[
         Pattern(
             regex=r"[0-9]{6,24}-[a-z0-9]{4,64}\.apps\.googleusercontent\.com",
             rule="an OAuth client id is NUMBER-LETTERS.apps.googleusercontent.com",
+            hidden=True,
             remedy="copy the id (not the secret) of the Web application client from the console",
             url="https://support.google.com/cloud/answer/6158849",
         )
@@ -51,8 +55,8 @@ Email: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=rf"{_LOCAL_PART}@{DOMAIN_REGEX}",
-            unless=r".*gserviceaccount\.com",
-            rule="an allowed address is one person's e-mail address",
+            unless=r".*[@.]gserviceaccount\.com",
+            rule="an allowed address is one person's e-mail address, its domain in lower case",
             remedy="write it as name@example.com; service accounts go to access.service_accounts",
             url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
         )
@@ -73,9 +77,9 @@ Audience: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=r"[!-+.-z|~-]{1,512}",
-            unless=r".*[*$%].*",
-            rule="an audience is a URL or a client id: no space, comma, quote around it, *, $ or %",
+            # The list is joined with commas.
+            regex=r"[A-Za-z0-9._~:/?#@!&()+;=|-]{1,512}",
+            rule="an audience is a URL or a client id: no space, comma, quote, *, $ or %",
             remedy="write what the token's aud claim holds",
             url="https://cloud.google.com/run/docs/configuring/custom-audiences",
         )
@@ -85,10 +89,10 @@ ArtifactWriter: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=rf"(user|group):{_LOCAL_PART}@{DOMAIN_REGEX}|serviceAccount:{_ACCOUNT}"
+            regex=rf"(user|group):{_WRITER}@{DOMAIN_REGEX}|serviceAccount:{_ACCOUNT}"
             r"|principal(Set)?://iam\.googleapis\.com/[A-Za-z0-9._/:@=%+-]{1,400}",
-            rule="a writer is user:EMAIL, group:EMAIL, serviceAccount:EMAIL or a workload identity principal; never"
-            " allUsers, allAuthenticatedUsers or a whole domain",
+            rule="a writer is user:EMAIL, group:EMAIL (in lower case), serviceAccount:EMAIL or a workload identity"
+            " principal; never allUsers, allAuthenticatedUsers or a whole domain",
             remedy='write "group:data-science@example.com"',
             url="https://cloud.google.com/iam/docs/principal-identifiers",
         )

@@ -61,12 +61,12 @@ def _names_fit(settings: Settings) -> Iterator[Problem]:
                 remedy=f"shorten name by {len(name) - longest}",
                 url=url,
             )
-    if re.search("google|g00gle", bucket):
+    if re.search("^goog|google|g00gle", bucket):
         yield Problem(
             field="bucket.name",
             value=bucket,
-            rule="a bucket name does not contain google",
-            remedy="set bucket.name to one without",
+            rule="a bucket name does not start with goog and does not contain google",
+            remedy="set bucket.name to another one",
             url=limits.BUCKET_URL,
         )
 

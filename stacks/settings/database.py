@@ -24,7 +24,7 @@ Tier: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=r"db-f1-micro|db-g1-small|db-custom-(1|[1-9]?[02468])-[1-9][0-9]{3,5}",
+            regex=r"db-f1-micro|db-g1-small|db-custom-(1|[2468]|[1-9][02468])-[1-9][0-9]{3,5}",
             rule="a tier of the Enterprise edition is db-f1-micro, db-g1-small or db-custom-CPUS-MEMORY_MB, with 1"
             " or an even number of CPUs",
             remedy='take "db-custom-1-3840", the smallest with a dedicated CPU',

@@ -1,8 +1,10 @@
 """The settings of one environment; README.md and environments/example.toml are generated from it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
+from pydantic.fields import FieldInfo
 
 from stacks.settings.access import Access
 from stacks.settings.bucket import Bucket, BucketName
@@ -51,10 +53,10 @@ NamePrefix: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=r"[a-z]([a-z0-9-]*[a-z0-9])?",
+            regex=r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
             unless=r"goog.*|.*--.*",
-            rule="a name has lower-case letters, digits and single hyphens, starts with a letter, does not end with a"
-            " hyphen and does not start with goog",
+            rule="a name has at most 63 lower-case letters, digits and single hyphens, starts with a letter, does not"
+            " end with a hyphen and does not start with goog",
             remedy='take a short word such as "mlflow"',
             url=f"{_RUN_DOCS}/reference/rest/v2/projects.locations.services/create",
         )
@@ -66,7 +68,7 @@ LabelKey: TypeAlias = Annotated[
         Pattern(
             regex=r"[a-z][a-z0-9_-]{0,62}",
             unless=r"goog.*",
-            rule="a label's key has at most 63 lower-case letters, digits, _ and -, and starts with a letter, not goog",
+            rule="a label's key has at most 63 letters a to z, digits, _ and -, and starts with a letter, not goog",
             remedy="rename the label",
             url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
         )
@@ -77,7 +79,7 @@ LabelValue: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=r"[a-z0-9_-]{0,63}",
-            rule="a label's value has at most 63 lower-case letters, digits, _ and -",
+            rule="a label's value has at most 63 letters a to z, digits, _ and -",
             remedy="shorten or respell the value",
             url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
         )
@@ -87,8 +89,9 @@ Labels: TypeAlias = Annotated[
     dict[LabelKey, LabelValue],
     AfterValidator(
         AtMost(
-            count=64,
-            rule="a resource has at most 64 labels",
+            # Google's limit is 64, and its provider adds one, goog-terraform-provisioned.
+            count=63,
+            rule="a resource has at most 64 labels, of which one is Terraform's own",
             remedy="remove some",
             url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
         )
@@ -140,3 +143,27 @@ PROD_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "access": {"gcloud_tokens": False},
 }
 """What `profile = "prod"` changes where the file says nothing; an image by digest is demanded besides."""
+
+
+def section_of(name: str) -> type[Section] | None:
+    """The model of a section, or None where the name is that of a plain field or of nothing."""
+    field = Settings.model_fields.get(name)
+    annotation = field.annotation if field else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def field_at(path: Sequence[str]) -> FieldInfo | None:
+    """The field at a path or around it: of `service.env.NAME` that of `service.env`; None where there is none."""
+    section = section_of(path[0])
+    if section is None:
+        return Settings.model_fields.get(path[0])
+    return section.model_fields.get(path[1]) if len(path) > 1 else None
+
+
+def field_names() -> list[str]:
+    """Every field and section in the order of the model, such as `database.tier`; a section follows its fields."""
+    return [
+        path
+        for name in Settings.model_fields
+        for path in (*(f"{name}.{field}" for field in getattr(section_of(name), "model_fields", ())), name)
+    ]

@@ -5,15 +5,18 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import AfterValidator, Field
 
 from stacks.settings.field_rules import OneOf, Pattern, Range
-from stacks.settings.section import DOMAIN_REGEX, Section
+from stacks.settings.section import DOMAIN_REGEX, GIVEAWAY_REGEX, Section
 
 _RUN_DOCS: Final = "https://cloud.google.com/run/docs"
+_IMAGE_PART: Final = r"/[a-z0-9]+([._-]+[a-z0-9]+)*"
+_PORT: Final = r":([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 
 Image: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=r"([a-z0-9-]+-docker\.pkg\.dev|([a-z]+\.)?gcr\.io|docker\.io)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
+            regex=rf"([a-z0-9-]+-docker\.pkg\.dev({_IMAGE_PART}){{3,}}|([a-z]+\.)?gcr\.io({_IMAGE_PART}){{2,}}"
+            rf"|docker\.io({_IMAGE_PART})+)"
             r"(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?",
             unless=r"[^@]*:latest(@.*)?|[^:@]*",
             rule="an image is REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME with a digest or a tag, and the tag is not"
@@ -115,13 +118,16 @@ EnvName: TypeAlias = Annotated[
         Pattern(
             regex=r"[A-Za-z_][A-Za-z0-9_]{0,127}",
             unless=r"PORT|HOST|HOME|PATH|IFS|ENV|SHELLOPTS|BASH.*|LD_.*|PYTHON.*|K_.*|CLOUD_RUN_.*|X_GOOGLE_.*|GCE_METADATA_.*"
-            r"|GOOGLE_APPLICATION_CREDENTIALS|STORAGE_EMULATOR_HOST|OAUTH.*|_?MLFLOW_SERVER_.*|BACKEND_STORE_URI"
+            r"|GOOGLE_APPLICATION_CREDENTIALS|STORAGE_EMULATOR_HOST|OAUTH.*|MLFLOW_SERVER_.*|BACKEND_STORE_URI"
             r"|DEFAULT_ARTIFACT_ROOT|MLFLOW_(HOST|PORT|WORKERS|SERVE_ARTIFACTS|DISABLE_TELEMETRY|UVICORN_OPTS|GUNICORN_OPTS"
             r"|BACKEND_STORE_URI|REGISTRY_STORE_URI|DEFAULT_ARTIFACT_ROOT|ARTIFACTS_DESTINATION|TRACKING_.*"
-            r"|SQLALCHEMYSTORE_.*|FLASK_SERVER_.*)|MALLOC_ARENA_MAX|(?i:https?|all|no)_proxy",
-            rule="an extra variable has letters, digits and _, and is none that the platform, the shell or the stack"
-            " sets, or that would open the service (PORT, K_*, OAUTH*, MLFLOW_SERVER_*, ...)",
-            remedy="remove it; what the stack sets has a setting of its own",
+            r"|SQLALCHEMYSTORE_.*|FLASK_SERVER_.*|STATIC_PREFIX)|_MLFLOW_.*|MALLOC_ARENA_MAX|(?i:https?|all|no)_proxy"
+            # Servers that read these trust forged addresses, or start more workers than the memory holds.
+            r"|FORWARDED_ALLOW_IPS|WEB_CONCURRENCY|UVICORN_.*|GUNICORN_.*|GODEBUG"
+            r"|(?i:.*(secret|password|passwd|api_?key|access_key|private_key|_token))",
+            rule="an extra variable has letters, digits and _, holds no secret, and is none that the platform, the"
+            " shell or the stack sets, or that would open the service (PORT, K_*, OAUTH*, MLFLOW_SERVER_*, ...)",
+            remedy="remove it; what the stack sets has a setting of its own, and secrets belong in Secret Manager",
             url=f"{_RUN_DOCS}/container-contract#env-vars",
         )
     ),
@@ -131,9 +137,9 @@ EnvValue: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=r"[^\x00]*",
-            unless=r"(?s:.*[A-Za-z][A-Za-z0-9+.-]*://[^/@\s]*:[^/@\s]+@.*)",
+            unless=rf"(?s:.*({GIVEAWAY_REGEX}).*)",
             hidden=True,
-            rule="a value is plain text without a password: it is readable in every plan",
+            rule="a value is plain text without a password, key or token: it is readable in every plan",
             remedy="keep the secret in Secret Manager and let the program read it there",
             url=f"{_RUN_DOCS}/configuring/services/environment-variables",
         )
@@ -143,8 +149,11 @@ PublicUrl: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=rf"(https://{DOMAIN_REGEX}(:[1-9][0-9]{{0,4}})?|http://localhost(:[1-9][0-9]{{0,4}})?)?",
-            rule="a public URL is https://HOST without a path or a slash at the end; http is for localhost alone",
+            regex=rf"(https://{DOMAIN_REGEX}({_PORT})?|http://localhost({_PORT})?)?",
+            # Browsers leave the default port out of Host and Origin, which must equal this.
+            unless=r"https://.*:443|http://.*:80",
+            rule="a public URL is https://HOST in lower case, without a path, a slash at the end or the default port;"
+            " http is for localhost alone",
             remedy='write "https://mlflow.example.com", or leave it out',
             url="https://developers.google.com/identity/protocols/oauth2/web-server#uri-validation",
         )

@@ -1,0 +1,1 @@
+"""What a settings file may say, and what a person is told when it may not."""
