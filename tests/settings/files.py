@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.settings.problems import Problem, SettingsError
@@ -66,14 +68,14 @@ def read(folder: Path, content: str | bytes | Table, **environ: str) -> Settings
 
 def refused(folder: Path, content: str | bytes | Table, **environ: str) -> tuple[Problem, ...]:
     """The problems of a file that must have some."""
-    try:
-        settings = read(folder, content, **environ)
-    except SettingsError as error:
-        assert error.problems
-        for problem in error.problems:
-            assert_helpful(problem)
-        return error.problems
-    raise AssertionError(f"accepted: {settings}")
+    with pytest.raises(SettingsError) as caught:
+        read(folder, content, **environ)
+    problems = caught.value.problems
+    assert problems
+    for problem in problems:
+        assert_helpful(problem)
+        assert str(problem) in str(caught.value)
+    return problems
 
 
 def assert_helpful(problem: Problem) -> None:

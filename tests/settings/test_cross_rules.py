@@ -1,0 +1,208 @@
+"""Rules between fields: what is broken is told at one field, and the nearest neighbour is accepted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from stacks import names
+from stacks.settings import limits
+from stacks.settings.cross_rules import CROSS_RULES
+from stacks.settings.model import field_names
+from tests.settings.files import DIGEST, IMAGE, Table, changed, read, refused
+
+_LONGEST_PROJECT: Final = "a" * 30
+_PROD: Final[Table] = {"profile": "prod", "service.image": IMAGE + DIGEST}
+_MYSQL: Final[Table] = {"database.engine": "mysql"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Settings that break one rule at one field, and what mends them."""
+
+    rule: str
+    field: str
+    bad: Table
+    mend: Table
+
+
+def _case(rule: str, field: str, bad: Table, mend: Table) -> Case:
+    return Case(rule=rule, field=field, bad=bad, mend=mend)
+
+
+def _budget(engine: str, tier: str, most: int) -> Case:
+    settings = {"database.engine": engine, "database.tier": tier, "service.max_instances": most + 1}
+    return _case("_connections_hold", "service.max_instances", settings, {"service.max_instances": most})
+
+
+def _memory(cpu: str, bad: str, good: str) -> Case:
+    settings = {"service.cpu": cpu, "service.memory": bad}
+    return _case("_memory_fits_the_cpu", "service.memory", settings, {"service.memory": good})
+
+
+def _tier(bad: str, good: str) -> Case:
+    return _case("_tier_exists", "database.tier", {"database.tier": bad}, {"database.tier": good})
+
+
+CASES: Final = [
+    _case("_names_fit", "name", {"name": "a" * 24}, {"name": "a" * 23}),
+    _case("_names_fit", "name", {"name": "a" * 23, "project.id": _LONGEST_PROJECT}, {"bucket.name": "models"}),
+    _case("_names_fit", "bucket.name", {"project.id": "my-google-ml"}, {"bucket.name": "models"}),
+    _case("_names_fit", "bucket.name", {"project.id": "goog-ml"}, {"bucket.name": "models"}),
+    _case("_names_fit", "bucket.name", {"project.id": "acme-go", "name": "x-g00gle"}, {"name": "x-g00g"}),
+    _case("_prod_pins_its_image", "service.image", {**_PROD, "service.image": IMAGE + ":v1"}, _PROD),
+    _case("_min_is_at_most_max", "service.min_instances", {"service.min_instances": 4}, {"service.min_instances": 3}),
+    _memory("1", "511Mi", "512Mi"),
+    _memory("1", "4097Mi", "4Gi"),
+    _memory("2", "511Mi", "512Mi"),
+    _memory("2", "8193Mi", "8Gi"),
+    _memory("4", "2047Mi", "2Gi"),
+    _memory("4", "17Gi", "16Gi"),
+    _memory("6", "3Gi", "4Gi"),
+    _memory("6", "25Gi", "24Gi"),
+    _memory("8", "4095Mi", "4096Mi"),
+    _memory("8", "33Gi", "32Gi"),
+    *(
+        _case("_engine_has_the_version", "database.version", {"database.version": version}, {"database.version": "14"})
+        for version in ("13", "8.4")
+    ),
+    _case(
+        "_engine_has_the_version", "database.version", {**_MYSQL, "database.version": "17"}, {"database.version": "8.0"}
+    ),
+    _case(
+        "_engine_has_the_version",
+        "database.version",
+        {**_MYSQL, "database.version": "5.7"},
+        {"database.version": "8.4"},
+    ),
+    _tier("db-custom-1-3584", "db-custom-1-3840"),
+    _tier("db-custom-1-6912", "db-custom-1-6656"),
+    _tier("db-custom-1-3841", "db-custom-1-4096"),
+    _tier("db-custom-8-7168", "db-custom-8-7424"),
+    _tier("db-custom-98-98304", "db-custom-96-98304"),
+    _budget("postgresql", "db-custom-1-3840", 3),
+    _budget("postgresql", "db-custom-1-5888", 3),
+    _budget("postgresql", "db-custom-1-6144", 6),
+    _budget("postgresql", "db-custom-2-7680", 13),
+    _budget("postgresql", "db-custom-4-15360", 17),
+    _budget("postgresql", "db-custom-8-30720", 21),
+    _budget("postgresql", "db-custom-16-61440", 28),
+    _budget("postgresql", "db-custom-32-122880", 35),
+    _budget("postgresql", "db-g1-small", 1),
+    _budget("mysql", "db-f1-micro", 8),
+    _budget("mysql", "db-g1-small", 35),
+    _budget("mysql", "db-custom-1-3840", 142),
+    _case(
+        "_connections_hold",
+        "service.max_instances",
+        {"database.tier": "db-f1-micro", "service.max_instances": 1},
+        {"database.tier": "db-g1-small"},
+    ),
+    _case(
+        "_recovery_has_backups",
+        "database.point_in_time_recovery",
+        {"database.point_in_time_recovery": True, "database.backups": False},
+        {"database.backups": True},
+    ),
+    _case(
+        "_recovery_has_backups",
+        "database.high_availability",
+        {"database.high_availability": True},
+        {"database.point_in_time_recovery": True},
+    ),
+    _case(
+        "_deleted_objects_come_back",
+        "bucket.versioning",
+        {"bucket.versioning": False, "bucket.soft_delete_days": 0},
+        {"bucket.soft_delete_days": 7},
+    ),
+    _case("_buckets_differ", "state.bucket", {"state.bucket": "models", "bucket.name": "models"}, {"bucket.name": ""}),
+    _case(
+        "_buckets_differ", "state.bucket", {"state.bucket": "acme-ml-dev-mlflow-artifacts"}, {"bucket.name": "models"}
+    ),
+    *(
+        _case(
+            "_somebody_is_allowed", "access.email_domains", {"access.email_domains": []}, {f"access.{field}": [value]}
+        )
+        for field, value in (
+            ("email_domains", "example.com"),
+            ("emails", "ada@example.org"),
+            ("service_accounts", "trainer@acme-ml-dev.iam.gserviceaccount.com"),
+        )
+    ),
+    _case(
+        "_gcloud_is_let_in_openly",
+        "access.extra_audiences",
+        {"access.extra_audiences": [names.GCLOUD_AUDIENCE]},
+        {"access.extra_audiences": []},
+    ),
+    _case(
+        "_prod_is_on_https",
+        "service.public_url",
+        {**_PROD, "service.public_url": "http://localhost:8000"},
+        {"profile": "dev"},
+    ),
+]
+
+
+def test_every_rule_has_a_case_and_names_fields_of_the_model() -> None:
+    assert {rule.__name__ for rule in CROSS_RULES} == {case.rule for case in CASES}
+    assert {field for fields in CROSS_RULES.values() for field in fields} <= set(field_names())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}-{'-'.join(map(str, case.bad.values()))[:60]}")
+def test_a_broken_rule_is_told_at_one_field(tmp_path: Path, case: Case) -> None:
+    (problem,) = refused(tmp_path, changed(case.bad))
+    assert problem.field == case.field
+    assert problem.url.startswith("https://")
+    read(tmp_path, changed({**case.bad, **case.mend}))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
+def test_a_rule_is_silent_when_a_field_that_it_reads_is_broken(tmp_path: Path, case: Case) -> None:
+    read_fields = next(fields for rule, fields in CROSS_RULES.items() if rule.__name__ == case.rule)
+    broken = next(field for field in read_fields if field != case.field or len(read_fields) == 1)
+    assert [problem.field for problem in refused(tmp_path, changed({**case.bad, broken: {}}))] == [broken]
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (24, {"the service account's id"}),
+        (44, {"the service account's id", "the bucket's name"}),
+        (45, {"the service account's id", "the bucket's name", "the service's host label"}),
+        (50, {"the service account's id", "the bucket's name", "the service's host label", "the service's name"}),
+    ],
+)
+def test_each_name_that_becomes_too_long_is_told(tmp_path: Path, length: int, told: set[str]) -> None:
+    problems = refused(tmp_path, changed({"name": "a" * length, "project.number": "1" * 18}))
+    assert {problem.rule.split(",")[0] for problem in problems} == told
+
+
+def test_the_instance_name_fits_with_its_project(tmp_path: Path) -> None:
+    problems = refused(tmp_path, changed({"name": "a" * 63, "project.id": _LONGEST_PROJECT}))
+    assert not any("PROJECT:INSTANCE" in problem.rule for problem in problems)
+
+
+def test_prod_is_protected_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    prod = read(tmp_path, changed(_PROD))
+    assert prod.database.high_availability
+    assert prod.database.point_in_time_recovery
+    assert prod.database.deletion_protection
+    assert not prod.bucket.force_destroy
+    assert not prod.access.gcloud_tokens
+    assert read(tmp_path, changed({**_PROD, "access.gcloud_tokens": True})).access.gcloud_tokens
+
+
+def test_dev_can_be_thrown_away(tmp_path: Path) -> None:
+    dev = read(tmp_path, changed({}))
+    assert not dev.database.high_availability
+    assert not dev.database.deletion_protection
+    assert dev.bucket.force_destroy
+    assert dev.access.gcloud_tokens
+
+
+@pytest.mark.parametrize("engine", limits.VERSIONS)
+def test_the_default_version_is_one_of_the_engine(engine: str) -> None:
+    assert limits.DEFAULT_VERSION[engine] in limits.VERSIONS[engine]
