@@ -21,7 +21,7 @@ def broken_cross_rules(settings: Settings, *, unusable: Collection[str]) -> list
 
     Args:
         settings: The settings; what stands in an unusable field does not matter.
-        unusable: Fields (`section.field`) that have a problem of their own.
+        unusable: Fields (`section.field`) and whole sections that have a problem of their own.
 
     Returns:
         A problem for each rule that is broken.
@@ -29,7 +29,7 @@ def broken_cross_rules(settings: Settings, *, unusable: Collection[str]) -> list
     return [
         problem
         for rule, fields in CROSS_RULES.items()
-        if not any(field in unusable for field in fields)
+        if not any(field in unusable or field.split(".")[0] in unusable for field in fields)
         for problem in rule(settings)
     ]
 
@@ -51,7 +51,6 @@ def _names_fit(settings: Settings) -> Iterator[Problem]:
         ("the service's name", cloud_names.service, 49, limits.SERVICE_URL),
         ("the service's host label", f"{cloud_names.service}-{settings.project.number}", 63, limits.HOST_URL),
         ("the bucket's name", bucket, 63, limits.BUCKET_URL),
-        ("PROJECT:INSTANCE", f"{settings.project.id}:{cloud_names.instance}", 98, limits.INSTANCE_URL),
     ):
         if len(name) > longest:
             yield Problem(

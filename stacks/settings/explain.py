@@ -79,9 +79,7 @@ def _may_be_secret(path: Sequence[str], value: object, *, unknown: bool) -> bool
 
 def _example(path: Sequence[str]) -> str:
     field = field_at(path)
-    if field is None:
-        return ""
-    example: Any = field.examples[0] if field.examples else field.get_default(call_default_factory=True)
+    example: Any = field and (field.examples[0] if field.examples else field.get_default(call_default_factory=True))
     return f", such as {json.dumps(example)}" if isinstance(example, str | int | list) else ""
 
 

@@ -7,7 +7,6 @@ SERVICE_ACCOUNT_URL: Final = "https://cloud.google.com/iam/docs/service-accounts
 SERVICE_URL: Final = "https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/create"
 HOST_URL: Final = "https://cloud.google.com/run/docs/triggering/https-request#deterministic"
 BUCKET_URL: Final = "https://cloud.google.com/storage/docs/buckets#naming"
-INSTANCE_URL: Final = "https://cloud.google.com/sql/docs/postgres/instance-settings"
 
 MEMORY_BY_CPU: Final = {
     "1": (512, 4_096),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from stacks.settings.cross_rules import broken_cross_rules
 from stacks.settings.explain import README, TOML_URL, dotted, explain, position
 from stacks.settings.model import PROD_DEFAULTS, Settings, field_at, section_of
-from stacks.settings.problems import Problem, SettingsError
+from stacks.settings.problems import HIDDEN, Problem, SettingsError
 
 OVERRIDE_PREFIX: Final = "MLFLOW_GCP__"
 
@@ -29,9 +29,10 @@ def load(file: Path, environ: Mapping[str, str]) -> Settings:
         SettingsError: The file cannot be read, or what it says cannot be used.
     """
     table = _read(file)
-    overridden = _override(table, environ)
-    problems, unusable, settings = _validate(table)
-    problems += broken_cross_rules(settings, unusable=unusable)
+    overrides, unreadable = _overrides(environ)
+    overridden = _override(table, overrides)
+    invalid, unusable, settings = _validate(table)
+    problems = [*invalid, *broken_cross_rules(settings, unusable=unusable), *unreadable]
     if problems:
         raise SettingsError(
             str(file), [_name_origin(problem, overridden) for problem in sorted(problems, key=position)]
@@ -64,11 +65,33 @@ def _read(file: Path) -> _Table:
         raise refuse(f"the file is TOML ({reason})", "mend the syntax there", TOML_URL) from None
 
 
-def _override(table: _Table, environ: Mapping[str, str]) -> dict[str, str]:
+def _overrides(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+    """The variables that override something, in order, and a problem for each that is no text."""
+    overrides: dict[str, str] = {}
+    unreadable: list[Problem] = []
+    for variable in sorted(name for name in environ if name.startswith(OVERRIDE_PREFIX)):
+        try:
+            # Bytes that are not UTF-8 come as lone surrogates: https://peps.python.org/pep-0383/
+            f"{variable}={environ[variable]}".encode()
+        except UnicodeEncodeError:
+            unreadable.append(
+                Problem(
+                    field=dotted([variable]),
+                    value=HIDDEN,
+                    rule="name and value of a variable are UTF-8",
+                    remedy="set it anew",
+                    url=TOML_URL,
+                )
+            )
+        else:
+            overrides[variable] = environ[variable]
+    return overrides, unreadable
+
+
+def _override(table: _Table, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Puts the variables' values in their places; returns which variable is behind which field."""
     overridden: dict[str, str] = {}
-    for variable in sorted(environ):
-        if not variable.startswith(OVERRIDE_PREFIX):
-            continue
+    for variable, text in overrides.items():
         # The names inside service.env are the user's own: their case matters, and they may hold `__`.
         outer, inner = (parts := variable.removeprefix(OVERRIDE_PREFIX).split("__", 2))[:2], parts[2:]
         path = [*(part.lower() for part in outer), *inner]
@@ -77,7 +100,7 @@ def _override(table: _Table, environ: Mapping[str, str]) -> dict[str, str]:
             parent = _as_table(parent.setdefault(part, {})) if parent is not None else None
         # A file that has no table there is refused for that.
         if parent is not None:
-            parent[path[-1]] = _parse(environ[variable], path)
+            parent[path[-1]] = _parse(text, path)
             overridden[dotted(path)] = variable
     return overridden
 
@@ -161,4 +184,5 @@ def _name_origin(problem: Problem, overridden: Mapping[str, str]) -> Problem:
     origins = [name for name in overridden if f"{problem.field}.".startswith(f"{name}.")]
     if not origins:
         return problem
-    return dataclasses.replace(problem, field=f"{problem.field} (from {overridden[max(origins, key=len)]})")
+    variable = overridden[max(origins, key=len)]
+    return dataclasses.replace(problem, field=f"{problem.field} (from {dotted([variable])})")
