@@ -60,7 +60,7 @@ def test_the_text_counts_and_lists_the_problems(tmp_path: Path) -> None:
     ("field", "nearest"),
     [
         ("database.teir", "database.tier"),
-        ("databse", "database"),
+        ("dataabse", "database"),
         ("tier", "database.tier"),
         ("service.tier", "database.tier"),
         ("project.region", "region"),
