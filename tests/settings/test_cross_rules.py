@@ -58,11 +58,11 @@ CASES: Final = [
     _memory("2", "511Mi", "512Mi"),
     _memory("2", "8193Mi", "8Gi"),
     _memory("4", "2047Mi", "2Gi"),
-    _memory("4", "17Gi", "16Gi"),
-    _memory("6", "3Gi", "4Gi"),
-    _memory("6", "25Gi", "24Gi"),
+    _memory("4", "16385Mi", "16Gi"),
+    _memory("6", "4095Mi", "4Gi"),
+    _memory("6", "24577Mi", "24Gi"),
     _memory("8", "4095Mi", "4096Mi"),
-    _memory("8", "33Gi", "32Gi"),
+    _memory("8", "32769Mi", "32Gi"),
     *(
         _case("_engine_has_the_version", "database.version", {"database.version": version}, {"database.version": "14"})
         for version in ("13", "8.4")
@@ -206,3 +206,15 @@ def test_dev_can_be_thrown_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", limits.VERSIONS)
 def test_the_default_version_is_one_of_the_engine(engine: str) -> None:
     assert limits.DEFAULT_VERSION[engine] in limits.VERSIONS[engine]
+
+
+@pytest.mark.parametrize(
+    ("field", "rule"),
+    [("min_instances", "min_instances is at most"), ("max_instances", "two revisions x 1000 instances")],
+)
+def test_a_thousand_instances_are_a_number_that_other_settings_refuse(tmp_path: Path, field: str, rule: str) -> None:
+    (problem,) = refused(tmp_path, changed({f"service.{field}": 1_000}))
+    assert problem.rule.startswith(rule)
+    (problem,) = refused(tmp_path, changed({f"service.{field}": 1_001}))
+    assert "1000 instances" in problem.rule
+    assert not problem.rule.startswith(rule)
