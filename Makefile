@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test lint scan snapshots docs lock bench-synth clean setup-synth setup-test
+.PHONY: help synth test lint scan snapshots docs lock proto bench-synth clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -42,6 +42,9 @@ lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
 	@PIPENV_VENV_IN_PROJECT=1 .pipenv/bin/pipenv lock
 	@python -m tools.lock
 	@npm install --package-lock-only
+
+proto: setup-test ## Rewrite the Python of the Terraform protocol from localcloud/tfplugin6.proto
+	@python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. localcloud/tfplugin6.proto
 
 bench-synth: setup-test ## Measure synthesis against the plain bindings (median ratio of CPU time)
 	@python -m bench.synth
