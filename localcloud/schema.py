@@ -10,10 +10,13 @@ never a guess.
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.util
 import json
+import os
 import re
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,9 +127,26 @@ def bindings_package() -> Path:
 
 
 def _sources(folders: set[str]) -> dict[str, str]:
-    """The TypeScript of the modules in some folders, each folder's files joined."""
+    """The TypeScript of the modules in some folders, each folder's files joined.
+
+    Unpacking takes half a second, so the result is kept in the user's cache; the bindings' version is in the package's name.
+    """
+    package = bindings_package()
+    digest = hashlib.sha256(" ".join([str(package), *sorted(folders)]).encode()).hexdigest()[:16]
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "localcloud", f"{package.stem}-{digest}.json")
+    if kept.exists():
+        return json.loads(kept.read_text())
+    found = _unpack(package, folders)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as draft:
+        json.dump(found, draft)
+    Path(draft.name).replace(kept)
+    return found
+
+
+def _unpack(package: Path, folders: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    with tarfile.open(bindings_package(), "r|gz") as archive:
+    with tarfile.open(package, "r|gz") as archive:
         for member in archive:
             parts = member.name.split("/")
             if len(parts) > 3 and parts[1] == "lib" and parts[2] in folders and member.name.endswith(".js"):  # noqa: PLR2004

@@ -27,6 +27,7 @@ class Traffic:
         self._quiet = quiet
         self._changed = threading.Condition()
         self._calls = 0
+        self._round = 0  # how often it has been quiet
         self._last = time.monotonic()
 
     @contextmanager
@@ -39,14 +40,21 @@ class Traffic:
             self._count(-1)
 
     def wait_until_quiet(self) -> None:
-        """Called inside a call: returns when no other call is under way and none has come for a while."""
+        """Called inside a call: returns when no other call is under way and none has come for a while.
+
+        Those that wait return together.
+        """
         deadline = time.monotonic() + _LIMIT
         with self._changed:
             self._calls -= 1
             self._changed.notify_all()
-            while (now := time.monotonic()) < deadline:
+            round_ = self._round
+            while self._round == round_:
+                now = time.monotonic()
                 rest = self._last + self._quiet - now
-                if self._calls == 0 and rest <= 0:
+                if (self._calls == 0 and rest <= 0) or now >= deadline:
+                    self._round += 1
+                    self._changed.notify_all()
                     break
                 self._changed.wait(deadline - now if self._calls else rest)
             self._calls += 1
