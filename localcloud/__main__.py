@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud import documents, server
+from localcloud import server, session
 from localcloud.faults import KINDS, Fault
 from localcloud.store import Store, erase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_DATA_FOLDER = ".terraform-localcloud"  # not .terraform: a later run against Google must not find local states there
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,31 +73,13 @@ def _exec(home: Path, command: list[str], serve_options: list[str]) -> int:
     if not command:
         print("usage: python -m localcloud exec -- terraform plan", file=sys.stderr)
         return 64
-    root = _documents_of(command)
-    with server.running(home, root, *serve_options) as reattach, documents.local_backends(root, home / "states"):
-        environment = os.environ | {
-            "TF_REATTACH_PROVIDERS": reattach,
-            "TF_DATA_DIR": _DATA_FOLDER,
-            "CHECKPOINT_DISABLE": "1",  # no call home for a newer version
-        }
+    with session.session(home, Path(), *serve_options) as environment:
         # Ctrl-C reaches the command too: it decides when to end, and the cloud must be there until then.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            return subprocess.run(command, env=environment, check=False, preexec_fn=_restore_interrupt).returncode  # noqa: S603, PLW1509
-        except FileNotFoundError:
-            print(f"[localcloud] {command[0]}: command not found", file=sys.stderr)
-            return 127
-
-
-def _restore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _documents_of(command: list[str]) -> Path:
-    for argument in command[1:]:
-        if argument.startswith("-chdir="):
-            return Path(argument.removeprefix("-chdir="))
-    return Path()
+        signal.signal(signal.SIGINT, lambda *_: None)
+        with subprocess.Popen(
+            command, env=environment, executable=shutil.which(command[0], path=environment["PATH"]), restore_signals=True
+        ) as process:
+            return process.wait()
 
 
 def _status(home: Path) -> None:

@@ -1,10 +1,10 @@
-"""Looks at the Terraform documents of a run: which resource types they name, and whether their state is remote."""
+"""Looks at the Terraform documents of a run: which resource types they name, and where their states go."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,39 +28,33 @@ def resource_types(root: Path) -> set[str]:
     }
 
 
-@contextmanager
-def local_backends(root: Path, states: Path) -> Iterator[None]:
-    """Keeps the states of documents with a remote backend in a local folder, as long as the context lasts.
+def keep_state_local(folder: Path, states: Path) -> Path | None:
+    """Makes Terraform keep the state of a document with the local cloud, whatever backend the document names.
 
-    An override file is Terraform's own way to do that; the document stays as it is.
+    A run against Google must never find that state, and nobody wants credentials for a bucket here. An override file is
+    Terraform's own way to do that; the document stays as it is.
     https://developer.hashicorp.com/terraform/language/files/override
 
     Args:
-        root: where the documents are.
-        states: where the states go, one file a document.
+        folder: where the document is.
+        states: where the states go, one file a backend: environments share a folder, not a backend.
+
+    Returns:
+        The override file, to be removed when the run is over; None if the folder has no document.
     """
-    written: list[Path] = []
-    try:
-        for folder in folders(root):
-            if _has_remote_backend(folder):
-                state = states / f"{folder.resolve().name}.tfstate"
-                path = folder / _OVERRIDE
-                path.write_text(json.dumps({"terraform": {"backend": {"local": {"path": str(state)}}}}))
-                written.append(path)
-        yield
-    finally:
-        for path in written:
-            path.unlink(missing_ok=True)
+    if not any(_files(folder)):
+        return None
+    digest = hashlib.sha256(_backend(folder).encode()).hexdigest()[:8]
+    state = states / f"{folder.resolve().name}-{digest}.tfstate"
+    override = folder.resolve() / _OVERRIDE
+    override.write_text(json.dumps({"terraform": {"backend": {"local": {"path": str(state)}}}}))
+    return override
 
 
-def _has_remote_backend(folder: Path) -> bool:
-    for path in folder.glob("*.tf.json"):
-        if path.name != _OVERRIDE:
-            settings = json.loads(path.read_text()).get("terraform", {})
-            backends = [block.get("backend", {}) for block in (settings if isinstance(settings, list) else [settings])]
-            if any(set(backend) - {"local"} for backend in backends):
-                return True
-    return any(re.search(r'backend\s+"(?!local")', path.read_text()) for path in folder.glob("*.tf"))
+def _backend(folder: Path) -> str:
+    settings = [json.loads(path.read_text()).get("terraform") for path in sorted(folder.glob("*.tf.json")) if path.name != _OVERRIDE]
+    backends = [block.get("backend") for block in settings if isinstance(block, dict)]
+    return f"{folder.resolve()} {json.dumps(backends, sort_keys=True)}"
 
 
 def _files(folder: Path) -> Iterator[Path]:
