@@ -49,7 +49,7 @@ _ATTRIBUTE_TYPES: dict[str, Type] = {
 _CLASS = re.compile(r"^export class (\w+) extends cdktf\.\w+", re.MULTILINE)
 _FIELD = re.compile(r"^ +// (\w+) - computed: (true|false), optional: (true|false), required: (true|false)$", re.MULTILINE)
 _GETTER = re.compile(r"return (cdktf\.Fn\.tolist\()?this\.get(\w+)Attribute\(")
-_MAP = re.compile(r"new cdktf\.(String|Number|Boolean)Map\(")
+_MAP = re.compile(r"new cdktf\.(String|Number|Boolean)Map(List)?\(")
 _NESTED = re.compile(r'= new (\w+)\(this, "\w+"(?:, (true|false))?\)')
 _ITEM = re.compile(r"public get\(index: number\): (\w+)")
 _HCL_BLOCK = re.compile(r'^ +(\w+): \{\s+value: [^\n]+\n\s+isBlock: true,\s+type: "(\w+)",\s+storageClassType: "(\w+)"', re.MULTILINE)
@@ -181,8 +181,8 @@ class _Source:
     def _block(self, body: str, path: str) -> Block:
         block = Block()
         fields = list(_FIELD.finditer(body))
-        ends = [following.start() for following in fields[1:]] + [len(body)]
-        for match, end in zip(fields, ends, strict=True):
+        ends = [following.start() for following in fields[1:]] + [len(body)]  # a block may have no field at all
+        for match, end in zip(fields, ends, strict=False):
             name = match[1]
             computed, optional, required = (flag == "true" for flag in match.groups()[1:])
             code = body[match.end() : end]
@@ -226,7 +226,8 @@ class _Source:
     def _simple_type(self, code: str, name: str) -> Type:
         mapped = _MAP.search(code)
         if mapped:
-            return _ATTRIBUTE_TYPES[f"{mapped[1]}Map"]
+            map_type = _ATTRIBUTE_TYPES[f"{mapped[1]}Map"]
+            return ["list", map_type] if mapped[2] else map_type
         getter = _GETTER.search(code)
         if not getter or getter[2] not in _ATTRIBUTE_TYPES:
             raise SchemaError(f"{self._type}.{name}: no type known for this getter: {code.strip()[:200]}")
