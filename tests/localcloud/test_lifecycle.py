@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.localcloud.conftest import Open
-from tests.localcloud.variants import VARIANTS
 from tests.localcloud.workspace import one_line
+from tests.stacks.documents import NAMES
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_tracking_stack_comes_stays_and_goes(open_workspace: Open, variant: str) -> None:
-    workspace = open_workspace(variant, **_unprotected(variant))
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_tracking_stack_comes_stays_and_goes(open_workspace: Open, environment: str) -> None:
+    workspace = open_workspace(environment, database__deletion_protection="false")
     workspace.terraform("validate")
     workspace.apply()
     assert "google_cloud_run_v2_service.tracking" in workspace.addresses()
@@ -20,16 +20,15 @@ def test_the_tracking_stack_comes_stays_and_goes(open_workspace: Open, variant: 
     assert workspace.addresses() == []
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_bootstrap_stack_comes_stays_and_goes(open_workspace: Open, variant: str) -> None:
-    workspace = open_workspace(variant, "bootstrap")
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_bootstrap_stack_comes_stays_and_goes(open_workspace: Open, environment: str) -> None:
+    workspace = open_workspace(environment, "bootstrap")
     workspace.terraform("validate")
     workspace.apply()
     assert "google_artifact_registry_repository.images" in workspace.addresses()
     assert workspace.plans_nothing()
-    if variant in ("dev", "mysql"):  # the others make a state bucket, which has prevent_destroy
-        workspace.destroy()
-        assert workspace.addresses() == []
+    workspace.destroy()
+    assert workspace.addresses() == []
 
 
 def test_production_refuses_to_be_destroyed(open_workspace: Open) -> None:
@@ -52,7 +51,7 @@ def test_the_tracking_stack_needs_the_apis_of_the_bootstrap_stack(open_workspace
     workspace.destroy()
     message = open_workspace("dev", "tracking").apply_fails()
     for api in ("iam", "secretmanager", "sqladmin"):
-        assert f"the API {api}.googleapis.com is not enabled in project mlflow-demo" in message
+        assert f"the API {api}.googleapis.com is not enabled in project acme-ml-dev" in message
 
 
 def test_a_resource_without_a_local_meaning_is_named(open_workspace: Open) -> None:
@@ -63,7 +62,3 @@ def test_a_resource_without_a_local_meaning_is_named(open_workspace: Open) -> No
     result = workspace.terraform("validate", "-no-color", ok=False)
     assert "google_pubsub_topic has no meaning in the local cloud" in one_line(result.stderr)
     assert "localcloud/services/__init__.py" in one_line(result.stderr)
-
-
-def _unprotected(variant: str) -> dict[str, str]:
-    return {"database__deletion_protection": "false"} if variant == "prod" else {}

