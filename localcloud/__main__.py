@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "--quiet", type=float, default=server.QUIET, help="seconds without a call before grants and APIs take effect (default: %(default)s)"
     )
     shared.add_argument(
-        "--fault", type=Fault.parse, default=Fault(), metavar="KIND:N", help=f"break the N-th operation; KIND is one of {', '.join(KINDS)}"
+        "--fault", type=Fault.parse, default=Fault(), metavar="KIND:OPERATION", help=f"break one operation of the log; KIND is one of {', '.join(KINDS)}"
     )
     run = subcommands.add_parser("exec", parents=[shared], help="run a command, such as terraform or cdktf, against the local cloud")
     run.add_argument("command", nargs=argparse.REMAINDER, help="-- and the command")
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve_options(options: argparse.Namespace) -> list[str]:
-    return ["--quiet", str(options.quiet), "--fault", f"{options.fault.kind}:{options.fault.number}"]
+    return ["--quiet", str(options.quiet), "--fault", str(options.fault)]
 
 
 def _exec(home: Path, command: list[str], serve_options: list[str]) -> int:

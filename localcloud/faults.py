@@ -1,56 +1,59 @@
 """Breaks one operation on purpose, to show that the next apply heals it.
 
-`--fault error-before:3` refuses the third operation before it does anything, `error-after:3` does it and then says that it
-failed (an answer lost on the way), `kill:3` does it and ends the provider with SIGKILL before the answer.
+An operation is called as the log calls it, `create google_storage_bucket acme-models`. `error-before:OPERATION` refuses it
+before it does anything, `error-after:OPERATION` does it and then says that it failed (an answer lost on the way), and
+`kill:OPERATION` does it and ends the provider with SIGKILL before the answer.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from localcloud.model import Problem, Refused
 
 KINDS = ("error-before", "error-after", "kill")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault at the `number`th create, update or delete that reaches the cloud, counted from 1; 0 is never."""
+    """A fault of one kind at one operation; the default never happens."""
 
     kind: str = KINDS[0]
-    number: int = 0
-    _count: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    operation: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Reads `KIND:NUMBER`.
+        """Reads `KIND:OPERATION`.
 
         Raises:
-            ValueError: it has another form.
+            ValueError: there is no such kind.
         """
-        kind, _, number = text.partition(":")
-        if kind not in KINDS or not number.isdigit():
-            raise ValueError(f"a fault is one of {', '.join(KINDS)}, a colon and a number, not {text!r}")
-        return cls(kind, int(number))
+        kind, _, operation = text.partition(":")
+        if kind not in KINDS:
+            raise ValueError(f"a fault is one of {', '.join(KINDS)}, a colon and an operation, not {text!r}")
+        return cls(kind, operation)
 
-    def count(self) -> bool:
-        """Counts an operation; True for the one that is to fail."""
-        with self._lock:
-            self._count += 1
-            return self._count == self.number
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.operation}"
 
-    def before(self, operation: str, *, hit: bool) -> None:
-        """Fails the chosen operation before it does anything."""
-        if hit and self.kind == "error-before":
-            raise Refused(Problem(f"Injected fault before {operation}", "Nothing was done. Apply again."))
+    def before(self, operation: str) -> None:
+        """Called before every operation.
 
-    def after(self, operation: str, *, hit: bool) -> None:
-        """Fails the chosen operation after it was done."""
-        if hit and self.kind == "kill":
+        Raises:
+            Refused: this is the one that is to fail.
+        """
+        if (self.kind, self.operation) == ("error-before", operation):
+            raise Refused(Problem(f"Injected fault before: {operation}", "Nothing was done. Apply again."))
+
+    def after(self, operation: str) -> None:
+        """Called after every operation, before its answer.
+
+        Raises:
+            Refused: this is the one that is to fail.
+        """
+        if operation == self.operation and self.kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        if hit and self.kind == "error-after":
-            raise Refused(Problem(f"Injected fault after {operation}", "It was done all the same. Apply again."))
+        if operation == self.operation and self.kind == "error-after":
+            raise Refused(Problem(f"Injected fault after: {operation}", "It was done all the same. Apply again."))

@@ -114,8 +114,8 @@ class ResourceProvider:
         verb = "create" if prior is None else "delete" if planned is None else "update"
         if resource.late and verb == "create":
             self._traffic.wait_until_quiet()
-        operation, hit = f"{verb} {type_name}", self._fault.count()
-        self._fault.before(operation, hit=hit)
+        operation = f"{verb} {type_name} {resource.key(planned or prior or {})}"
+        self._fault.before(operation)
         try:
             if planned is None:
                 self._delete(resource, prior or {})
@@ -126,7 +126,7 @@ class ResourceProvider:
             _LOG.info("%s refused: %s", operation, refused)
             raise
         _LOG.info("%s done", operation)
-        self._fault.after(operation, hit=hit)
+        self._fault.after(operation)
         if new is not None:
             self._cloud.store.mark_answered(type_name, resource.key(new))
         return new
