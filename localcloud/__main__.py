@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "exec":
             return _exec(home, options.command, _serve_options(options))
         case "serve":
-            server.serve(home, options.documents, quiet=options.quiet, fault=options.fault)
+            server.serve(home, options.documents, quiet=options.quiet, late=options.late, fault=options.fault)
         case "status":
             _status(home)
         case _:
@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         "--quiet", type=float, default=server.QUIET, help="seconds without a call before grants and APIs take effect (default: %(default)s)"
     )
     shared.add_argument(
+        "--late", default="", metavar="REGEX", help="the grants or APIs that take effect last, as the log names them (default: one by chance)"
+    )
+    shared.add_argument(
         "--fault", type=Fault.parse, default=Fault(), metavar="KIND:OPERATION", help=f"break one operation of the log; KIND is one of {', '.join(KINDS)}"
     )
     run = subcommands.add_parser("exec", parents=[shared], help="run a command, such as terraform or cdktf, against the local cloud")
@@ -65,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve_options(options: argparse.Namespace) -> list[str]:
-    return ["--quiet", str(options.quiet), "--fault", str(options.fault)]
+    return ["--quiet", str(options.quiet), "--late", options.late, "--fault", str(options.fault)]
 
 
 def _exec(home: Path, command: list[str], serve_options: list[str]) -> int:

@@ -112,9 +112,9 @@ class ResourceProvider:
         """Creates, changes or deletes one object."""
         resource = self._resource(type_name)
         verb = "create" if prior is None else "delete" if planned is None else "update"
-        if resource.late and verb == "create":
-            self._traffic.wait_until_quiet()
         operation = f"{verb} {type_name} {resource.key(planned or prior or {})}"
+        if resource.late and verb == "create":
+            self._traffic.wait_until_quiet(operation)
         self._fault.before(operation)
         try:
             if planned is None:
@@ -135,17 +135,20 @@ class ResourceProvider:
         """Finds an object by one of the forms of its id."""
         resource, block = self._resource(type_name), self._block(type_name)
         for form in resource.imports:
-            match = re.fullmatch(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)" if "/" not in form else r"(?P<\1>[^/]+)", re.escape(form)), import_id)
+            match = re.fullmatch(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(form)), import_id)
             if match:
-                values: Object = {"project": self._cloud.project, "region": self._cloud.region, "location": self._cloud.region}
-                key = resource.key(values | match.groupdict())
-                found = self._cloud.store.get(type_name, key)
-                if found is None:
-                    raise Refused(Problem(f"Cannot import non-existent {type_name} {import_id!r}", "See `localcloud status`."))
-                self._cloud.store.mark_answered(type_name, key)
-                return planning.conform(block, found)
+                defaults = {"project": self._cloud.project, "location": self._cloud.region}
+                return planning.conform(block, self._found(resource, defaults | match.groupdict(), import_id))
         forms = ", ".join(resource.imports) or "none: this type cannot be imported here"
         raise Refused(Problem(f"{import_id!r} is not an id of {type_name}", f"Forms: {forms}."))
+
+    def _found(self, resource: Resource, names: dict[str, str], import_id: str) -> Object:
+        key = resource.key({**names})
+        found = self._cloud.store.get(resource.type, key)
+        if found is None:
+            raise Refused(Problem(f"Cannot import non-existent {resource.type} {import_id!r}", "See `localcloud status`."))
+        self._cloud.store.mark_answered(resource.type, key)
+        return found
 
     def open(self, type_name: str, config: Object) -> Object:
         """Google's provider has no ephemeral resources here."""

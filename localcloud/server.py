@@ -23,13 +23,14 @@ QUIET = 0.15  # seconds without a call before a late change happens; Terraform n
 _STOP_SECONDS = 10
 
 
-def serve(home: Path, documents: Path, *, quiet: float, fault: Fault) -> None:
+def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault) -> None:
     """Serves both providers; prints the value of TF_REATTACH_PROVIDERS when they answer; ends when stdin does.
 
     Args:
         home: the folder of the local cloud; waits while another process holds it.
         documents: where the Terraform documents are.
         quiet: see `localcloud.traffic`.
+        late: see `localcloud.traffic`.
         fault: what to break.
     """
     # Imported here, for the other subcommands should not wait for gRPC.
@@ -45,7 +46,7 @@ def serve(home: Path, documents: Path, *, quiet: float, fault: Fault) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with holding(home), tempfile.TemporaryDirectory(prefix="localcloud-") as sockets:
         _log_to(home / "log")
-        store, traffic = Store(home), Traffic(quiet)
+        store, traffic = Store(home), Traffic(quiet, late)
         google = ResourceProvider(
             cloud=Cloud(store),
             resources=[resource() for resource in RESOURCES],

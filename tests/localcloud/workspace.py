@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -82,5 +83,6 @@ class Workspace:
 
 
 def one_line(message: str) -> str:
-    """Terraform's boxed and wrapped messages as plain words."""
+    """Terraform's boxed, coloured and wrapped messages as plain words."""
+    message = re.sub(r"\x1b\[\d*m", "", message)
     return " ".join(message.replace("│", " ").replace("╷", " ").replace("╵", " ").split())
