@@ -77,11 +77,13 @@ def _exec(home: Path, command: list[str], serve_options: list[str]) -> int:
         print("usage: python -m localcloud exec -- terraform plan", file=sys.stderr)
         return 64
     with session.session(home, Path(), *serve_options) as environment:
+        program = shutil.which(command[0], path=environment["PATH"])
+        if not program:
+            print(f"[localcloud] {command[0]}: command not found", file=sys.stderr)
+            return 127
         # Ctrl-C reaches the command too: it decides when to end, and the cloud must be there until then.
         signal.signal(signal.SIGINT, lambda *_: None)
-        with subprocess.Popen(
-            command, env=environment, executable=shutil.which(command[0], path=environment["PATH"]), restore_signals=True
-        ) as process:
+        with subprocess.Popen([program, *command[1:]], env=environment) as process:  # noqa: S603 - what the user asked for
             return process.wait()
 
 

@@ -7,6 +7,7 @@ before it does anything, `error-after:OPERATION` does it and then says that it f
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 from dataclasses import dataclass
@@ -28,11 +29,11 @@ class Fault:
         """Reads `KIND:OPERATION`.
 
         Raises:
-            ValueError: there is no such kind.
+            argparse.ArgumentTypeError: there is no such kind.
         """
         kind, _, operation = text.partition(":")
         if kind not in KINDS:
-            raise ValueError(f"a fault is one of {', '.join(KINDS)}, a colon and an operation, not {text!r}")
+            raise argparse.ArgumentTypeError(f"a fault is one of {', '.join(KINDS)}, a colon and an operation, not {text!r}")
         return cls(kind, operation)
 
     def __str__(self) -> str:
