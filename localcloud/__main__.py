@@ -50,18 +50,34 @@ def _parser() -> argparse.ArgumentParser:
     subcommands = parser.add_subparsers(dest="subcommand", required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
-        "--quiet", type=float, default=server.QUIET, help="seconds without a call before grants and APIs take effect (default: %(default)s)"
+        "--quiet",
+        type=float,
+        default=server.QUIET,
+        help="seconds without a call before grants and APIs take effect (default: %(default)s)",
     )
     shared.add_argument(
-        "--late", default="", metavar="REGEX", help="the grants or APIs that take effect last, as the log names them (default: one by chance)"
+        "--late",
+        default="",
+        metavar="REGEX",
+        help="the grants or APIs that take effect last, as the log names them (default: one by chance)",
     )
     shared.add_argument(
-        "--fault", type=Fault.parse, default=Fault(), metavar="KIND:OPERATION", help=f"break one operation of the log; KIND is one of {', '.join(KINDS)}"
+        "--fault",
+        type=Fault.parse,
+        default=Fault(),
+        metavar="KIND:OPERATION",
+        help=f"break one operation of the log; KIND is one of {', '.join(KINDS)}",
     )
-    run = subcommands.add_parser("exec", parents=[shared], help="run a command, such as terraform or cdktf, against the local cloud")
+    run = subcommands.add_parser(
+        "exec", parents=[shared], help="run a command, such as terraform or cdktf, against the local cloud"
+    )
     run.add_argument("command", nargs=argparse.REMAINDER, help="-- and the command")
-    serve = subcommands.add_parser("serve", parents=[shared], help="serve until stdin ends; prints TF_REATTACH_PROVIDERS")
-    serve.add_argument("--documents", type=Path, default=Path(), help="where the Terraform documents are (default: here)")
+    serve = subcommands.add_parser(
+        "serve", parents=[shared], help="serve until stdin ends; prints TF_REATTACH_PROVIDERS"
+    )
+    serve.add_argument(
+        "--documents", type=Path, default=Path(), help="where the Terraform documents are (default: here)"
+    )
     subcommands.add_parser("status", help="list what there is")
     subcommands.add_parser("reset", help="forget everything")
     return parser
@@ -82,9 +98,13 @@ def _exec(home: Path, command: list[str], serve_options: list[str]) -> int:
             print(f"[localcloud] {command[0]}: command not found", file=sys.stderr)
             return 127
         # Ctrl-C reaches the command too: it decides when to end, and the cloud must be there until then.
-        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGINT, _stay)
         with subprocess.Popen([program, *command[1:]], env=environment) as process:  # noqa: S603 - what the user asked for
             return process.wait()
+
+
+def _stay(_signal: int, _frame: object) -> None:
+    """Does nothing; unlike an ignored signal, a handled one is not ignored by the command too."""
 
 
 def _status(home: Path) -> None:

@@ -24,7 +24,10 @@ def folders(root: Path) -> list[Path]:
 def resource_types(root: Path) -> set[str]:
     """The names in the documents that look like Google's resource types."""
     return {
-        name for folder in folders(root) for path in _files(folder) for name in _TYPE.findall(path.read_text(errors="replace"))
+        name
+        for folder in folders(root)
+        for path in _files(folder)
+        for name in _TYPE.findall(path.read_text(errors="replace"))
     }
 
 
@@ -52,8 +55,12 @@ def keep_state_local(folder: Path, states: Path) -> Path | None:
 
 
 def _backend(folder: Path) -> str:
-    settings = [json.loads(path.read_text()).get("terraform") for path in sorted(folder.glob("*.tf.json")) if path.name != _OVERRIDE]
-    backends = [block.get("backend") for block in settings if isinstance(block, dict)]
+    settings = [
+        json.loads(path.read_text()).get("terraform")
+        for path in sorted(folder.glob("*.tf.json"))
+        if path.name != _OVERRIDE
+    ]
+    backends = [block["backend"] for block in settings if block and "backend" in block]
     return f"{folder.resolve()} {json.dumps(backends, sort_keys=True)}"
 
 

@@ -1,8 +1,8 @@
 """Breaks one operation on purpose, to show that the next apply heals it.
 
-An operation is called as the log calls it, `create google_storage_bucket acme-models`. `error-before:OPERATION` refuses it
-before it does anything, `error-after:OPERATION` does it and then says that it failed (an answer lost on the way), and
-`kill:OPERATION` does it and ends the provider with SIGKILL before the answer.
+An operation is called as the log calls it, `create google_storage_bucket acme-models`. `error-before:OPERATION` refuses
+it before it does anything, `error-after:OPERATION` does it and then says that it failed (an answer lost on the way),
+and `kill:OPERATION` does it and ends the provider with SIGKILL before the answer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Fault:
         """
         kind, _, operation = text.partition(":")
         if kind not in KINDS:
-            raise argparse.ArgumentTypeError(f"a fault is one of {', '.join(KINDS)}, a colon and an operation, not {text!r}")
+            raise argparse.ArgumentTypeError(
+                f"a fault is one of {', '.join(KINDS)}, a colon and an operation, not {text!r}"
+            )
         return cls(kind, operation)
 
     def __str__(self) -> str:

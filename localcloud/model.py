@@ -21,7 +21,7 @@ class Unknown(Enum):
 
 UNKNOWN = Unknown.UNKNOWN
 
-Value: TypeAlias = "None | bool | int | float | str | Unknown | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | Unknown | list[Value] | dict[str, Value] | None"
 Object: TypeAlias = dict[str, Value]
 
 # A type in the JSON form of cty: "string", ["list", "string"], ["object", {"name": "string"}].
@@ -63,8 +63,8 @@ class NestedBlock:
 class Block:
     """The schema of a resource type, of the provider's own configuration, or of a block in one of them."""
 
-    attributes: dict[str, Attribute] = field(default_factory=lambda: dict[str, Attribute]())
-    blocks: dict[str, NestedBlock] = field(default_factory=lambda: dict[str, NestedBlock]())
+    attributes: dict[str, Attribute] = field(default_factory=dict[str, Attribute])
+    blocks: dict[str, NestedBlock] = field(default_factory=dict[str, "NestedBlock"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From a configuration to a planned object: knows Terraform's rules for plans, and no Google.
 
-Terraform itself proposes the new object: configured values, and for computed ones that are not configured the values of the
-state. What is left is to say which of those will be known after the apply only.
+Terraform itself proposes the new object: configured values, and for computed ones that are not configured the values of
+the state. What is left is to say which of those will be known after the apply only.
 https://github.com/hashicorp/terraform/blob/main/docs/resource-instance-change-lifecycle.md
 """
 
@@ -15,54 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def plan_create(block: Block, proposed: Object, config: Object, *, known: Mapping[str, Value], assigned: Iterable[str]) -> Object:
-    """Plans a new object.
+def plan(
+    block: Block, proposed: Object, config: Object, *, known: Mapping[str, Value], assigned: Iterable[str]
+) -> Object:
+    """Plans an object.
 
     Args:
         block: the schema of the resource.
         proposed: Terraform's proposal.
         config: what was written; write-only values appear here alone.
         known: computed values that are certain already.
-        assigned: computed attributes that the cloud assigns when it makes the object.
+        assigned: computed attributes that the cloud assigns in the apply.
 
     Returns:
-        The planned object. Computed attributes that are neither configured nor named by the arguments stay null.
+        The planned object. A computed attribute that is neither configured nor named by the arguments stays as it was,
+        or null.
     """
-    planned = _without_write_only(block, proposed)
-    for name in assigned:
-        if config.get(name) is None:
-            planned[name] = UNKNOWN
-    for name, value in known.items():
-        if config.get(name) is None:
-            planned[name] = value
-    return planned
-
-
-def plan_update(
-    block: Block, proposed: Object, config: Object, prior: Object, *, known: Mapping[str, Value], changing: Iterable[str]
-) -> Object:
-    """Plans a change, or none: an object that equals `prior` makes Terraform do nothing.
-
-    Args:
-        block: the schema of the resource.
-        proposed: Terraform's proposal.
-        config: what was written.
-        prior: the object as it is.
-        known: computed values that are certain already.
-        changing: computed attributes that the cloud assigns anew with every change.
-
-    Returns:
-        The planned object.
-    """
-    planned = _without_write_only(block, proposed)
-    for name, value in known.items():
-        if config.get(name) is None:
-            planned[name] = value
-    if planned != prior:
-        for name in changing:
-            if config.get(name) is None:
-                planned[name] = UNKNOWN
-    return planned
+    planned = {name: None if _is_write_only(block, name) else value for name, value in proposed.items()}
+    certain = {**known, **dict.fromkeys(assigned, UNKNOWN)}
+    return planned | {name: value for name, value in certain.items() if config.get(name) is None}
 
 
 def finish(planned: Value, assigned: Mapping[str, Value]) -> Object:
@@ -72,7 +43,7 @@ def finish(planned: Value, assigned: Mapping[str, Value]) -> Object:
         LookupError: a planned unknown has no value; a mistake in a service module.
     """
     if not isinstance(planned, dict):
-        raise LookupError("no object was planned")
+        raise LookupError("no object was planned")  # noqa: TRY004 - nobody passed a wrong type
     return {name: assigned[name] if value is UNKNOWN else value for name, value in planned.items()}
 
 
@@ -98,7 +69,5 @@ def conform(block: Block, value: Object) -> Object:
     return result
 
 
-def _without_write_only(block: Block, value: Object) -> Object:
-    return {
-        name: None if name in block.attributes and block.attributes[name].write_only else item for name, item in value.items()
-    }
+def _is_write_only(block: Block, name: str) -> bool:
+    return name in block.attributes and block.attributes[name].write_only

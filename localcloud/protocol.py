@@ -38,8 +38,8 @@ class Schemas:
     """What a provider can do: its own configuration, its resources and its ephemeral resources."""
 
     provider: Block = field(default_factory=Block)
-    resources: dict[str, Block] = field(default_factory=lambda: dict[str, Block]())
-    ephemerals: dict[str, Block] = field(default_factory=lambda: dict[str, Block]())
+    resources: dict[str, Block] = field(default_factory=dict[str, Block])
+    ephemerals: dict[str, Block] = field(default_factory=dict[str, Block])
 
 
 class Provider(Protocol):
@@ -203,11 +203,11 @@ def start(provider: Provider, socket: Path, traffic: Traffic) -> grpc.Server:
     limits = [("grpc.max_receive_message_length", _MESSAGE_LIMIT), ("grpc.max_send_message_length", _MESSAGE_LIMIT)]
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=limits)
     service = _Service(provider)
-    handlers = {
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         name: grpc.unary_unary_rpc_method_handler(
             _answering(getattr(service, name), answer, traffic),
             request_deserializer=request.FromString,
-            response_serializer=lambda message: message.SerializeToString(),
+            response_serializer=answer.SerializeToString,
         )
         for name, (request, answer) in _REQUESTS.items()
     }
@@ -230,7 +230,11 @@ def _answering(
                 problems = refused.problems
             except Exception as error:  # noqa: BLE001 - one bad call must not end the server
                 problems = (_mishap(error),)
-        return answer(diagnostics=wire.diagnostics(problems)) if "diagnostics" in answer.DESCRIPTOR.fields_by_name else answer()
+        return (
+            answer(diagnostics=wire.diagnostics(problems))
+            if "diagnostics" in answer.DESCRIPTOR.fields_by_name
+            else answer()
+        )
 
     return answer_call
 

@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localcloud import planning
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaSource:
+    """Where schemas come from.
+
+    Attributes:
+        provider: the schema of the provider block.
+        resources: gives the schemas of resource types; leaves out those that do not exist.
+        mentioned: the types that the documents at hand name, with a meaning here or not.
+    """
+
+    provider: Block
+    resources: Callable[[Iterable[str]], Mapping[str, Block]]
+    mentioned: Callable[[], set[str]]
+
+
 class ResourceProvider:
     """Implements `localcloud.protocol.Provider` for Google's resource types."""
 
@@ -30,9 +46,7 @@ class ResourceProvider:
         *,
         cloud: Cloud,
         resources: Iterable[Resource],
-        provider_block: Block,
-        schemas_of: Callable[[Iterable[str]], Mapping[str, Block]],
-        mentioned: Callable[[], set[str]],
+        schema: SchemaSource,
         traffic: Traffic,
         fault: Fault,
     ) -> None:
@@ -41,35 +55,33 @@ class ResourceProvider:
         Args:
             cloud: where the resources live.
             resources: the types that have a meaning here.
-            provider_block: the schema of the provider block.
-            schemas_of: gives the schemas of resource types; leaves out those that do not exist.
-            mentioned: the types that the documents at hand name, with a meaning here or not.
+            schema: where schemas come from.
             traffic: tells late changes when to happen.
             fault: the fault to inject.
         """
         self._cloud = cloud
         self._resources = {resource.type: resource for resource in resources}
-        self._provider_block = provider_block
-        self._schemas_of = schemas_of
-        self._mentioned = mentioned
+        self._schema = schema
         self._traffic = traffic
         self._fault = fault
-        self._blocks = dict(schemas_of(self._resources))
+        self._blocks = dict(schema.resources(self._resources))
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def schemas(self) -> Schemas:
         """The types with a meaning here, and those that the documents name without one, so that `check` can say so."""
-        missing = self._mentioned() - self._blocks.keys()
+        missing = self._schema.mentioned() - self._blocks.keys()
         if missing:
-            self._blocks |= self._schemas_of(missing)
-        return Schemas(provider=self._provider_block, resources=self._blocks)
+            self._blocks |= self._schema.resources(missing)
+        return Schemas(provider=self._schema.provider, resources=self._blocks)
 
     def configure(self, config: Object) -> None:
         """Takes the defaults. One server has one provider block: the last that Terraform sends."""
         self._cloud.project = text(config, "project")
         self._cloud.region = text(config, "region")
         labels = config.get("default_labels")
-        self._cloud.default_labels = {k: v for k, v in labels.items() if isinstance(v, str)} if isinstance(labels, dict) else {}
+        self._cloud.default_labels = (
+            {k: v for k, v in labels.items() if isinstance(v, str)} if isinstance(labels, dict) else {}
+        )
 
     def check(self, type_name: str, config: Object) -> Sequence[Problem]:
         """Every broken rule that the configuration shows by itself."""
@@ -101,9 +113,12 @@ class ResourceProvider:
         if block.attributes.get("project") and known.get("project", "") is None:
             raise Refused(Problem("No project", "Set project in the resource or in the provider block.", ("project",)))
         if prior is None:
-            return planning.plan_create(block, proposed, config, known=known, assigned={"id", *resource.assigned}), []
-        changing = resource.changing(prior, proposed)
-        planned = planning.plan_update(block, proposed, config, prior, known=known, changing=changing)
+            return planning.plan(block, proposed, config, known=known, assigned={"id", *resource.assigned}), []
+        planned = planning.plan(block, proposed, config, known=known, assigned=())
+        if planned == prior:
+            return prior, []
+        changing = resource.changing(prior, planned)
+        planned = planning.plan(block, proposed, config, known=known, assigned=changing)
         return planned, resource.replacing(prior, planned)
 
     def apply(
@@ -146,7 +161,9 @@ class ResourceProvider:
         key = resource.key({**names})
         found = self._cloud.store.get(resource.type, key)
         if found is None:
-            raise Refused(Problem(f"Cannot import non-existent {resource.type} {import_id!r}", "See `localcloud status`."))
+            raise Refused(
+                Problem(f"Cannot import non-existent {resource.type} {import_id!r}", "See `localcloud status`.")
+            )
         self._cloud.store.mark_answered(resource.type, key)
         return found
 
@@ -159,7 +176,11 @@ class ResourceProvider:
         cloud = self._cloud
         require_api(cloud, resource.api, text(planned, "project") or cloud.project)
         with self._locks[f"{resource.type} {resource.key(planned)}"]:
-            if prior is None and not resource.idempotent and cloud.store.is_answered(resource.type, resource.key(planned)):
+            if (
+                prior is None
+                and not resource.idempotent
+                and cloud.store.is_answered(resource.type, resource.key(planned))
+            ):
                 raise Refused(_exists(resource, planned))
             resource.admit(cloud, planned, config)
             assigned = resource.realize(cloud, planned, config, prior)
@@ -186,13 +207,14 @@ class ResourceProvider:
 def _no_meaning(type_name: str) -> Problem:
     return Problem(
         f"{type_name} has no meaning in the local cloud",
-        "The real provider knows it. To use it here, add a Resource for it to its service's module in localcloud/services/ and "
-        "to the list in localcloud/services/__init__.py.",
+        "The real provider knows it. To use it here, add a Resource for it to its service's module in "
+        "localcloud/services/ and to the list in localcloud/services/__init__.py.",
     )
 
 
 def _exists(resource: Resource, planned: Object) -> Problem:
     return Problem(
         f"Error 409: {resource.type} {resource.key(planned)!r} already exists",
-        "Take it over with `terraform import`, choose another name, or forget everything with `python -m localcloud reset`.",
+        "Take it over with `terraform import`, choose another name, or forget everything with "
+        "`python -m localcloud reset`.",
     )

@@ -27,7 +27,7 @@ class Cloud:
     store: Store
     project: str = ""
     region: str = ""
-    default_labels: dict[str, str] = field(default_factory=lambda: dict[str, str]())
+    default_labels: dict[str, str] = field(default_factory=dict[str, str])
 
     def project_number(self, project: str) -> str:
         """A project's number, twelve digits; derived from its id, since nobody assigns one here."""
@@ -129,7 +129,7 @@ def require_api(cloud: Cloud, api: str, project: str) -> None:
         raise Refused(
             Problem(
                 f"Error 403: the API {api} is not enabled in project {project}",
-                f"Enable it first: a google_project_service for {api} (the bootstrap stack has them) that is applied before, "
+                f"Enable it first: a google_project_service for {api} (the bootstrap stack has them), applied before, "
                 "or a missing depends_on on it. https://cloud.google.com/service-usage/docs/enable-disable",
             )
         )

@@ -1,10 +1,10 @@
 """The schema of hashicorp/google, read out of the pinned CDKTF bindings.
 
-The provider itself is a download that a closed machine cannot make, but its bindings are in the lock file, and they were
-generated from its schema. Every module of their JavaScript package carries the TypeScript that it was made from, in an inline
-source map, and there each field stands under a comment `// name - computed: true, optional: false, required: false`
-(https://github.com/hashicorp/terraform-cdk/tree/main/packages/%40cdktf/provider-generator). An unknown form is an error,
-never a guess.
+The provider itself is a download that a closed machine cannot make, but its bindings are in the lock file, and they
+were generated from its schema. Every module of their JavaScript package carries the TypeScript that it was made from,
+in an inline source map, and there each field stands under a comment that says `computed: true, optional: false` and so
+on (https://github.com/hashicorp/terraform-cdk/tree/main/packages/%40cdktf/provider-generator). An unknown form is an
+error, never a guess.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _BINDINGS = "cdktf_cdktf_provider_google"
 
-# What the bindings do not tell: which attributes the provider marks as sensitive, and block lists with a limit above one.
+# What the bindings do not tell: which attributes the provider marks as sensitive, and limits of block lists above one.
 # https://registry.terraform.io/providers/hashicorp/google/6.50.0/docs
 _SENSITIVE = {
     "google_secret_manager_secret_version": {"secret_data"},
@@ -47,12 +47,19 @@ _ATTRIBUTE_TYPES: dict[str, Type] = {
     "NumberMap": ["map", "number"],
 }
 _CLASS = re.compile(r"^export class (\w+) extends cdktf\.\w+", re.MULTILINE)
-_FIELD = re.compile(r"^ +// (\w+) - computed: (true|false), optional: (true|false), required: (true|false)$", re.MULTILINE)
+_FIELD = re.compile(
+    r"^ +// (?P<name>\w+) - "
+    + ", ".join(f"{flag}: (?P<{flag}>true|false)" for flag in ("computed", "optional", "required"))
+    + "$",
+    re.MULTILINE,
+)
 _GETTER = re.compile(r"return (cdktf\.Fn\.tolist\()?this\.get(\w+)Attribute\(")
 _MAP = re.compile(r"new cdktf\.(String|Number|Boolean)Map(List)?\(")
 _NESTED = re.compile(r'= new (\w+)\(this, "\w+"(?:, (true|false))?\)')
 _ITEM = re.compile(r"public get\(index: number\): (\w+)")
-_HCL_BLOCK = re.compile(r'^ +(\w+): \{\s+value: [^\n]+\n\s+isBlock: true,\s+type: "(\w+)",\s+storageClassType: "(\w+)"', re.MULTILINE)
+_HCL_BLOCK = re.compile(
+    r'^ +(\w+): \{\s+value: [^\n]+\n\s+isBlock: true,\s+type: "(\w+)",\s+storageClassType: "(\w+)"', re.MULTILINE
+)
 _HCL_SIMPLE = re.compile(
     r'^ +(\w+): \{\s+value: [^\n]+\n\s+isBlock: false,\s+type: "(\w+)",\s+storageClassType: "(\w+)"', re.MULTILINE
 )
@@ -83,7 +90,9 @@ def resource_schemas(types: Iterable[str]) -> dict[str, Block]:
         SchemaError: the bindings have a form that is not known here.
     """
     folders = {_folder(name): name for name in types}
-    return {folders[folder]: _Source(folders[folder], text).resource() for folder, text in _sources(set(folders)).items()}
+    return {
+        folders[folder]: _Source(folders[folder], text).resource() for folder, text in _sources(set(folders)).items()
+    }
 
 
 def provider_schema() -> Block:
@@ -129,11 +138,13 @@ def bindings_package() -> Path:
 def _sources(folders: set[str]) -> dict[str, str]:
     """The TypeScript of the modules in some folders, each folder's files joined.
 
-    Unpacking takes half a second, so the result is kept in the user's cache; the bindings' version is in the package's name.
+    Unpacking takes half a second, so the result is kept in the user's cache; the package's name has its version.
     """
     package = bindings_package()
     digest = hashlib.sha256(" ".join([str(package), *sorted(folders)]).encode()).hexdigest()[:16]
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "localcloud", f"{package.stem}-{digest}.json")
+    kept = Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "localcloud", f"{package.stem}-{digest}.json"
+    )
     if kept.exists():
         return json.loads(kept.read_text())
     found = _unpack(package, folders)
@@ -169,7 +180,9 @@ class _Source:
         starts = list(_CLASS.finditer(text))
         ends = [start.start() for start in starts[1:]] + [len(text)]
         self._classes = {start[1]: text[start.end() : end] for start, end in zip(starts, ends, strict=True)}
-        self._nesting = {storage.removesuffix("List"): _HCL_NESTING[kind] for _, kind, storage in _HCL_BLOCK.findall(text)}
+        self._nesting = {
+            storage.removesuffix("List"): _HCL_NESTING[kind] for _, kind, storage in _HCL_BLOCK.findall(text)
+        }
 
     def resource(self) -> Block:
         marker = f'tfResourceType = "{self._type}"'
@@ -182,40 +195,43 @@ class _Source:
         block = Block()
         fields = list(_FIELD.finditer(body))
         ends = [following.start() for following in fields[1:]] + [len(body)]  # a block may have no field at all
-        for match, end in zip(fields, ends, strict=False):
-            name = match[1]
-            computed, optional, required = (flag == "true" for flag in match.groups()[1:])
-            code = body[match.end() : end]
-            nested = _NESTED.search(code)
-            if nested and not _MAP.search(code):
-                self._add_nested(block, path + name, nested, computed=computed, optional=optional, required=required)
+        for field, end in zip(fields, ends, strict=False):
+            name, code = field["name"], body[field.end() : end]
+            nested = None if _MAP.search(code) else _NESTED.search(code)
+            if not nested:
+                block.attributes[name] = self._attribute(self._simple_type(code, name), field, path)
+            elif field["computed"] == "true":
+                block.attributes[name] = self._attribute(self._list_type(nested, path + name), field, path)
             else:
-                block.attributes[name] = Attribute(
-                    type=self._simple_type(code, name),
-                    computed=computed,
-                    optional=optional,
-                    required=required,
-                    sensitive=path + name in _SENSITIVE.get(self._type, ()),
-                    write_only=name.endswith("_wo"),
-                )
+                block.blocks[name] = self._nested(nested, field, path)
         return block
 
-    def _add_nested(
-        self, block: Block, path: str, match: re.Match[str], *, computed: bool, optional: bool, required: bool
-    ) -> None:
-        class_name, wraps_set = match[1], match[2] == "true"
+    def _attribute(self, kind: Type, field: re.Match[str], path: str) -> Attribute:
+        return Attribute(
+            type=kind,
+            computed=field["computed"] == "true",
+            optional=field["optional"] == "true",
+            required=field["required"] == "true",
+            sensitive=path + field["name"] in _SENSITIVE.get(self._type, ()),
+            write_only=field["name"].endswith("_wo"),
+        )
+
+    def _list_type(self, nested: re.Match[str], path: str) -> Type:
+        inner = self._block(self._classes[self._item(nested[1])], f"{path}.")
+        kind: Type = ["object", {name: attribute.type for name, attribute in inner.attributes.items()}]
+        return ["set" if nested[2] == "true" else "list", kind]
+
+    def _nested(self, nested: re.Match[str], field: re.Match[str], path: str) -> NestedBlock:
+        class_name, path = nested[1], path + field["name"]
         many = class_name.endswith("List")
         item = self._item(class_name) if many else class_name
-        inner = self._block(self._classes[item], f"{path}.")
-        name = path.rpartition(".")[2]
-        if computed:
-            kind: Type = ["set" if wraps_set else "list", ["object", _object_type(inner)]]
-            sensitive = path in _SENSITIVE.get(self._type, ())
-            block.attributes[name] = Attribute(type=kind, computed=True, optional=optional, sensitive=sensitive)
-            return
         nesting = self._nesting[class_name.removesuffix("List").removesuffix("OutputReference")]
-        limit = _MAX_ITEMS.get(self._type, {}).get(path, 0 if many or nesting is Nesting.SINGLE else 1)
-        block.blocks[name] = NestedBlock(block=inner, nesting=nesting, min_items=int(required), max_items=limit)
+        return NestedBlock(
+            block=self._block(self._classes[item], f"{path}."),
+            nesting=nesting,
+            min_items=int(field["required"] == "true"),
+            max_items=_MAX_ITEMS.get(self._type, {}).get(path, 0 if many or nesting is Nesting.SINGLE else 1),
+        )
 
     def _item(self, list_class: str) -> str:
         match = _ITEM.search(self._classes[list_class])
@@ -233,7 +249,3 @@ class _Source:
             raise SchemaError(f"{self._type}.{name}: no type known for this getter: {code.strip()[:200]}")
         kind = _ATTRIBUTE_TYPES[getter[2]]
         return ["set", *kind[1:]] if getter[1] and isinstance(kind, list) else kind
-
-
-def _object_type(block: Block) -> dict[str, Type]:
-    return {name: attribute.type for name, attribute in block.attributes.items()}

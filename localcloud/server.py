@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from localcloud.faults import Fault
 
 GOOGLE = "registry.terraform.io/hashicorp/google"
 RANDOM = "registry.terraform.io/hashicorp/random"
-QUIET = 0.15  # seconds without a call before a late change happens; Terraform needs a few milliseconds between two calls
+QUIET = (
+    0.15  # seconds without a call before a late change happens; Terraform needs a few milliseconds between two calls
+)
 _STOP_SECONDS = 10
 
 
@@ -36,7 +38,7 @@ def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault)
     # Imported here, for the other subcommands should not wait for gRPC.
     from localcloud import protocol, schema  # noqa: PLC0415
     from localcloud.documents import resource_types  # noqa: PLC0415
-    from localcloud.provider import ResourceProvider  # noqa: PLC0415
+    from localcloud.provider import ResourceProvider, SchemaSource  # noqa: PLC0415
     from localcloud.resource import Cloud  # noqa: PLC0415
     from localcloud.services import RESOURCES  # noqa: PLC0415
     from localcloud.services.random import RandomProvider  # noqa: PLC0415
@@ -50,9 +52,11 @@ def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault)
         google = ResourceProvider(
             cloud=Cloud(store),
             resources=[resource() for resource in RESOURCES],
-            provider_block=schema.provider_schema(),
-            schemas_of=schema.resource_schemas,
-            mentioned=lambda: resource_types(documents),
+            schema=SchemaSource(
+                provider=schema.provider_schema(),
+                resources=schema.resource_schemas,
+                mentioned=lambda: resource_types(documents),
+            ),
             traffic=traffic,
             fault=fault,
         )
@@ -69,7 +73,7 @@ def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault)
 
 
 @contextmanager
-def running(home: Path, documents: Path, *options: str) -> Iterator[str]:
+def running(home: Path, documents: Path, *options: str) -> Generator[str]:
     """A server as a child process, for as long as the context lasts.
 
     The server reads its standard input, so it ends with this process, however that ends.
@@ -85,7 +89,17 @@ def running(home: Path, documents: Path, *options: str) -> Iterator[str]:
     Raises:
         ChildProcessError: the server did not start; it has said why.
     """
-    command = [sys.executable, "-m", "localcloud", "--home", str(home), "serve", "--documents", str(documents), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "localcloud",
+        "--home",
+        str(home),
+        "serve",
+        "--documents",
+        str(documents),
+        *options,
+    ]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen(  # noqa: S603 - our own command
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
@@ -101,14 +115,18 @@ def running(home: Path, documents: Path, *options: str) -> Iterator[str]:
 
 
 @contextmanager
-def holding(home: Path) -> Iterator[None]:
+def holding(home: Path) -> Generator[None]:
     """Holds the folder: nobody else serves or erases it meanwhile. Waits for whoever does."""
     with (home / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            print(f"[localcloud] process {lock.read().strip()} uses {home}: waiting for it to end ...", file=sys.stderr, flush=True)
+            print(
+                f"[localcloud] process {lock.read().strip()} uses {home}: waiting for it to end ...",
+                file=sys.stderr,
+                flush=True,
+            )
             fcntl.flock(lock, fcntl.LOCK_EX)
         lock.seek(0)
         lock.truncate()

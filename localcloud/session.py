@@ -15,7 +15,7 @@ from localcloud.documents import keep_state_local
 from localcloud.server import running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
 _DATA_FOLDER = ".terraform-localcloud"  # not .terraform: a run against Google must not find local states there
 _TERRAFORM = "LOCALCLOUD_TERRAFORM"
@@ -24,11 +24,11 @@ _OVERRIDES = "LOCALCLOUD_OVERRIDES"
 
 
 @contextmanager
-def session(home: Path, documents: Path, *options: str) -> Iterator[dict[str, str]]:
+def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, str]]:
     """A local cloud for as long as the context lasts.
 
-    A `terraform` that comes first in PATH prepares the folder that it is called in. So it makes no difference who calls it,
-    or whether CDKTF has yet to write the document.
+    A `terraform` that comes first in PATH prepares the folder that it is called in. So it makes no difference who calls
+    it, or whether CDKTF has yet to write the document.
 
     Args:
         home: the folder of the local cloud.
@@ -45,9 +45,9 @@ def session(home: Path, documents: Path, *options: str) -> Iterator[dict[str, st
     if not terraform:
         raise FileNotFoundError("terraform >= 1.11 is not installed: https://developer.hashicorp.com/terraform/install")
     with running(home, documents, *options) as reattach, tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
-        command = f"PYTHONPATH={shlex.quote(str(Path(__file__).parents[1]))} exec {shlex.quote(sys.executable)} -m localcloud.session"
+        root, python = shlex.quote(str(Path(__file__).parents[1])), shlex.quote(sys.executable)
         wrapper, overrides = Path(folder, "terraform"), Path(folder, "overrides")
-        wrapper.write_text(f'#!/bin/sh\n{command} "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m localcloud.session "$@"\n')
         wrapper.chmod(0o700)
         overrides.touch()
         try:

@@ -13,11 +13,11 @@ import shutil
 import sqlite3
 import threading
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from localcloud.model import Object
 
@@ -83,7 +83,7 @@ class Store:
 
     def listing(self) -> Iterator[tuple[str, str]]:
         """Type and key of everything there is, sorted."""
-        yield from cast("list[tuple[str, str]]", self._query("SELECT type, key FROM object ORDER BY type, key"))
+        yield from self._query("SELECT type, key FROM object ORDER BY type, key")
 
     def put_secret(self, name: str, value: str) -> None:
         """Writes a secret value to its file (mode 0600), all or nothing."""
@@ -109,7 +109,7 @@ class Store:
         """Where a secret value is kept; names have slashes and colons, so the file is called by their digest."""
         return self._home / "secrets" / hashlib.sha256(name.encode()).hexdigest()
 
-    def _query(self, statement: str, *parameters: str) -> list[tuple[object, ...]]:
+    def _query(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
         with self._lock, closing(self._database.execute(statement, parameters)) as cursor:
             return cursor.fetchall()
 

@@ -1,9 +1,9 @@
 """Knows when Terraform has nothing else to do: how "a little late" is made certain.
 
 Google says of its own grants that they take effect some time after the call. A delay by the clock would find a missing
-`depends_on` only now and then. Here late changes wait until every call that does not depend on any of them has been made
-and answered, and one of them, chosen by chance or by name, waits longer than the others. Whatever Terraform started
-without waiting for that one has then met the cloud without it, every time.
+`depends_on` only now and then. Here late changes wait until every call that does not depend on any of them has been
+made and answered, and one of them, chosen by chance or by name, waits longer than the others. Whatever Terraform
+started without waiting for that one has then met the cloud without it, every time.
 https://cloud.google.com/iam/docs/access-change-propagation
 """
 
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _LIMIT = 60.0  # seconds; two runs that never pause must not block each other for ever
 
@@ -40,7 +40,7 @@ class Traffic:
         self._waiting: list[str] = []
 
     @contextmanager
-    def call(self) -> Iterator[None]:
+    def call(self) -> Generator[None]:
         """One call from Terraform, from its arrival to its answer."""
         self._count(1)
         try:

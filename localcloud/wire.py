@@ -51,7 +51,7 @@ def decode(value: pb.DynamicValue) -> Object | None:
 
 def encode(value: Object | None) -> pb.DynamicValue:
     """Writes an object as Terraform wants it."""
-    return pb.DynamicValue(msgpack=cast("bytes", msgpack.packb(_packable(value))))
+    return pb.DynamicValue(msgpack=msgpack.packb(_packable(value)))
 
 
 def _extension(code: int, data: bytes) -> Value:

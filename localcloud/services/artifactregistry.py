@@ -46,4 +46,8 @@ class Repository(Resource):
         """Gives it its times."""
         del cloud, config
         time = now()
-        return {"create_time": text(prior, "create_time") or time, "name": text(values, "repository_id"), "update_time": time}
+        return {
+            "create_time": text(prior, "create_time") or time,
+            "name": text(values, "repository_id"),
+            "update_time": time,
+        }

@@ -1,8 +1,8 @@
 """IAM: service accounts, bindings of roles to members, and the question that everything asks: may this account do that?
 
-A binding counts for the resource that it was made on, and one made on the project for everything in it; its condition is
-evaluated in Google's expression language. Left out: folders and organizations, deny policies, groups, and roles that no
-check here asks for (they can be granted, and permit nothing).
+A binding counts for the resource that it was made on, and one made on the project for everything in it; its condition
+is evaluated in Google's expression language. Left out: folders and organizations, deny policies, groups, and roles that
+no check here asks for (they can be granted, and permit nothing).
 https://cloud.google.com/iam/docs/policies
 """
 
@@ -63,15 +63,17 @@ def allows(cloud: Cloud, member: str, permission: str, target: Target) -> bool:
 
     Args:
         cloud: where the bindings are.
-        member: who, as bindings name it: `serviceAccount:NAME@PROJECT.iam.gserviceaccount.com`, `user:...` or `allUsers`.
+        member: who, as bindings name it: `serviceAccount:ADDRESS`, `user:ADDRESS`, `allUsers`.
         permission: what, such as `secretmanager.versions.access`.
         target: on what.
     """
-    bindings = [binding for binding in cloud.store.all(ProjectMember.type) if text(binding, "project") == target.project]
+    bindings = [
+        binding for binding in cloud.store.all(ProjectMember.type) if text(binding, "project") == target.project
+    ]
     if target.member_type:
         own = cloud.store.all(target.member_type)
         bindings += [binding for binding in own if text(binding, "id").startswith(f"{target.member_key}/roles/")]
-    members = {member, "allUsers"} | (set() if member == "allUsers" else {"allAuthenticatedUsers"})
+    members = {member, "allUsers", "allUsers" if member == "allUsers" else "allAuthenticatedUsers"}
     return any(
         text(binding, "member") in members
         and permission in _PERMISSIONS.get(text(binding, "role"), ())
@@ -82,7 +84,9 @@ def allows(cloud: Cloud, member: str, permission: str, target: Target) -> bool:
 
 def _condition_holds(binding: Object, target: Target) -> bool:
     context = {"resource": {"name": target.name, "type": target.type, "service": target.service}}
-    return all(cel.evaluate(text(condition, "expression"), context) is True for condition in objects(binding, "condition"))
+    return all(
+        cel.evaluate(text(condition, "expression"), context) is True for condition in objects(binding, "condition")
+    )
 
 
 class ServiceAccount(Resource):
@@ -150,12 +154,19 @@ class Member(Resource):
 
     def replacing(self, prior: Object, planned: Object) -> list[str]:
         """A binding never changes: it goes, and another comes."""
-        return sorted(name for name in (self.target, "project", "role", "member", "condition") if planned.get(name) != prior.get(name))
+        return sorted(
+            name
+            for name in (self.target, "project", "role", "member", "condition")
+            if planned.get(name) != prior.get(name)
+        )
 
     def check(self, values: Object) -> Iterator[Problem]:
         """Members and roles have a form: https://cloud.google.com/iam/docs/principal-identifiers."""
         yield from name_problem(
-            values, "member", _MEMBER, "Write user:, group: or serviceAccount: and an address: https://cloud.google.com/iam/docs/principal-identifiers"
+            values,
+            "member",
+            _MEMBER,
+            "Write user:, group: or serviceAccount: and an address: https://cloud.google.com/iam/docs/principal-identifiers",
         )
         yield from name_problem(
             values, "role", r"(projects/[^/]+/|organizations/[^/]+/)?roles/[\w.]+", "Write it like roles/run.invoker."
@@ -171,7 +182,9 @@ class Member(Resource):
             try:
                 _condition_holds(values, Target(project="", name="", type=""))
             except Exception as error:
-                raise Refused(Problem(f"Error 400: condition {text(condition, 'title')!r} is invalid: {error}")) from error
+                raise Refused(
+                    Problem(f"Error 400: condition {text(condition, 'title')!r} is invalid: {error}")
+                ) from error
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Marks the version of the policy."""

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
-_CLASSES = {"lower": string.ascii_lowercase, "upper": string.ascii_uppercase, "numeric": string.digits, "special": _SPECIAL}
+_CLASSES = {
+    "lower": string.ascii_lowercase,
+    "upper": string.ascii_uppercase,
+    "numeric": string.digits,
+    "special": _SPECIAL,
+}
 _LENGTH = Attribute(type="number", required=True)
 _RESULT = Attribute(type="string", computed=True, sensitive=True)
 
@@ -62,7 +67,7 @@ class RandomProvider:
             value = secrets.token_bytes(length)
             return {**config, "base64": base64.b64encode(value).decode(), "hex": value.hex()}
         settings = {name: config.get(name) is not False for name in _CLASSES}
-        least = {f"min_{name}": config.get(f"min_{name}") or 0 for name in _CLASSES}
+        least: Object = {f"min_{name}": config.get(f"min_{name}") or 0 for name in _CLASSES}
         alphabets = {name: text(config, f"override_{name}") or letters for name, letters in _CLASSES.items()}
         return {**config, **settings, **least, "result": _password(length, settings, least, alphabets)}
 
@@ -82,7 +87,9 @@ class RandomProvider:
         del prior, proposed, config
         raise Refused(_left_out(type_name))
 
-    def apply(self, type_name: str, prior: Object | None, planned: Object | None, config: Object | None) -> Object | None:
+    def apply(
+        self, type_name: str, prior: Object | None, planned: Object | None, config: Object | None
+    ) -> Object | None:
         """See `upgrade`."""
         del prior, planned, config
         raise Refused(_left_out(type_name))
@@ -93,7 +100,7 @@ class RandomProvider:
         raise Refused(_left_out(type_name))
 
 
-def _password(length: int, settings: dict[str, bool], least: dict[str, object], alphabets: dict[str, str]) -> str:
+def _password(length: int, settings: dict[str, bool], least: Object, alphabets: dict[str, str]) -> str:
     letters = [secrets.choice(alphabets[name]) for name in _CLASSES for _ in range(int(str(least[f"min_{name}"])))]
     everything = "".join(alphabets[name] for name, used in settings.items() if used)
     letters += [secrets.choice(everything) for _ in range(length - len(letters))]

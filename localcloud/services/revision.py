@@ -14,7 +14,7 @@ from localcloud.resource import Cloud, stable_number
 from localcloud.services import artifactregistry, iam, secretmanager, sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 _SQL_FOLDER = "/cloudsql/"  # where Cloud Run mounts the sockets of instances
 _IMAGE_HOST = "-docker.pkg.dev"
@@ -32,7 +32,9 @@ def start(cloud: Cloud, project: str, template: Object) -> None:
     Raises:
         Refused: with every reason at once.
     """
-    account = text(template, "service_account") or f"{cloud.project_number(project)}-compute@developer.gserviceaccount.com"
+    account = (
+        text(template, "service_account") or f"{cloud.project_number(project)}-compute@developer.gserviceaccount.com"
+    )
     problems: list[Problem] = []
     with _noting(problems):
         iam.require_account(cloud, account, project)
@@ -55,13 +57,13 @@ def start(cloud: Cloud, project: str, template: Object) -> None:
 
 
 def next_name(service: str, latest: str) -> str:
-    """The name of the revision after `latest` ("" for the first): a running number and a suffix, as Google writes them."""
+    """The name of the revision after `latest` ("" for the first): a running number and a suffix, in Google's form."""
     number = int(latest.rpartition("/")[2].split("-")[-2]) + 1 if latest else 1
     return f"{service}-{number:05}-{stable_number(service, str(number), digits=3)}"
 
 
 @contextmanager
-def _noting(problems: list[Problem]) -> Iterator[None]:
+def _noting(problems: list[Problem]) -> Generator[None]:
     try:
         yield
     except Refused as refused:
@@ -81,7 +83,9 @@ def _find_image(cloud: Cloud, project: str, image: str) -> None:
     names = {"project": owner, "location": location, "repository_id": repository}
     name = artifactregistry.Repository.id_format.format_map(names)
     if not cloud.store.get(artifactregistry.Repository.type, name):
-        raise Refused(Problem(f"image {image!r} not found", f"There is no repository {name}: apply the stack that makes it."))
+        raise Refused(
+            Problem(f"image {image!r} not found", f"There is no repository {name}: apply the stack that makes it.")
+        )
 
 
 def _secrets(template: Object) -> Iterator[tuple[str, str]]:
@@ -105,8 +109,8 @@ def _read_secret(cloud: Cloud, project: str, account: str, secret: str, version:
         raise Refused(
             Problem(
                 f"permission denied on secret {full_name}/versions/{version} for the service account {account}",
-                "The account needs the role roles/secretmanager.secretAccessor on the secret or the project, in effect before "
-                "the revision starts: the grant, and a depends_on on it. "
+                "The account needs the role roles/secretmanager.secretAccessor on the secret or the project, in effect "
+                "before the revision starts: the grant, and a depends_on on it. "
                 "https://cloud.google.com/run/docs/configuring/services/secrets",
             )
         )
@@ -123,8 +127,8 @@ def _open_socket(cloud: Cloud, account: str, connection_name: str) -> None:
         raise Refused(
             Problem(
                 f"permission denied on Cloud SQL instance {connection_name} for the service account {account}",
-                "The account needs the role roles/cloudsql.client on the project (a condition may narrow it to the instance), "
-                "in effect before the revision starts: the grant, and a depends_on on it. "
+                "The account needs the role roles/cloudsql.client on the project (a condition may narrow it to the "
+                "instance), in effect before the revision starts: the grant, and a depends_on on it. "
                 "https://cloud.google.com/sql/docs/postgres/connect-run",
             )
         )
@@ -137,8 +141,12 @@ def _log_in(cloud: Cloud, value: str, instances: list[str]) -> None:
         password = unquote(address.password or "")
     except ValueError:
         return
-    sockets = [socket for found in parse_qs(address.query).values() for socket in found if socket.startswith(_SQL_FOLDER)]
+    sockets = [
+        socket for found in parse_qs(address.query).values() for socket in found if socket.startswith(_SQL_FOLDER)
+    ]
     for socket in sockets:
         if socket.removeprefix(_SQL_FOLDER) not in instances:
-            raise Refused(Problem(f"no socket {socket} in the container", "Mount the instance as a volume of the template."))
+            raise Refused(
+                Problem(f"no socket {socket} in the container", "Mount the instance as a volume of the template.")
+            )
         sql.connect(cloud, socket.removeprefix(_SQL_FOLDER), unquote(address.username or ""), password)

@@ -118,7 +118,9 @@ class ServiceMember(Member):
         """The service must exist."""
         super().admit(cloud, values, config)
         if not cloud.store.get(Service.type, self.target_name(values)):
-            raise Refused(Problem(f"Error 404: no Cloud Run service {self.target_name(values)}", "Use its name and location."))
+            raise Refused(
+                Problem(f"Error 404: no Cloud Run service {self.target_name(values)}", "Use its name and location.")
+            )
 
 
 def _condition(kind: str, time: str) -> Object:

@@ -29,9 +29,9 @@ class Instance(Resource):
     immutable = frozenset({"encryption_key_name", "name", "project", "region"})
     assigned = frozenset(
         {
-            "available_maintenance_versions", "connection_name", "dns_name", "dns_names", "first_ip_address", "instance_type",
-            "ip_address", "private_ip_address", "psc_service_attachment_link", "public_ip_address", "self_link",
-            "server_ca_cert", "service_account_email_address",
+            "available_maintenance_versions", "connection_name", "dns_name", "dns_names", "first_ip_address",
+            "instance_type", "ip_address", "private_ip_address", "psc_service_attachment_link", "public_ip_address",
+            "self_link", "server_ca_cert", "service_account_email_address",
         }
     )  # fmt: skip
     imports = ("projects/{project}/instances/{name}", "{project}/{name}", "{name}")
@@ -46,7 +46,7 @@ class Instance(Resource):
             values,
             "name",
             r"[a-z]([a-z0-9-]{0,95}[a-z0-9])?",
-            "Lower-case letters, digits and hyphens, a letter first, no hyphen last, project and name at most 98 together: "
+            "Lower-case letters, digits and hyphens, a letter first, no hyphen last, at most 98 with the project's: "
             "https://cloud.google.com/sql/docs/postgres/instance-settings",
         )
         if not objects(values, "settings") and not objects(values, "clone") and at(values, "settings") == []:
@@ -85,6 +85,7 @@ class Instance(Resource):
         """Gives it its addresses (192.0.2.0/24 is for documentation: nothing listens there)."""
         del config, prior
         project, name = text(values, "project"), text(values, "name")
+        account = f"p{cloud.project_number(project)}@gcp-sa-cloud-sql.iam.gserviceaccount.com"
         has_public_ip = at(values, "settings", 0, "ip_configuration", 0, "ipv4_enabled") is not False
         address = f"192.0.2.{int(stable_number(project, name, digits=2)) % 250 + 1}" if has_public_ip else ""
         return {
@@ -100,7 +101,7 @@ class Instance(Resource):
             "public_ip_address": address,
             "self_link": f"https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/instances/{name}",
             "server_ca_cert": [],
-            "service_account_email_address": f"p{cloud.project_number(project)}@gcp-sa-cloud-sql.iam.gserviceaccount.com",
+            "service_account_email_address": account,
         }
 
     def remove(self, cloud: Cloud, values: Object) -> None:
@@ -142,7 +143,13 @@ class Database(_Part):
     id_format = "projects/{project}/instances/{instance}/databases/{name}"
     immutable = frozenset({"instance", "name", "project"})
     assigned = frozenset({"self_link"})
-    imports = (id_format, "instances/{instance}/databases/{name}", "{project}/{instance}/{name}", "{instance}/{name}", "{name}")
+    imports = (
+        id_format,
+        "instances/{instance}/databases/{name}",
+        "{project}/{instance}/{name}",
+        "{instance}/{name}",
+        "{name}",
+    )
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its address."""
@@ -217,8 +224,9 @@ def connect(cloud: Cloud, connection_name: str, user: str, password: str) -> Non
         raise Refused(
             Problem(
                 f'password authentication failed for user "{user}" on {connection_name}',
-                "The connection string in the secret and the user's password differ: an apply was cut short between the two, "
-                "and each apply makes a new password. Raise the database rotation number and apply again: both are then written anew.",
+                "The connection string in the secret and the user's password differ: an apply was cut short between "
+                "the two, and each apply makes a new password. Raise the database rotation number and apply again: "
+                "both are then written anew.",
             )
         )
     cloud.store.put(OWNER, key, {"user": key})
@@ -227,7 +235,9 @@ def connect(cloud: Cloud, connection_name: str, user: str, password: str) -> Non
 def target(connection_name: str) -> Target:
     """An instance, for `iam.allows`, with the names of https://cloud.google.com/sql/docs/postgres/iam-conditions."""
     project, _, instance = connection_name.rsplit(":", 2)
-    return Target(project=project, name=f"projects/{project}/instances/{instance}", type="sqladmin.googleapis.com/Instance")
+    return Target(
+        project=project, name=f"projects/{project}/instances/{instance}", type="sqladmin.googleapis.com/Instance"
+    )
 
 
 def require_instance(cloud: Cloud, connection_name: str) -> None:
@@ -239,7 +249,9 @@ def require_instance(cloud: Cloud, connection_name: str) -> None:
     parts = connection_name.rsplit(":", 2)
     found = cloud.store.get(Instance.type, f"{parts[0]}:{parts[-1]}") if len(parts) == 3 else None  # noqa: PLR2004
     if not found or found["connection_name"] != connection_name:
-        raise Refused(Problem(f"Cloud SQL instance {connection_name!r} not found", "Use connection_name of the instance."))
+        raise Refused(
+            Problem(f"Cloud SQL instance {connection_name!r} not found", "Use connection_name of the instance.")
+        )
 
 
 def _instance_of(values: Object) -> Object:

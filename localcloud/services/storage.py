@@ -1,6 +1,6 @@
 """Cloud Storage: buckets and who may use them.
 
-Left out: objects (so a bucket is always empty here), and everything that works on objects: versions, retention, lifecycle.
+Left out: objects (so a bucket is always empty here), and what works on them: versions, retention, lifecycle.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class Bucket(Resource):
 
     type = "google_storage_bucket"
     id_format = "{name}"
-    immutable = frozenset({"custom_placement_config", "enable_object_retention", "hierarchical_namespace", "location", "name", "project"})
+    immutable = frozenset(
+        {"custom_placement_config", "enable_object_retention", "hierarchical_namespace", "location", "name", "project"}
+    )
     assigned = frozenset({"project_number", "self_link", "time_created", "updated", "url"})
     imports = ("{project}/{name}", "{name}")
 
@@ -39,7 +41,9 @@ class Bucket(Resource):
         )
         name = text(values, "name")
         if name.startswith("goog") or "google" in name or re.fullmatch(r"\d+(\.\d+){3}", name):
-            yield Problem(f"name {name!r} is reserved", f"No 'goog' at the start, no 'google', no IP address: {_RULES}", ("name",))
+            yield Problem(
+                f"name {name!r} is reserved", f"No 'goog' at the start, no 'google', no IP address: {_RULES}", ("name",)
+            )
 
     def known(self, cloud: Cloud, block: Block, values: Object) -> Object:
         """What the provider fills in when it is left out."""
@@ -86,4 +90,6 @@ class BucketMember(Member):
         super().admit(cloud, values, config)
         name = text(values, "bucket").removeprefix("b/")
         if not cloud.store.get(Bucket.type, name):
-            raise Refused(Problem(f"Error 404: the bucket {name} does not exist", "Refer to the bucket resource's name."))
+            raise Refused(
+                Problem(f"Error 404: the bucket {name} does not exist", "Refer to the bucket resource's name.")
+            )

@@ -1,4 +1,4 @@
-"""`python -m localcloud`: any command meets the local cloud, which survives it; what there is can be listed and forgotten."""
+"""`python -m localcloud`: any command meets the local cloud, which survives it, and can be listed and forgotten."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def test_reset_forgets_everything(project: Path) -> None:
     _localcloud(project, "reset")
     assert [path.name for path in (project / "cloud").iterdir()] == ["lock"]
     assert "There is no local cloud" in _localcloud(project, "status").stdout
-    plan = _localcloud(project, "exec", "--", "terraform", "plan", "-detailed-exitcode", folder="stacks/bootstrap", status=2)
+    plan = _localcloud(
+        project, "exec", "--", "terraform", "plan", "-detailed-exitcode", folder="stacks/bootstrap", status=2
+    )
     assert "0 to change, 0 to destroy" in one_line(plan.stdout)
 
 
@@ -91,7 +93,9 @@ def test_two_runs_at_once_both_arrive(project: Path) -> None:
     document["resource"]["google_artifact_registry_repository"]["images"]["repository_id"] = "second"
     (project / "stacks" / "second" / "cdk.tf.json").write_text(json.dumps(document))
     command = "terraform init >/dev/null && terraform apply -auto-approve"
-    runs = [_start(project, "exec", "--", "sh", "-c", command, folder=f"stacks/{name}") for name in ("bootstrap", "second")]
+    runs = [
+        _start(project, "exec", "--", "sh", "-c", command, folder=f"stacks/{name}") for name in ("bootstrap", "second")
+    ]
     outputs = [run.communicate(timeout=LIMIT) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     assert sum(f"uses {home}: waiting for it to end" in errors for _, errors in outputs) == 1
@@ -123,9 +127,7 @@ def test_a_fault_of_no_kind_is_refused(project: Path) -> None:
     assert "error-before, error-after, kill" in one_line(result.stderr)
 
 
-def _start(
-    project: Path, *arguments: str, folder: str = "stacks", cdktf: bool = False
-) -> subprocess.Popen[str]:
+def _start(project: Path, *arguments: str, folder: str = "stacks", cdktf: bool = False) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "TF_VAR_oauth_client_secret": OAUTH_CLIENT_SECRET}
     command = [sys.executable, "-m", "localcloud", "--home", str(project / "cloud"), *arguments]
     if cdktf:
@@ -152,5 +154,10 @@ def _make_cdktf_project(project: Path) -> None:
         f"synthesize(load(Path('{ENVIRONMENTS}/dev.toml'), {{}}), environment='dev', output=Path('cdktf.out'))"
     )
     (project / "app.py").write_text(app)
-    settings = {"language": "python", "app": f"{sys.executable} app.py", "projectId": "test", "sendCrashReports": "false"}
+    settings = {
+        "language": "python",
+        "app": f"{sys.executable} app.py",
+        "projectId": "test",
+        "sendCrashReports": "false",
+    }
     (project / "cdktf.json").write_text(json.dumps(settings))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 USER = "google_sql_user acme-ml-dev:mlflow//mlflow-db"
 BACKEND = "google_secret_manager_secret_version projects/acme-ml-dev/secrets/mlflow-backend-store-uri/versions"
-ACCOUNT = "serviceAccount:mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
+EMAIL = "mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
+ACCOUNT = f"serviceAccount:{EMAIL}"
 SERVICE = "projects/acme-ml-dev/locations/europe-west1/services/mlflow"
 CREATIONS = [
     f"create {BACKEND}/new",
@@ -38,7 +39,7 @@ CREATIONS = [
         for secret in ("backend-store-uri", "oauth2-proxy")
     ),
     "create google_secret_manager_secret_version projects/acme-ml-dev/secrets/mlflow-oauth2-proxy/versions/new",
-    "create google_service_account projects/acme-ml-dev/serviceAccounts/mlflow-server@acme-ml-dev.iam.gserviceaccount.com",
+    f"create google_service_account projects/acme-ml-dev/serviceAccounts/{EMAIL}",
     "create google_sql_database projects/acme-ml-dev/instances/mlflow-db/databases/mlflow",
     "create google_sql_database_instance acme-ml-dev:mlflow-db",
     "create google_storage_bucket acme-ml-dev-mlflow-artifacts",
@@ -58,7 +59,6 @@ BETWEEN = {
 }
 NO_WAITING = ("--quiet", "0")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
-
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.localcloud.workspace import Workspace
 
 ACCOUNT = "mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
+SECRETS = "projects/acme-ml-dev/secrets"
 # What start-up needs, and what the refusal says when it is missing.
 NEEDED = {
     "google_project_iam_member.cloudsql_client": (
@@ -21,11 +22,11 @@ NEEDED = {
         "roles/cloudsql.client",
     ),
     "google_secret_manager_secret_iam_member.backend_store_uri": (
-        f"permission denied on secret projects/acme-ml-dev/secrets/mlflow-backend-store-uri/versions/1 for the service account {ACCOUNT}",
+        f"permission denied on secret {SECRETS}/mlflow-backend-store-uri/versions/1 for the service account {ACCOUNT}",
         "roles/secretmanager.secretAccessor",
     ),
     "google_secret_manager_secret_iam_member.oauth2_proxy": (
-        f"permission denied on secret projects/acme-ml-dev/secrets/mlflow-oauth2-proxy/versions/1 for the service account {ACCOUNT}",
+        f"permission denied on secret {SECRETS}/mlflow-oauth2-proxy/versions/1 for the service account {ACCOUNT}",
         "roles/secretmanager.secretAccessor",
     ),
 }

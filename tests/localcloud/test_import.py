@@ -1,4 +1,4 @@
-"""What exists already is taken over: by `terraform import` and by import blocks, in the forms of id that people know."""
+"""What exists already is taken over, by `terraform import` and by import blocks, in the forms of id that are usual."""
 
 from __future__ import annotations
 

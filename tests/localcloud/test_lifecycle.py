@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.localcloud.conftest import Open
 from tests.localcloud.workspace import one_line
 from tests.stacks.documents import NAMES
+
+if TYPE_CHECKING:
+    from tests.localcloud.conftest import Open
 
 
 @pytest.mark.parametrize("environment", NAMES)

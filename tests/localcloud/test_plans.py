@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from tests.localcloud.changes import actions, reviewable
-from tests.localcloud.conftest import Documents, Open
-from tests.localcloud.workspace import Workspace
 from tests.stacks.documents import NAMES, STACKS
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+    from tests.localcloud.conftest import Documents, Open
+    from tests.localcloud.workspace import Workspace
 
 SERVICE = "google_cloud_run_v2_service.tracking"
 INSTANCE = "google_sql_database_instance.tracking"
@@ -132,7 +136,11 @@ def _change(workspace: Workspace, documents: Documents, change: str, environment
 def _assert_keeps_data(workspace: Workspace) -> None:
     workspace.init()
     changed = actions(workspace.plan())
-    lost = {address: action for address, action in changed.items() if address.split(".")[0] in STATEFUL and "delete" in action}
+    lost = {
+        address: action
+        for address, action in changed.items()
+        if address.split(".")[0] in STATEFUL and "delete" in action
+    }
     assert lost == {}
     workspace.apply()
     assert workspace.plans_nothing()

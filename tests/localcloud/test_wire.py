@@ -31,7 +31,14 @@ configurations = (
     | st.binary(max_size=200)
     | st.binary(max_size=4).map(lambda tail: b"\x81\xa4name" + tail)
 )
-TYPES = ["google_storage_bucket", "google_cloud_run_v2_service", "google_sql_user", "google_project_iam_member", "", "x"]
+TYPES = [
+    "google_storage_bucket",
+    "google_cloud_run_v2_service",
+    "google_sql_user",
+    "google_project_iam_member",
+    "",
+    "x",
+]
 METHODS: dict[str, tuple[Any, Any, list[str]]] = {
     "ValidateResourceConfig": (pb.ValidateConfig.Request, pb.ValidateConfig.Response, ["config"]),
     "ReadResource": (pb.ReadResource.Request, pb.ReadResource.Response, ["current_state"]),

@@ -7,8 +7,10 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OAUTH_CLIENT_SECRET = "GOCSPX-not+a/real=secret"  # noqa: S105 - it opens nothing
 _LIMIT = 120  # seconds; a run takes one or two
