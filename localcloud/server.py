@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 GOOGLE = "registry.terraform.io/hashicorp/google"
 RANDOM = "registry.terraform.io/hashicorp/random"
-QUIET = (
-    0.15  # seconds without a call before a late change happens; Terraform needs a few milliseconds between two calls
-)
+QUIET = 0.05  # seconds; between two calls that it can make at once, Terraform takes a few milliseconds
 _STOP_SECONDS = 10
 
 

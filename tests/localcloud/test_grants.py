@@ -36,6 +36,7 @@ NOT_AT_START = {
     "google_storage_bucket_iam_member.clients_write",
     "google_storage_bucket_iam_member.server_reads",
 }
+QUIET = "0.5"  # seconds; however busy the machine is, Terraform has made every call by then
 # As the log of the local cloud names them.
 IN_LOG = {
     "google_project_iam_member.cloudsql_client": "roles/cloudsql.client",
@@ -66,7 +67,7 @@ def test_without_a_grant_the_revision_is_refused(open_workspace: Open, grant: st
 
 @pytest.mark.parametrize("grant", NEEDED)
 def test_a_revision_that_does_not_wait_for_a_grant_is_refused(open_workspace: Open, grant: str) -> None:
-    workspace = open_workspace(options=("--late", IN_LOG[grant]))
+    workspace = open_workspace(options=("--late", IN_LOG[grant], "--quiet", QUIET))
     _remove(workspace, grant, resource=False)
     message = workspace.apply_fails()
     for words in NEEDED[grant]:
@@ -75,7 +76,7 @@ def test_a_revision_that_does_not_wait_for_a_grant_is_refused(open_workspace: Op
 
 
 def test_a_revision_that_waits_for_nothing_is_told_everything_at_once(open_workspace: Open) -> None:
-    workspace = open_workspace()
+    workspace = open_workspace(options=("--quiet", QUIET))
     for grant in (*NEEDED, *NOT_AT_START):
         _remove(workspace, grant, resource=False)
     message = workspace.apply_fails()
