@@ -37,7 +37,7 @@ class Traffic:
         self._changed = threading.Condition()
         self._calls = 0
         self._last = time.monotonic()
-        self._waiting: list[str] = []
+        self._waiting: dict[object, str] = {}  # each change under a ticket of its own
 
     @contextmanager
     def call(self) -> Generator[None]:
@@ -57,9 +57,10 @@ class Traffic:
         deadline = time.monotonic() + _LIMIT
         with self._changed:
             self._calls -= 1
-            self._waiting.append(change)
+            ticket = object()
+            self._waiting[ticket] = change
             self._changed.notify_all()
-            while change in self._waiting:
+            while ticket in self._waiting:
                 now = time.monotonic()
                 rest = self._last + self._quiet - now
                 if (self._calls == 0 and rest <= 0) or now >= deadline:
@@ -69,12 +70,12 @@ class Traffic:
 
     def _let_go(self, now: float) -> None:
         """Ends the waiting of all changes but one: that one comes after everything that waits for the others alone."""
-        chosen = [change for change in self._waiting if self._late and re.search(self._late, change)]
-        held = chosen or [random.choice(self._waiting)]  # noqa: S311 - no secret
-        if len(self._waiting) == len(held):
+        chosen = [ticket for ticket, change in self._waiting.items() if self._late and re.search(self._late, change)]
+        held = chosen or [random.choice(list(self._waiting))]  # noqa: S311 - no secret
+        if len(held) == len(self._waiting):
             held = []
         self._calls += len(self._waiting) - len(held)
-        self._waiting = held
+        self._waiting = {ticket: self._waiting[ticket] for ticket in held}
         self._last = now
         self._changed.notify_all()
 

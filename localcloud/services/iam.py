@@ -148,9 +148,11 @@ class Member(Resource):
         raise NotImplementedError
 
     def identify(self, values: Object) -> str:
-        """TARGET/ROLE/MEMBER, and the title of the condition if there is one."""
-        title = "".join(f"/{text(condition, 'title')}" for condition in objects(values, "condition"))
-        return f"{self.target_name(values)}/{text(values, 'role')}/{text(values, 'member')}{title}"
+        """TARGET/ROLE/MEMBER, and TITLE/DESCRIPTION/EXPRESSION of the condition if there is one."""
+        parts = [self.target_name(values), text(values, "role"), text(values, "member")]
+        for condition in objects(values, "condition"):
+            parts += [text(condition, name) for name in ("title", "description", "expression")]
+        return "/".join(parts)
 
     def replacing(self, prior: Object, planned: Object) -> list[str]:
         """A binding never changes: it goes, and another comes."""

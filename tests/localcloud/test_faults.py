@@ -24,13 +24,17 @@ USER = "google_sql_user acme-ml-dev:mlflow//mlflow-db"
 BACKEND = "google_secret_manager_secret_version projects/acme-ml-dev/secrets/mlflow-backend-store-uri/versions"
 EMAIL = "mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
 ACCOUNT = f"serviceAccount:{EMAIL}"
+CONDITION = (
+    "only-the-tracking-instance//resource.name == 'projects/acme-ml-dev/instances/mlflow-db'"
+    " && resource.service == 'sqladmin.googleapis.com'"
+)
 SERVICE = "projects/acme-ml-dev/locations/europe-west1/services/mlflow"
 CREATIONS = [
     f"create {BACKEND}/new",
     f"create {USER}",
     f"create google_cloud_run_v2_service {SERVICE}",
     f"create google_cloud_run_v2_service_iam_member {SERVICE}/roles/run.invoker/allUsers",
-    f"create google_project_iam_member acme-ml-dev/roles/cloudsql.client/{ACCOUNT}/only-the-tracking-instance",
+    f"create google_project_iam_member acme-ml-dev/roles/cloudsql.client/{ACCOUNT}/{CONDITION}",
     "create google_secret_manager_secret projects/acme-ml-dev/secrets/mlflow-backend-store-uri",
     "create google_secret_manager_secret projects/acme-ml-dev/secrets/mlflow-oauth2-proxy",
     *(
