@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test lint scan snapshots docs lock bench-synth clean setup-synth setup-test
+.PHONY: help synth test lint scan snapshots docs lock proto bench-synth bench-apply clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -32,8 +32,8 @@ lint: setup-test ## Run the static checks alone
 scan: setup-test synth ## Scan the synthesized Terraform with checkov and the policies
 	@python -m tools.scan cdktf.out
 
-snapshots: setup-test ## Accept the synthesized documents as the new snapshots
-	@pytest --snapshot-update tests/stacks/test_snapshots.py
+snapshots: setup-test ## Accept the synthesized documents and their plans as the new snapshots
+	@pytest --snapshot-update tests/stacks/test_snapshots.py tests/localcloud/test_plans.py
 
 docs: setup-test ## Rewrite the generated parts of the README and environments/example.toml
 	@python -m tools.docs
@@ -43,8 +43,14 @@ lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
 	@python -m tools.lock
 	@npm install --package-lock-only
 
+proto: setup-test ## Rewrite the Python of the Terraform protocol from localcloud/tfplugin6.proto
+	@python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. localcloud/tfplugin6.proto
+
 bench-synth: setup-test ## Measure synthesis against the plain bindings (median ratio of CPU time)
 	@python -m bench.synth
+
+bench-apply: setup-test ## Measure init, plan, apply and destroy on the local cloud (median ratio to validate)
+	@python -m bench.apply
 
 clean: ## Remove what was generated or installed in this checkout
 	@rm -rf cdktf.out .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -30,7 +30,9 @@ def literal_secrets(service: Block) -> Iterator[str]:
     """
     for container in service.blocks("template.containers"):
         for variable in container.blocks("env"):
-            name, is_plain = variable.written("name"), variable.value("value") not in (None, "")
+            # In a plan `env` is a sorted set, and checkov fills an unset value with the expression of another variable.
+            has_source = bool(variable.blocks("value_source"))
+            name, is_plain = variable.written("name"), not has_source and variable.value("value") not in (None, "")
             is_secret = name in ALWAYS_SECRET or SECRET_NAME.search(name)
             if is_plain and (is_secret or SECRET_VALUE.search(variable.written("value"))):
                 yield f"take {name} from Secret Manager: env.value_source.secret_key_ref instead of env.value"

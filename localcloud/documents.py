@@ -1,0 +1,69 @@
+"""Looks at the Terraform documents of a run: which resource types they name, and where their states go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_TYPE = re.compile(r"\bgoogle_[a-z0-9_]+\b")
+_OVERRIDE = "backend_override.tf.json"
+
+
+def folders(root: Path) -> list[Path]:
+    """The folders with documents: `root` itself, and the stacks that CDKTF has written below it."""
+    candidates = [root, *sorted(root.glob("cdktf.out/stacks/*"))]
+    return [folder for folder in candidates if any(_files(folder))]
+
+
+def resource_types(root: Path) -> set[str]:
+    """The names in the documents that look like Google's resource types."""
+    return {
+        name
+        for folder in folders(root)
+        for path in _files(folder)
+        for name in _TYPE.findall(path.read_text(errors="replace"))
+    }
+
+
+def keep_state_local(folder: Path, states: Path) -> Path | None:
+    """Makes Terraform keep the state of a document with the local cloud, whatever backend the document names.
+
+    A run against Google must never find that state, and nobody wants credentials for a bucket here. An override file is
+    Terraform's own way to do that; the document stays as it is.
+    https://developer.hashicorp.com/terraform/language/files/override
+
+    Args:
+        folder: where the document is.
+        states: where the states go, one file a backend: environments share a folder, not a backend.
+
+    Returns:
+        The override file, to be removed when the run is over; None if the folder has no document.
+    """
+    if not any(_files(folder)):
+        return None
+    digest = hashlib.sha256(_backend(folder).encode()).hexdigest()[:8]
+    state = states / f"{folder.resolve().name}-{digest}.tfstate"
+    override = folder.resolve() / _OVERRIDE
+    override.write_text(json.dumps({"terraform": {"backend": {"local": {"path": str(state)}}}}))
+    return override
+
+
+def _backend(folder: Path) -> str:
+    settings = [
+        json.loads(path.read_text()).get("terraform")
+        for path in sorted(folder.glob("*.tf.json"))
+        if path.name != _OVERRIDE
+    ]
+    backends = [block["backend"] for block in settings if block and "backend" in block]
+    return f"{folder.resolve()} {json.dumps(backends, sort_keys=True)}"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from folder.glob("*.tf")
+    yield from folder.glob("*.tf.json")

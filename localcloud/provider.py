@@ -1,0 +1,220 @@
+"""A provider made of resource types: turns Terraform's calls into what the service modules say, and keeps the books."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from localcloud import planning
+from localcloud.model import Block, Object, Problem, Refused, text
+from localcloud.protocol import Schemas
+from localcloud.resource import Cloud, Resource, require_api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from localcloud.faults import Fault
+    from localcloud.traffic import Traffic
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaSource:
+    """Where schemas come from.
+
+    Attributes:
+        provider: the schema of the provider block.
+        resources: gives the schemas of resource types; leaves out those that do not exist.
+        mentioned: the types that the documents at hand name, with a meaning here or not.
+    """
+
+    provider: Block
+    resources: Callable[[Iterable[str]], Mapping[str, Block]]
+    mentioned: Callable[[], set[str]]
+
+
+class ResourceProvider:
+    """Implements `localcloud.protocol.Provider` for Google's resource types."""
+
+    def __init__(
+        self,
+        *,
+        cloud: Cloud,
+        resources: Iterable[Resource],
+        schema: SchemaSource,
+        traffic: Traffic,
+        fault: Fault,
+    ) -> None:
+        """Makes a provider.
+
+        Args:
+            cloud: where the resources live.
+            resources: the types that have a meaning here.
+            schema: where schemas come from.
+            traffic: tells late changes when to happen.
+            fault: the fault to inject.
+        """
+        self._cloud = cloud
+        self._resources = {resource.type: resource for resource in resources}
+        self._schema = schema
+        self._traffic = traffic
+        self._fault = fault
+        self._blocks = dict(schema.resources(self._resources))
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def schemas(self) -> Schemas:
+        """The types with a meaning here, and those that the documents name without one, so that `check` can say so."""
+        missing = self._schema.mentioned() - self._blocks.keys()
+        if missing:
+            self._blocks |= self._schema.resources(missing)
+        return Schemas(provider=self._schema.provider, resources=self._blocks)
+
+    def configure(self, config: Object) -> None:
+        """Takes the defaults. One server has one provider block: the last that Terraform sends."""
+        self._cloud.project = text(config, "project")
+        self._cloud.region = text(config, "region")
+        labels = config.get("default_labels")
+        self._cloud.default_labels = (
+            {k: v for k, v in labels.items() if isinstance(v, str)} if isinstance(labels, dict) else {}
+        )
+
+    def check(self, type_name: str, config: Object) -> Sequence[Problem]:
+        """Every broken rule that the configuration shows by itself."""
+        if type_name not in self._resources:
+            return [_no_meaning(type_name)]
+        return list(self._resources[type_name].check(config))
+
+    def upgrade(self, type_name: str, state: Object) -> Object:
+        """Brings a state into the schema of the pinned bindings."""
+        return planning.conform(self._block(type_name), state)
+
+    def read(self, type_name: str, state: Object) -> Object | None:
+        """What the cloud remembers; None if someone removed it."""
+        resource = self._resource(type_name)
+        found = self._cloud.store.get(type_name, resource.key(state))
+        if found is None:
+            return None
+        kept = {name: state.get(name) for name in resource.kept_by_terraform}
+        return planning.conform(self._block(type_name), found | kept)
+
+    def plan(
+        self, type_name: str, prior: Object | None, proposed: Object | None, config: Object | None
+    ) -> tuple[Object | None, list[str]]:
+        """Plans a creation, a change, a replacement, a deletion or nothing."""
+        if proposed is None:
+            return None, []
+        resource, block, config = self._resource(type_name), self._block(type_name), config or {}
+        known = resource.known(self._cloud, block, proposed)
+        if block.attributes.get("project") and known.get("project", "") is None:
+            raise Refused(Problem("No project", "Set project in the resource or in the provider block.", ("project",)))
+        if prior is None:
+            return planning.plan(block, proposed, config, known=known, assigned={"id", *resource.assigned}), []
+        planned = planning.plan(block, proposed, config, known=known, assigned=())
+        if planned == prior:
+            return prior, []
+        changing = resource.changing(prior, planned)
+        planned = planning.plan(block, proposed, config, known=known, assigned=changing)
+        return planned, resource.replacing(prior, planned)
+
+    def apply(
+        self, type_name: str, prior: Object | None, planned: Object | None, config: Object | None
+    ) -> Object | None:
+        """Creates, changes or deletes one object."""
+        resource = self._resource(type_name)
+        verb = "create" if prior is None else "delete" if planned is None else "update"
+        operation = f"{verb} {type_name} {resource.key(planned or prior or {})}"
+        if resource.late and verb == "create":
+            self._traffic.wait_until_quiet(operation)
+        self._fault.before(operation)
+        try:
+            if planned is None:
+                self._delete(resource, prior or {})
+                new = None
+            else:
+                new = self._write(resource, planned, config or {}, prior)
+        except Refused as refused:
+            _LOG.info("%s refused: %s", operation, refused)
+            raise
+        _LOG.info("%s done", operation)
+        self._fault.after(operation)
+        if new is not None:
+            self._cloud.store.mark_answered(type_name, resource.key(new))
+        return new
+
+    def import_(self, type_name: str, import_id: str) -> Object:
+        """Finds an object by one of the forms of its id."""
+        resource, block = self._resource(type_name), self._block(type_name)
+        for form in resource.imports:
+            match = re.fullmatch(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(form)), import_id)
+            if match:
+                defaults = {"project": self._cloud.project, "location": self._cloud.region}
+                return planning.conform(block, self._found(resource, defaults | match.groupdict(), import_id))
+        forms = ", ".join(resource.imports) or "none: this type cannot be imported here"
+        raise Refused(Problem(f"{import_id!r} is not an id of {type_name}", f"Forms: {forms}."))
+
+    def _found(self, resource: Resource, names: dict[str, str], import_id: str) -> Object:
+        key = resource.key({**names})
+        found = self._cloud.store.get(resource.type, key)
+        if found is None:
+            raise Refused(
+                Problem(f"Cannot import non-existent {resource.type} {import_id!r}", "See `localcloud status`.")
+            )
+        self._cloud.store.mark_answered(resource.type, key)
+        return found
+
+    def open(self, type_name: str, config: Object) -> Object:
+        """Google's provider has no ephemeral resources here."""
+        del config
+        raise Refused(_no_meaning(type_name))
+
+    def _write(self, resource: Resource, planned: Object, config: Object, prior: Object | None) -> Object:
+        cloud = self._cloud
+        require_api(cloud, resource.api, text(planned, "project") or cloud.project)
+        with self._locks[f"{resource.type} {resource.key(planned)}"]:
+            if (
+                prior is None
+                and not resource.idempotent
+                and cloud.store.is_answered(resource.type, resource.key(planned))
+            ):
+                raise Refused(_exists(resource, planned))
+            resource.admit(cloud, planned, config)
+            assigned = resource.realize(cloud, planned, config, prior)
+            new = planning.finish(planned, {"id": resource.identify(planned | assigned), **assigned})
+            cloud.store.put(resource.type, resource.key(new), new)
+        return new
+
+    def _delete(self, resource: Resource, prior: Object) -> None:
+        if self._cloud.store.get(resource.type, resource.key(prior)) is not None:
+            resource.remove(self._cloud, prior)
+            self._cloud.store.remove(resource.type, resource.key(prior))
+
+    def _resource(self, type_name: str) -> Resource:
+        if type_name not in self._resources:
+            raise Refused(_no_meaning(type_name))
+        return self._resources[type_name]
+
+    def _block(self, type_name: str) -> Block:
+        if type_name not in self._blocks:
+            raise Refused(_no_meaning(type_name))
+        return self._blocks[type_name]
+
+
+def _no_meaning(type_name: str) -> Problem:
+    return Problem(
+        f"{type_name} has no meaning in the local cloud",
+        "The real provider knows it. To use it here, add a Resource for it to its service's module in "
+        "localcloud/services/ and to the list in localcloud/services/__init__.py.",
+    )
+
+
+def _exists(resource: Resource, planned: Object) -> Problem:
+    return Problem(
+        f"Error 409: {resource.type} {resource.key(planned)!r} already exists",
+        "Take it over with `terraform import`, choose another name, or forget everything with "
+        "`python -m localcloud reset`.",
+    )

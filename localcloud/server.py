@@ -1,0 +1,138 @@
+"""The process that holds a local cloud: one at a time for each folder."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from localcloud.faults import Fault
+
+GOOGLE = "registry.terraform.io/hashicorp/google"
+RANDOM = "registry.terraform.io/hashicorp/random"
+QUIET = 0.05  # seconds; between two calls that it can make at once, Terraform takes a few milliseconds
+_STOP_SECONDS = 10
+
+
+def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault) -> None:
+    """Serves both providers; prints the value of TF_REATTACH_PROVIDERS when they answer; ends when stdin does.
+
+    Args:
+        home: the folder of the local cloud; waits while another process holds it.
+        documents: where the Terraform documents are.
+        quiet: see `localcloud.traffic`.
+        late: see `localcloud.traffic`.
+        fault: what to break.
+    """
+    # Imported here, for the other subcommands should not wait for gRPC.
+    from localcloud import protocol, schema  # noqa: PLC0415
+    from localcloud.documents import resource_types  # noqa: PLC0415
+    from localcloud.provider import ResourceProvider, SchemaSource  # noqa: PLC0415
+    from localcloud.resource import Cloud  # noqa: PLC0415
+    from localcloud.services import RESOURCES  # noqa: PLC0415
+    from localcloud.services.random import RandomProvider  # noqa: PLC0415
+    from localcloud.store import Store  # noqa: PLC0415
+    from localcloud.traffic import Traffic  # noqa: PLC0415
+
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with holding(home), tempfile.TemporaryDirectory(prefix="localcloud-") as sockets:
+        _log_to(home / "log")
+        store, traffic = Store(home), Traffic(quiet, late)
+        google = ResourceProvider(
+            cloud=Cloud(store),
+            resources=[resource() for resource in RESOURCES],
+            schema=SchemaSource(
+                provider=schema.provider_schema(),
+                resources=schema.resource_schemas,
+                mentioned=lambda: resource_types(documents),
+            ),
+            traffic=traffic,
+            fault=fault,
+        )
+        paths = {GOOGLE: Path(sockets, "google.sock"), RANDOM: Path(sockets, "random.sock")}
+        servers = [
+            protocol.start(google, paths[GOOGLE], traffic),
+            protocol.start(RandomProvider(), paths[RANDOM], traffic),
+        ]
+        print(protocol.reattach(paths), flush=True)
+        sys.stdin.read()
+        for server in servers:
+            server.stop(grace=_STOP_SECONDS).wait()
+        store.close()
+
+
+@contextmanager
+def running(home: Path, documents: Path, *options: str) -> Generator[str]:
+    """A server as a child process, for as long as the context lasts.
+
+    The server reads its standard input, so it ends with this process, however that ends.
+
+    Args:
+        home: the folder of the local cloud.
+        documents: where the Terraform documents are.
+        options: more options of `python -m localcloud serve`.
+
+    Yields:
+        The value of TF_REATTACH_PROVIDERS.
+
+    Raises:
+        ChildProcessError: the server did not start; it has said why.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "localcloud",
+        "--home",
+        str(home),
+        "serve",
+        "--documents",
+        str(documents),
+        *options,
+    ]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    try:
+        assert process.stdout  # noqa: S101 - a pipe was asked for
+        line = process.stdout.readline()
+        if not line:
+            raise ChildProcessError("the local cloud did not start")
+        yield line.strip()
+    finally:
+        process.communicate()
+
+
+@contextmanager
+def holding(home: Path) -> Generator[None]:
+    """Holds the folder: nobody else serves or erases it meanwhile. Waits for whoever does."""
+    with (home / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            print(
+                f"[localcloud] process {lock.read().strip()} uses {home}: waiting for it to end ...",
+                file=sys.stderr,
+                flush=True,
+            )
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        lock.truncate()
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def _log_to(path: Path) -> None:
+    path.touch(mode=0o600)
+    logging.basicConfig(filename=path, level=logging.INFO, format="%(asctime)s %(message)s")

@@ -1,0 +1,206 @@
+"""IAM: service accounts, bindings of roles to members, and the question that everything asks: may this account do that?
+
+A binding counts for the resource that it was made on, and one made on the project for everything in it; its condition
+is evaluated in Google's expression language. Left out: folders and organizations, deny policies, groups, and roles that
+no check here asks for (they can be granted, and permit nothing).
+https://cloud.google.com/iam/docs/policies
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import cel
+
+from localcloud.model import Object, Problem, Refused, objects, text
+from localcloud.resource import Cloud, Resource, name_problem, stable_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What the roles permit, of the permissions that are asked for here: https://cloud.google.com/iam/docs/roles-permissions
+_PERMISSIONS: dict[str, set[str]] = {
+    "roles/cloudsql.admin": {"cloudsql.instances.connect"},
+    "roles/cloudsql.client": {"cloudsql.instances.connect"},
+    "roles/cloudsql.editor": {"cloudsql.instances.connect"},
+    "roles/owner": {"cloudsql.instances.connect", "secretmanager.versions.access", "run.routes.invoke"},
+    "roles/editor": {"cloudsql.instances.connect"},
+    "roles/run.admin": {"run.routes.invoke"},
+    "roles/run.invoker": {"run.routes.invoke"},
+    "roles/secretmanager.admin": {"secretmanager.versions.access"},
+    "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
+}
+_MEMBER = r"allUsers|allAuthenticatedUsers|(user|group|serviceAccount):[^@\s:]+@[^@\s:]+|domain:\S+|(principal|principalSet)://\S+"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Something that is accessed.
+
+    Attributes:
+        project: the project that it is in.
+        name: its name in conditions, https://cloud.google.com/iam/docs/conditions-resource-attributes.
+        type: its type there, such as `sqladmin.googleapis.com/Instance`.
+        member_type: the Terraform type of bindings on it alone, "" if there is none.
+        member_key: the value by which those bindings name it.
+    """
+
+    project: str
+    name: str
+    type: str
+    member_type: str = ""
+    member_key: str = ""
+
+    @property
+    def service(self) -> str:
+        """The API that it belongs to."""
+        return self.type.partition("/")[0]
+
+
+def allows(cloud: Cloud, member: str, permission: str, target: Target) -> bool:
+    """Whether the bindings in effect at this moment let a member do something.
+
+    Args:
+        cloud: where the bindings are.
+        member: who, as bindings name it: `serviceAccount:ADDRESS`, `user:ADDRESS`, `allUsers`.
+        permission: what, such as `secretmanager.versions.access`.
+        target: on what.
+    """
+    bindings = [
+        binding for binding in cloud.store.all(ProjectMember.type) if text(binding, "project") == target.project
+    ]
+    if target.member_type:
+        own = cloud.store.all(target.member_type)
+        bindings += [binding for binding in own if text(binding, "id").startswith(f"{target.member_key}/roles/")]
+    members = {member, "allUsers", "allUsers" if member == "allUsers" else "allAuthenticatedUsers"}
+    return any(
+        text(binding, "member") in members
+        and permission in _PERMISSIONS.get(text(binding, "role"), ())
+        and _condition_holds(binding, target)
+        for binding in bindings
+    )
+
+
+def _condition_holds(binding: Object, target: Target) -> bool:
+    context = {"resource": {"name": target.name, "type": target.type, "service": target.service}}
+    return all(
+        cel.evaluate(text(condition, "expression"), context) is True for condition in objects(binding, "condition")
+    )
+
+
+class ServiceAccount(Resource):
+    """An account for programs."""
+
+    type = "google_service_account"
+    api = "iam.googleapis.com"
+    id_format = "projects/{project}/serviceAccounts/{email}"
+    immutable = frozenset({"account_id", "project"})
+    assigned = frozenset({"email", "member", "name", "unique_id"})
+    imports = ("projects/{project}/serviceAccounts/{email}", "{project}/{email}", "{email}")
+
+    def identify(self, values: Object) -> str:
+        """The id; the e-mail address follows from the account id."""
+        project = text(values, "project")
+        email = text(values, "email") or f"{text(values, 'account_id')}@{project}.iam.gserviceaccount.com"
+        return self.id_format.format(project=project, email=email)
+
+    def check(self, values: Object) -> Iterator[Problem]:
+        """6 to 30 characters: https://cloud.google.com/iam/docs/service-accounts-create."""
+        yield from name_problem(
+            values,
+            "account_id",
+            r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
+            "6-30 lower-case letters, digits and hyphens, a letter first, no hyphen last: "
+            "https://cloud.google.com/iam/docs/service-accounts-create",
+        )
+
+    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
+        """Gives it its address."""
+        del cloud, config, prior
+        name = self.identify(values)
+        email = name.rpartition("/")[2]
+        number = stable_number(name, digits=21)
+        return {"email": email, "member": f"serviceAccount:{email}", "name": name, "unique_id": number}
+
+
+def require_account(cloud: Cloud, email: str, project: str) -> None:
+    """Refuses a service account of the project that does not exist; accounts of other projects are not known here.
+
+    Raises:
+        Refused: https://cloud.google.com/iam/docs/service-accounts-create
+    """
+    name = f"projects/{project}/serviceAccounts/{email}"
+    if email.endswith(f"@{project}.iam.gserviceaccount.com") and not cloud.store.get(ServiceAccount.type, name):
+        raise Refused(Problem(f"Error 400: service account {email} does not exist", "Create it first (depends_on)."))
+
+
+class Member(Resource):
+    """A binding of one role to one member; base of the types for each kind of resource. Takes effect late."""
+
+    late = True
+    idempotent = True
+    assigned = frozenset({"etag"})
+    target: ClassVar[str]
+
+    def target_name(self, values: Object) -> str:
+        """The name, in the id of the binding, of what the role is granted on."""
+        raise NotImplementedError
+
+    def identify(self, values: Object) -> str:
+        """TARGET/ROLE/MEMBER, and TITLE/DESCRIPTION/EXPRESSION of the condition if there is one."""
+        parts = [self.target_name(values), text(values, "role"), text(values, "member")]
+        for condition in objects(values, "condition"):
+            parts += [text(condition, name) for name in ("title", "description", "expression")]
+        return "/".join(parts)
+
+    def replacing(self, prior: Object, planned: Object) -> list[str]:
+        """A binding never changes: it goes, and another comes."""
+        return sorted(
+            name
+            for name in (self.target, "project", "role", "member", "condition")
+            if planned.get(name) != prior.get(name)
+        )
+
+    def check(self, values: Object) -> Iterator[Problem]:
+        """Members and roles have a form: https://cloud.google.com/iam/docs/principal-identifiers."""
+        yield from name_problem(
+            values,
+            "member",
+            _MEMBER,
+            "Write user:, group: or serviceAccount: and an address: https://cloud.google.com/iam/docs/principal-identifiers",
+        )
+        yield from name_problem(
+            values, "role", r"(projects/[^/]+/|organizations/[^/]+/)?roles/[\w.]+", "Write it like roles/run.invoker."
+        )
+
+    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+        """The account must exist, and a condition must be an expression that can be evaluated."""
+        del config
+        kind, _, email = text(values, "member").partition(":")
+        if kind == "serviceAccount":
+            require_account(cloud, email, text(values, "project") or cloud.project)
+        for condition in objects(values, "condition"):
+            try:
+                _condition_holds(values, Target(project="", name="", type=""))
+            except Exception as error:
+                raise Refused(
+                    Problem(f"Error 400: condition {text(condition, 'title')!r} is invalid: {error}")
+                ) from error
+
+    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
+        """Marks the version of the policy."""
+        del cloud, config, prior
+        return {"etag": stable_number(self.type, self.identify(values), digits=18)}
+
+
+class ProjectMember(Member):
+    """A role on the whole project, narrowed by a condition or not."""
+
+    type = "google_project_iam_member"
+    api = "cloudresourcemanager.googleapis.com"
+    target = "project"
+
+    def target_name(self, values: Object) -> str:
+        """The project."""
+        return text(values, "project")

@@ -1,0 +1,166 @@
+"""Secret Manager: secrets, their numbered versions, and who may read them.
+
+Values are kept in files outside every state (`Store.put_secret`). Left out: replication, rotation reminders, expiry.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from typing import TYPE_CHECKING
+
+from localcloud.model import Object, Problem, Refused, text
+from localcloud.resource import Cloud, Resource, name_problem, now, protected
+from localcloud.services.iam import Member, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VERSION = "secretmanager.version"  # {name, secret, state}: the version as Google sees it; a destroyed one stays listed
+_NUMBERING = threading.Lock()
+
+
+class Secret(Resource):
+    """A secret: a name for values."""
+
+    type = "google_secret_manager_secret"
+    api = "secretmanager.googleapis.com"
+    id_format = "projects/{project}/secrets/{secret_id}"
+    immutable = frozenset({"project", "replication", "secret_id"})
+    assigned = frozenset({"create_time", "name"})
+    imports = (id_format, "{project}/{secret_id}", "{secret_id}")
+
+    def check(self, values: Object) -> Iterator[Problem]:
+        """Names as https://cloud.google.com/secret-manager/docs/creating-and-accessing-secrets has them."""
+        yield from name_problem(
+            values,
+            "secret_id",
+            r"[A-Za-z0-9_-]{1,255}",
+            "1-255 letters, digits, hyphens and underscores: "
+            "https://cloud.google.com/secret-manager/docs/creating-and-accessing-secrets",
+        )
+
+    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
+        """Gives it its name."""
+        del cloud, config
+        return {"create_time": text(prior, "create_time") or now(), "name": self.identify(values)}
+
+    def remove(self, cloud: Cloud, values: Object) -> None:
+        """Its versions, disabled ones too, go with it."""
+        if values.get("deletion_protection") is True:
+            raise protected(self.identify(values), "deletion_protection")
+        for version in _versions(cloud, self.identify(values)):
+            cloud.store.remove_secret(text(version, "name"))
+            cloud.store.remove(_VERSION, text(version, "name"))
+        for member in cloud.store.all(SecretMember.type):
+            if SecretMember().target_name(member) == self.identify(values):
+                cloud.store.remove(SecretMember.type, text(member, "id"))
+
+
+class SecretVersion(Resource):
+    """A value of a secret; it never changes, and its number is never given again."""
+
+    type = "google_secret_manager_secret_version"
+    api = "secretmanager.googleapis.com"
+    immutable = frozenset({"is_secret_data_base64", "secret", "secret_data", "secret_data_wo_version"})
+    assigned = frozenset({"create_time", "destroy_time", "name", "version"})
+
+    def identify(self, values: Object) -> str:
+        """SECRET/versions/NUMBER; before the number is known, nothing that exists has this id."""
+        return text(values, "name") or f"{text(values, 'secret')}/versions/new"
+
+    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+        """The secret must exist, and there must be a value."""
+        if not cloud.store.get(Secret.type, text(values, "secret")):
+            raise Refused(Problem(f"Error 404: the secret {text(values, 'secret')} does not exist", "Use its id."))
+        if _payload(config) is None:
+            raise Refused(Problem("Error 400: no secret data", "Set secret_data_wo (it stays out of the state)."))
+
+    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
+        """Writes the value under the next number, or under that of a try whose answer was lost; changes the state."""
+        state = "DISABLED" if values.get("enabled") is False else "ENABLED"
+        if prior is not None:
+            cloud.store.put(_VERSION, text(prior, "name"), {**_version(cloud, text(prior, "name")), "state": state})
+            return {}
+        secret = text(values, "secret")
+        with _NUMBERING:
+            lost = [version for version in cloud.store.unanswered(self.type) if text(version, "secret") == secret]
+            name = text(lost[0], "name") if lost else f"{secret}/versions/{len(_versions(cloud, secret)) + 1}"
+            cloud.store.put_secret(name, _payload(config) or "")
+            cloud.store.put(_VERSION, name, {"name": name, "secret": secret, "state": state})
+        return {"create_time": now(), "destroy_time": "", "name": name, "version": name.rpartition("/")[2]}
+
+    def remove(self, cloud: Cloud, values: Object) -> None:
+        """Destroys the value, disables it, or leaves it, as `deletion_policy` says."""
+        name, policy = text(values, "name"), text(values, "deletion_policy") or "DELETE"
+        if policy == "ABANDON":
+            return
+        if policy == "DELETE":
+            cloud.store.remove_secret(name)
+        state = "DISABLED" if policy == "DISABLE" else "DESTROYED"
+        cloud.store.put(_VERSION, name, {**_version(cloud, name), "state": state})
+
+
+class SecretMember(Member):
+    """A role on one secret."""
+
+    type = "google_secret_manager_secret_iam_member"
+    api = "secretmanager.googleapis.com"
+    target = "secret_id"
+
+    def target_name(self, values: Object) -> str:
+        """The secret's full name; the short one is allowed too."""
+        secret = text(values, "secret_id")
+        return secret if "/" in secret else f"projects/{text(values, 'project')}/secrets/{secret}"
+
+    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+        """The secret must exist."""
+        super().admit(cloud, values, config)
+        if not cloud.store.get(Secret.type, self.target_name(values)):
+            raise Refused(Problem(f"Error 404: the secret {self.target_name(values)} does not exist", "Use its id."))
+
+
+def target(secret: str) -> Target:
+    """A secret, for `iam.allows`; `secret` is its full name."""
+    project = secret.split("/")[1]
+    kind = "secretmanager.googleapis.com/Secret"
+    return Target(project=project, name=secret, type=kind, member_type=SecretMember.type, member_key=secret)
+
+
+def version_name(cloud: Cloud, project: str, secret: str, version: str) -> str:
+    """The full name of a version that can be read.
+
+    Args:
+        cloud: where the secret is.
+        project: the project of who asks, for a secret that is named by its id alone.
+        secret: id or full name.
+        version: a number, or `latest`.
+
+    Raises:
+        Refused: there is no such version, or it is not enabled.
+    """
+    secret = secret if "/" in secret else f"projects/{project}/secrets/{secret}"
+    if version == "latest":
+        version = str(len(_versions(cloud, secret)))
+    name = f"{secret}/versions/{version}"
+    state = text(cloud.store.get(_VERSION, name), "state")
+    if state != "ENABLED":
+        found = f"is {state}" if state else "was not found"
+        raise Refused(Problem(f"Secret version {name} {found}", "Name a version that is enabled, by its number."))
+    return name
+
+
+def _payload(config: Object) -> str | None:
+    for name in ("secret_data_wo", "secret_data"):
+        value = config.get(name)
+        if isinstance(value, str):
+            return base64.b64decode(value).decode() if config.get("is_secret_data_base64") is True else value
+    return None
+
+
+def _version(cloud: Cloud, name: str) -> Object:
+    return cloud.store.get(_VERSION, name) or {"name": name, "secret": name.rpartition("/versions/")[0]}
+
+
+def _versions(cloud: Cloud, secret: str) -> list[Object]:
+    return [version for version in cloud.store.all(_VERSION) if text(version, "secret") == secret]

@@ -1,0 +1,95 @@
+"""Cloud Storage: buckets and who may use them.
+
+Left out: objects (so a bucket is always empty here), and what works on them: versions, retention, lifecycle.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from localcloud.model import Object, Problem, Refused, text
+from localcloud.resource import Cloud, Resource, name_problem, now
+from localcloud.services.iam import Member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from localcloud.model import Block
+
+_RULES = "https://cloud.google.com/storage/docs/buckets#naming"
+
+
+class Bucket(Resource):
+    """A bucket. Its name is unique in the world, whatever the project."""
+
+    type = "google_storage_bucket"
+    id_format = "{name}"
+    immutable = frozenset(
+        {"custom_placement_config", "enable_object_retention", "hierarchical_namespace", "location", "name", "project"}
+    )
+    assigned = frozenset({"project_number", "self_link", "time_created", "updated", "url"})
+    imports = ("{project}/{name}", "{name}")
+
+    def check(self, values: Object) -> Iterator[Problem]:
+        """Names as https://cloud.google.com/storage/docs/buckets#naming has them."""
+        yield from name_problem(
+            values,
+            "name",
+            r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]",
+            f"3-63 lower-case letters, digits, hyphens, underscores and dots; letter or digit at both ends: {_RULES}",
+        )
+        name = text(values, "name")
+        if name.startswith("goog") or "google" in name or re.fullmatch(r"\d+(\.\d+){3}", name):
+            yield Problem(
+                f"name {name!r} is reserved", f"No 'goog' at the start, no 'google', no IP address: {_RULES}", ("name",)
+            )
+
+    def known(self, cloud: Cloud, block: Block, values: Object) -> Object:
+        """What the provider fills in when it is left out."""
+        defaults = {"public_access_prevention": "inherited", "uniform_bucket_level_access": False}
+        kept = {name: values.get(name) if values.get(name) is not None else value for name, value in defaults.items()}
+        return super().known(cloud, block, values) | kept
+
+    def changing(self, prior: Object, planned: Object) -> Sequence[str]:
+        """The time of the last change."""
+        del prior, planned
+        return ("updated",)
+
+    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
+        """Gives it its addresses and times."""
+        del config
+        name, time = text(values, "name"), now()
+        return {
+            "project_number": int(cloud.project_number(text(values, "project"))),
+            "self_link": f"https://www.googleapis.com/storage/v1/b/{name}",
+            "time_created": text(prior, "time_created") or time,
+            "updated": time,
+            "url": f"gs://{name}",
+        }
+
+    def remove(self, cloud: Cloud, values: Object) -> None:
+        """Bindings on it go with it."""
+        for member in cloud.store.all(BucketMember.type):
+            if text(member, "bucket") == f"b/{text(values, 'name')}":
+                cloud.store.remove(BucketMember.type, text(member, "id"))
+
+
+class BucketMember(Member):
+    """A role on one bucket."""
+
+    type = "google_storage_bucket_iam_member"
+    target = "bucket"
+
+    def target_name(self, values: Object) -> str:
+        """The bucket, as the provider writes it in ids."""
+        return f"b/{text(values, 'bucket').removeprefix('b/')}"
+
+    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+        """The bucket must exist."""
+        super().admit(cloud, values, config)
+        name = text(values, "bucket").removeprefix("b/")
+        if not cloud.store.get(Bucket.type, name):
+            raise Refused(
+                Problem(f"Error 404: the bucket {name} does not exist", "Refer to the bucket resource's name.")
+            )

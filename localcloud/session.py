@@ -1,0 +1,83 @@
+"""The environment in which Terraform, and everything that calls Terraform, meets the local cloud."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localcloud.documents import keep_state_local
+from localcloud.server import running
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+_DATA_FOLDER = ".terraform-localcloud"  # not .terraform: a run against Google must not find local states there
+_TERRAFORM = "LOCALCLOUD_TERRAFORM"
+_STATES = "LOCALCLOUD_STATES"
+_OVERRIDES = "LOCALCLOUD_OVERRIDES"
+
+
+@contextmanager
+def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, str]]:
+    """A local cloud for as long as the context lasts.
+
+    A `terraform` that comes first in PATH prepares the folder that it is called in. So it makes no difference who calls
+    it, or whether CDKTF has yet to write the document.
+
+    Args:
+        home: the folder of the local cloud.
+        documents: where the Terraform documents are, or the CDKTF project that makes them.
+        options: more options of `python -m localcloud serve`.
+
+    Yields:
+        The environment for commands.
+
+    Raises:
+        FileNotFoundError: there is no terraform.
+    """
+    terraform = shutil.which("terraform")
+    if not terraform:
+        raise FileNotFoundError("terraform >= 1.11 is not installed: https://developer.hashicorp.com/terraform/install")
+    with running(home, documents, *options) as reattach, tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
+        root, python = shlex.quote(str(Path(__file__).parents[1])), shlex.quote(sys.executable)
+        wrapper, overrides = Path(folder, "terraform"), Path(folder, "overrides")
+        wrapper.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m localcloud.session "$@"\n')
+        wrapper.chmod(0o700)
+        overrides.touch()
+        try:
+            yield os.environ | {
+                "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+                "TF_REATTACH_PROVIDERS": reattach,
+                "TF_DATA_DIR": _DATA_FOLDER,
+                "CHECKPOINT_DISABLE": "1",  # no call home for a newer version
+                _TERRAFORM: terraform,
+                _STATES: str(home.resolve() / "states"),
+                _OVERRIDES: str(overrides),
+            }
+        finally:
+            for path in overrides.read_text().splitlines():
+                Path(path).unlink(missing_ok=True)
+
+
+def run_terraform(arguments: Sequence[str]) -> None:
+    """Becomes the real terraform, after its folder is prepared."""
+    if arguments[:2] == ["providers", "lock"]:
+        print("[localcloud] nothing to lock: the providers are local")
+        return
+    chosen = [argument.removeprefix("-chdir=") for argument in arguments if argument.startswith("-chdir=")]
+    override = keep_state_local(Path(*chosen), Path(os.environ[_STATES]))
+    if override:
+        with Path(os.environ[_OVERRIDES]).open("a") as file:
+            file.write(f"{override}\n")
+    os.environ.pop("PYTHONPATH", None)
+    os.execv(os.environ[_TERRAFORM], ["terraform", *arguments])  # noqa: S606 - no shell is meant
+
+
+if __name__ == "__main__":
+    run_terraform(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Promises of the local cloud, kept by the real terraform."""

@@ -1,0 +1,98 @@
+"""Documents are synthesized, and the bootstrap stack applied, once a worker; every test has a cloud of its own."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from localcloud.session import session
+from stacks.settings.load import OVERRIDE_PREFIX, load
+from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, Workspace
+from tests.stacks.documents import ENVIRONMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class Documents(Protocol):
+    """Synthesizes a test environment, with overrides, to a folder with `bootstrap/` and `tracking/`."""
+
+    def __call__(self, environment: str, **overrides: str) -> Path: ...
+
+
+class Open(Protocol):
+    """Opens a workspace: the tracking stack on a bootstrapped cloud, or the bootstrap stack on an empty one."""
+
+    def __call__(
+        self, environment: str = "dev", stack: str = "tracking", options: tuple[str, ...] = (), **overrides: str
+    ) -> Workspace: ...
+
+
+@pytest.fixture(scope="session")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
+    made: dict[str, Path] = {}
+
+    def make(environment: str, **overrides: str) -> Path:
+        from stacks.app import synthesize  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy
+
+        key = f"{environment} {sorted(overrides.items())}"
+        if key not in made:
+            variables = {f"{OVERRIDE_PREFIX}{name.upper()}": value for name, value in overrides.items()}
+            output = tmp_path_factory.mktemp(environment)
+            synthesize(load(ENVIRONMENTS / f"{environment}.toml", variables), environment=environment, output=output)
+            made[key] = output / "stacks"
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bootstrapped(documents: Documents, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the folder of a local cloud in which the bootstrap stack of an environment was applied."""
+    made: dict[str, Path] = {}
+
+    def make(environment: str) -> Path:
+        if environment not in made:
+            folder = tmp_path_factory.mktemp("bootstrapped")
+            shutil.copytree(documents(environment) / "bootstrap", folder / "bootstrap")
+            with session(folder / "cloud", folder / "bootstrap") as variables:
+                bootstrap = Workspace(folder / "cloud", folder / "bootstrap", variables)
+                bootstrap.init()
+                bootstrap.apply()
+            made[environment] = folder / "cloud"
+        return made[environment]
+
+    return make
+
+
+@pytest.fixture
+def open_workspace(tmp_path: Path, documents: Documents, bootstrapped: Callable[[str], Path]) -> Iterator[Open]:
+    with ExitStack() as opened:
+
+        def make(
+            environment: str = "dev", stack: str = "tracking", options: tuple[str, ...] = (), **overrides: str
+        ) -> Workspace:
+            folder, home = tmp_path / stack, tmp_path / "cloud"
+            if not folder.exists():
+                shutil.copytree(documents(environment, **overrides) / stack, folder)
+            if stack == "tracking" and not home.exists():
+                shutil.copytree(bootstrapped(environment), home)
+            opened.close()  # one process holds a cloud at a time
+            variables = opened.enter_context(session(home, folder, *options))
+            workspace = Workspace(home, folder, variables | {"TF_VAR_oauth_client_secret": OAUTH_CLIENT_SECRET})
+            workspace.init()
+            return workspace
+
+        yield make
+
+
+@pytest.fixture
+def applied(open_workspace: Open) -> Workspace:
+    """The tracking stack of the dev environment, applied."""
+    workspace = open_workspace()
+    workspace.apply()
+    return workspace

@@ -1,0 +1,163 @@
+"""`python -m localcloud`: any command meets the local cloud, which survives it, and can be listed and forgotten."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, one_line
+from tests.stacks.documents import ENVIRONMENTS
+
+if TYPE_CHECKING:
+    from tests.localcloud.conftest import Documents
+
+CHECKOUT = ENVIRONMENTS.parents[2]
+LIMIT = 120  # seconds
+
+
+@pytest.fixture
+def project(tmp_path: Path, documents: Documents) -> Path:
+    """A folder with the synthesized stacks of dev, as in the checkout."""
+    shutil.copytree(documents("dev"), tmp_path / "stacks")
+    return tmp_path
+
+
+def test_exec_runs_terraform_and_keeps_what_it_made(project: Path) -> None:
+    for arguments in (["init"], ["apply", "-auto-approve"]):
+        _localcloud(project, "exec", "--", "terraform", *arguments, folder="stacks/bootstrap")
+    assert "projects/acme-ml-dev/locations/europe-west1/repositories/mlflow" in _localcloud(project, "status").stdout
+    plan = _localcloud(project, "exec", "--", "terraform", "plan", "-detailed-exitcode", folder="stacks/bootstrap")
+    assert "No changes" in plan.stdout
+
+
+def test_exec_leaves_the_document_and_its_state_alone(project: Path) -> None:
+    folder = project / "stacks" / "bootstrap"
+    before = sorted(path.name for path in folder.iterdir())
+    for arguments in (["init"], ["apply", "-auto-approve"]):
+        _localcloud(project, "exec", "--", "terraform", f"-chdir={folder}", *arguments)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([".terraform-localcloud", *before])
+    states = list((project / "cloud" / "states").iterdir())
+    assert [path.suffix for path in states] == [".tfstate"]
+
+
+def test_a_document_with_a_remote_backend_needs_no_credentials(project: Path) -> None:
+    folder = project / "stacks" / "bootstrap"
+    document = json.loads((folder / "cdk.tf.json").read_text())
+    document["terraform"]["backend"] = {"gcs": {"bucket": "acme-ml-dev-tfstate", "prefix": "mlflow"}}
+    (folder / "cdk.tf.json").write_text(json.dumps(document))
+    _localcloud(project, "exec", "--", "terraform", "init", folder="stacks/bootstrap")
+    _localcloud(project, "exec", "--", "terraform", "apply", "-auto-approve", folder="stacks/bootstrap")
+
+
+def test_exec_ends_with_the_status_of_the_command(project: Path) -> None:
+    assert _localcloud(project, "exec", "--", "sh", "-c", "exit 7", status=7)
+    assert "command not found" in _localcloud(project, "exec", "--", "no-such-command", status=127).stderr
+    assert "usage" in _localcloud(project, "exec", status=64).stderr
+
+
+def test_reset_forgets_everything(project: Path) -> None:
+    for arguments in (["init"], ["apply", "-auto-approve"]):
+        _localcloud(project, "exec", "--", "terraform", *arguments, folder="stacks/bootstrap")
+    _localcloud(project, "reset")
+    assert [path.name for path in (project / "cloud").iterdir()] == ["lock"]
+    assert "There is no local cloud" in _localcloud(project, "status").stdout
+    plan = _localcloud(
+        project, "exec", "--", "terraform", "plan", "-detailed-exitcode", folder="stacks/bootstrap", status=2
+    )
+    assert "0 to change, 0 to destroy" in one_line(plan.stdout)
+
+
+def test_cdktf_deploys_and_destroys(project: Path) -> None:
+    for stack in ("bootstrap", "tracking"):
+        _localcloud(project, "exec", "--", "cdktf", "deploy", stack, "--auto-approve", folder=".", cdktf=True)
+    assert "google_cloud_run_v2_service " in _localcloud(project, "status").stdout
+    for stack in ("tracking", "bootstrap"):
+        _localcloud(project, "exec", "--", "cdktf", "destroy", stack, "--auto-approve", folder=".", cdktf=True)
+    assert _localcloud(project, "status").stdout.split() == []
+
+
+def test_two_runs_at_once_both_arrive(project: Path) -> None:
+    home = project / "cloud"
+    shutil.copytree(project / "stacks" / "bootstrap", project / "stacks" / "second")
+    document = json.loads((project / "stacks" / "second" / "cdk.tf.json").read_text())
+    document["resource"]["google_artifact_registry_repository"]["images"]["repository_id"] = "second"
+    (project / "stacks" / "second" / "cdk.tf.json").write_text(json.dumps(document))
+    command = "terraform init >/dev/null && terraform apply -auto-approve"
+    runs = [
+        _start(project, "exec", "--", "sh", "-c", command, folder=f"stacks/{name}") for name in ("bootstrap", "second")
+    ]
+    outputs = [run.communicate(timeout=LIMIT) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    assert sum(f"uses {home}: waiting for it to end" in errors for _, errors in outputs) == 1
+    listing = _localcloud(project, "status").stdout
+    assert "repositories/mlflow" in listing
+    assert "repositories/second" in listing
+
+
+def test_a_killed_exec_leaves_no_server(project: Path) -> None:
+    run = _start(project, "exec", "--", "sh", "-c", "echo up; exec sleep 60")
+    assert run.stdout
+    assert run.stdout.readline() == "up\n"
+    holder = int((project / "cloud" / "lock").read_text())
+    run.send_signal(signal.SIGKILL)
+    run.wait(LIMIT)
+    deadline = time.monotonic() + LIMIT
+    while Path(f"/proc/{holder}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_folder_is_its_owners_alone(project: Path) -> None:
+    _localcloud(project, "exec", "--", "true")
+    assert stat.S_IMODE((project / "cloud").stat().st_mode) == 0o700
+
+
+def test_a_fault_of_no_kind_is_refused(project: Path) -> None:
+    result = _localcloud(project, "exec", "--fault", "explode:x", "--", "true", status=2)
+    assert "error-before, error-after, kill" in one_line(result.stderr)
+
+
+def _start(project: Path, *arguments: str, folder: str = "stacks", cdktf: bool = False) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "TF_VAR_oauth_client_secret": OAUTH_CLIENT_SECRET}
+    command = [sys.executable, "-m", "localcloud", "--home", str(project / "cloud"), *arguments]
+    if cdktf:
+        _make_cdktf_project(project)
+    return subprocess.Popen(
+        command, cwd=project / folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def _localcloud(
+    project: Path, *arguments: str, folder: str = "stacks", status: int = 0, cdktf: bool = False
+) -> subprocess.CompletedProcess[str]:
+    run = _start(project, *arguments, folder=folder, cdktf=cdktf)
+    output, errors = run.communicate(timeout=LIMIT)
+    assert run.returncode == status, f"{arguments}:\n{output}\n{errors}"
+    return subprocess.CompletedProcess(arguments, run.returncode, output, errors)
+
+
+def _make_cdktf_project(project: Path) -> None:
+    """A CDKTF project whose app synthesizes the dev environment into its own folder."""
+    app = (
+        "import os; from pathlib import Path; from stacks import bindings; bindings.install(os.environ); "
+        "from stacks.app import synthesize; from stacks.settings.load import load; "
+        f"synthesize(load(Path('{ENVIRONMENTS}/dev.toml'), {{}}), environment='dev', output=Path('cdktf.out'))"
+    )
+    (project / "app.py").write_text(app)
+    settings = {
+        "language": "python",
+        "app": f"{sys.executable} app.py",
+        "projectId": "test",
+        "sendCrashReports": "false",
+    }
+    (project / "cdktf.json").write_text(json.dumps(settings))

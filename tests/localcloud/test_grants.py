@@ -1,0 +1,135 @@
+"""Start-up has the grants that it needs and no spare one: without any of them the apply fails and names it.
+
+Grants take effect late, so one that the service does not wait for is not there in time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.localcloud.conftest import Open
+    from tests.localcloud.workspace import Workspace
+
+ACCOUNT = "mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
+SECRETS = "projects/acme-ml-dev/secrets"
+# What start-up needs, and what the refusal says when it is missing.
+NEEDED = {
+    "google_project_iam_member.cloudsql_client": (
+        f"permission denied on Cloud SQL instance acme-ml-dev:europe-west1:mlflow-db for the service account {ACCOUNT}",
+        "roles/cloudsql.client",
+    ),
+    "google_secret_manager_secret_iam_member.backend_store_uri": (
+        f"permission denied on secret {SECRETS}/mlflow-backend-store-uri/versions/1 for the service account {ACCOUNT}",
+        "roles/secretmanager.secretAccessor",
+    ),
+    "google_secret_manager_secret_iam_member.oauth2_proxy": (
+        f"permission denied on secret {SECRETS}/mlflow-oauth2-proxy/versions/1 for the service account {ACCOUNT}",
+        "roles/secretmanager.secretAccessor",
+    ),
+}
+# Grants that only running code, or callers, need: starting works without them.
+NOT_AT_START = {
+    "google_cloud_run_v2_service_iam_member.public",
+    "google_storage_bucket_iam_member.clients_write",
+    "google_storage_bucket_iam_member.server_reads",
+}
+QUIET = "0.5"  # seconds; however busy the machine is, Terraform has made every call by then
+# As the log of the local cloud names them.
+IN_LOG = {
+    "google_project_iam_member.cloudsql_client": "roles/cloudsql.client",
+    "google_secret_manager_secret_iam_member.backend_store_uri": "mlflow-backend-store-uri/roles",
+    "google_secret_manager_secret_iam_member.oauth2_proxy": "mlflow-oauth2-proxy/roles",
+}
+
+
+def test_every_grant_of_the_stack_is_tried(open_workspace: Open) -> None:
+    grants = {
+        f"{kind}.{name}"
+        for kind, named in open_workspace().document["resource"].items()
+        if kind.endswith("_iam_member")
+        for name in named
+    }
+    assert grants == {*NEEDED, *NOT_AT_START}
+
+
+@pytest.mark.parametrize("grant", NEEDED)
+def test_without_a_grant_the_revision_is_refused(open_workspace: Open, grant: str) -> None:
+    workspace = open_workspace()
+    _remove(workspace, grant, resource=True)
+    message = workspace.apply_fails()
+    for words in NEEDED[grant]:
+        assert words in message
+    assert message.count("Revision is not ready") == 1
+
+
+@pytest.mark.parametrize("grant", NEEDED)
+def test_a_revision_that_does_not_wait_for_a_grant_is_refused(open_workspace: Open, grant: str) -> None:
+    workspace = open_workspace(options=("--late", IN_LOG[grant], "--quiet", QUIET))
+    _remove(workspace, grant, resource=False)
+    message = workspace.apply_fails()
+    for words in NEEDED[grant]:
+        assert words in message
+    workspace.apply()  # by now the grant is in effect
+
+
+def test_a_revision_that_waits_for_nothing_is_told_everything_at_once(open_workspace: Open) -> None:
+    workspace = open_workspace(options=("--quiet", QUIET))
+    for grant in (*NEEDED, *NOT_AT_START):
+        _remove(workspace, grant, resource=False)
+    message = workspace.apply_fails()
+    for all_words in NEEDED.values():
+        for words in all_words:
+            assert words in message
+
+
+@pytest.mark.parametrize("grant", sorted(NOT_AT_START))
+def test_the_other_grants_are_not_needed_to_start(open_workspace: Open, grant: str) -> None:
+    workspace = open_workspace()
+    _remove(workspace, grant, resource=True)
+    workspace.apply()
+
+
+def test_a_condition_on_another_instance_does_not_count(open_workspace: Open) -> None:
+    workspace = open_workspace()
+    document = workspace.document
+    condition = document["resource"]["google_project_iam_member"]["cloudsql_client"]["condition"]
+    condition["expression"] = "resource.name == 'projects/acme-ml-dev/instances/other'"
+    workspace.document = document
+    assert "permission denied on Cloud SQL instance" in workspace.apply_fails()
+
+
+def test_a_condition_that_is_no_expression_is_refused(open_workspace: Open) -> None:
+    workspace = open_workspace()
+    document = workspace.document
+    document["resource"]["google_project_iam_member"]["cloudsql_client"]["condition"]["expression"] = "resource.name =="
+    workspace.document = document
+    assert "condition 'only-the-tracking-instance' is invalid" in workspace.apply_fails()
+
+
+def test_a_revision_that_does_not_wait_for_the_user_cannot_log_in(open_workspace: Open) -> None:
+    workspace = open_workspace()
+    document = workspace.document
+    version = document["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]
+    version["depends_on"] = []
+    _depends_on(document["resource"]["google_cloud_run_v2_service"]["tracking"], without="google_sql_user.mlflow")
+    del document["resource"]["google_sql_user"]
+    workspace.document = document
+    assert 'password authentication failed for user "mlflow"' in workspace.apply_fails()
+
+
+def _remove(workspace: Workspace, grant: str, *, resource: bool) -> None:
+    """Removes the service's depends_on on a grant, and the grant itself if `resource`."""
+    document = workspace.document
+    kind, _, name = grant.partition(".")
+    if resource:
+        del document["resource"][kind][name]
+        document["resource"] = {kind: named for kind, named in document["resource"].items() if named}
+    _depends_on(document["resource"]["google_cloud_run_v2_service"]["tracking"], without=grant)
+    workspace.document = document
+
+
+def _depends_on(service: dict[str, list[str]], *, without: str) -> None:
+    service["depends_on"] = [address for address in service["depends_on"] if address != without]

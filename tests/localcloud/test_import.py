@@ -1,0 +1,73 @@
+"""What exists already is taken over, by `terraform import` and by import blocks, in the forms of id that are usual."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.localcloud.conftest import Open
+    from tests.localcloud.workspace import Workspace
+
+from tests.localcloud.workspace import one_line
+
+IDS = {
+    "google_storage_bucket.artifacts": ["acme-ml-dev-mlflow-artifacts", "acme-ml-dev/acme-ml-dev-mlflow-artifacts"],
+    "google_sql_database_instance.tracking": [
+        "mlflow-db",
+        "acme-ml-dev/mlflow-db",
+        "projects/acme-ml-dev/instances/mlflow-db",
+    ],
+    "google_sql_database.mlflow": [
+        "projects/acme-ml-dev/instances/mlflow-db/databases/mlflow",
+        "acme-ml-dev/mlflow-db/mlflow",
+        "mlflow-db/mlflow",
+    ],
+    "google_service_account.tracking": [
+        "projects/acme-ml-dev/serviceAccounts/mlflow-server@acme-ml-dev.iam.gserviceaccount.com",
+    ],
+    "google_cloud_run_v2_service.tracking": [
+        "projects/acme-ml-dev/locations/europe-west1/services/mlflow",
+        "europe-west1/mlflow",
+    ],
+}
+
+
+def test_what_was_imported_needs_no_change(applied: Workspace) -> None:
+    for address, ids in IDS.items():
+        for import_id in ids:
+            applied.terraform("state", "rm", address)
+            applied.terraform("import", "-input=false", address, import_id)
+    assert applied.plans_nothing()
+
+
+def test_import_blocks_take_over_what_exists(applied: Workspace) -> None:
+    applied.terraform("state", "rm", *IDS)
+    document = applied.document
+    document["import"] = [{"to": address, "id": ids[0]} for address, ids in IDS.items()]
+    applied.document = document
+    plan = applied.plan()
+    imported = {change["address"] for change in plan["resource_changes"] if "importing" in change["change"]}
+    assert imported == set(IDS)
+    assert {tuple(change["change"]["actions"]) for change in plan["resource_changes"]} == {("no-op",)}
+
+
+def test_what_exists_is_not_created_again(applied: Workspace) -> None:
+    applied.terraform("state", "rm", *IDS)
+    message = applied.apply_fails()
+    assert "Error 409: google_storage_bucket 'acme-ml-dev-mlflow-artifacts' already exists" in message
+    assert "terraform import" in message
+
+
+@pytest.mark.parametrize(
+    ("import_id", "words"),
+    [
+        ("projects/acme-ml-dev/instances/other", "Cannot import non-existent"),
+        ("a/b/c/d", "Forms: projects/{project}/instances/{name}, {project}/{name}, {name}"),
+    ],
+)
+def test_an_id_of_nothing_is_refused(open_workspace: Open, import_id: str, words: str) -> None:
+    workspace = open_workspace()
+    result = workspace.terraform("import", "google_sql_database_instance.tracking", import_id, ok=False)
+    assert words in one_line(result.stderr)

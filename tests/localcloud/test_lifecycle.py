@@ -1,0 +1,68 @@
+"""Every document is validated, planned, applied, planned again and destroyed by the real terraform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.localcloud.workspace import one_line
+from tests.stacks.documents import NAMES
+
+if TYPE_CHECKING:
+    from tests.localcloud.conftest import Open
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_tracking_stack_comes_stays_and_goes(open_workspace: Open, environment: str) -> None:
+    workspace = open_workspace(environment, database__deletion_protection="false")
+    workspace.terraform("validate")
+    workspace.apply()
+    assert "google_cloud_run_v2_service.tracking" in workspace.addresses()
+    assert workspace.plans_nothing()
+    workspace.destroy()
+    assert workspace.addresses() == []
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_bootstrap_stack_comes_stays_and_goes(open_workspace: Open, environment: str) -> None:
+    workspace = open_workspace(environment, "bootstrap")
+    workspace.terraform("validate")
+    workspace.apply()
+    assert "google_artifact_registry_repository.images" in workspace.addresses()
+    assert workspace.plans_nothing()
+    workspace.destroy()
+    assert workspace.addresses() == []
+
+
+def test_production_refuses_to_be_destroyed(open_workspace: Open) -> None:
+    workspace = open_workspace("prod")
+    workspace.apply()
+    result = workspace.terraform("destroy", "-auto-approve", "-no-color", ok=False)
+    assert result.returncode == 1
+    assert "Cloud SQL instance mlflow-db cannot be deleted: deletion_protection is true" in one_line(result.stderr)
+    assert "google_sql_database_instance.tracking" in workspace.addresses()
+
+
+def test_the_tracking_stack_needs_the_apis_of_the_bootstrap_stack(open_workspace: Open) -> None:
+    open_workspace("dev", "bootstrap").apply()
+    workspace = open_workspace("dev", "bootstrap")
+    document = workspace.document
+    enabled = document["resource"]["google_project_service"]["enabled"]
+    enabled["disable_on_destroy"] = True
+    workspace.document = document
+    workspace.apply()
+    workspace.destroy()
+    message = open_workspace("dev", "tracking").apply_fails()
+    for api in ("iam", "secretmanager", "sqladmin"):
+        assert f"the API {api}.googleapis.com is not enabled in project acme-ml-dev" in message
+
+
+def test_a_resource_without_a_local_meaning_is_named(open_workspace: Open) -> None:
+    workspace = open_workspace()
+    document = workspace.document
+    document["resource"]["google_pubsub_topic"] = {"events": {"name": "events"}}
+    workspace.document = document
+    result = workspace.terraform("validate", "-no-color", ok=False)
+    assert "google_pubsub_topic has no meaning in the local cloud" in one_line(result.stderr)
+    assert "localcloud/services/__init__.py" in one_line(result.stderr)
