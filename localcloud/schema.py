@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _BINDINGS = "cdktf_cdktf_provider_google"
 
 # What the bindings do not tell: which attributes the provider marks as sensitive, and limits of block lists above one.
-# https://registry.terraform.io/providers/hashicorp/google/6.50.0/docs
+# https://github.com/hashicorp/terraform-provider-google/tree/v6.50.0/website/docs
 _SENSITIVE = {
     "google_secret_manager_secret_version": {"secret_data"},
     "google_sql_database_instance": {"root_password", "server_ca_cert", "replica_configuration.password"},

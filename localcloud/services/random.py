@@ -1,6 +1,6 @@
 """The ephemeral resources of hashicorp/random: values that no state and no plan ever holds.
 
-Its schema is not in the bindings: https://registry.terraform.io/providers/hashicorp/random/latest/docs. Left out: the
+Its schema is not in the bindings: https://github.com/hashicorp/terraform-provider-random/tree/main/docs. Left out: the
 resources that keep their value in the state, and `bcrypt_hash`, which stays null.
 """
 
