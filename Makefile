@@ -41,6 +41,8 @@ docs: setup-test ## Rewrite the generated parts of the README and environments/e
 lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
 	@PIPENV_VENV_IN_PROJECT=1 .pipenv/bin/pipenv lock
 	@python -m tools.lock
+	@cd image && uv pip compile --quiet --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes \
+	  --no-header --annotation-style line --excludes requirements.excluded --output-file requirements.txt requirements.in
 	@npm install --package-lock-only
 
 bench-synth: setup-test ## Measure synthesis against the plain bindings (median ratio of CPU time)
