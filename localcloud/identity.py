@@ -51,16 +51,16 @@ class IdentityProvider:
         self._clients = dict(clients)
         self._grants: dict[str, Grant] = {}
 
-    def token(self, *, audience: str, email: str, **claims: object) -> str:
+    def token(self, *, audience: str, email: str | None, **claims: object) -> str:
         """Returns a signed identity token.
 
         Args:
             audience: The `aud` claim: a client id, or the URL of a service.
-            email: The person or service account.
+            email: The person or service account; None leaves the claim out.
             claims: More claims, or other values for the usual ones; None leaves one out.
         """
         now = int(time.time())
-        subject = str(int(sha256(email.encode()).hexdigest()[:16], 16))
+        subject = str(int(sha256((email or "").encode()).hexdigest()[:16], 16))
         usual: dict[str, object] = {
             "iss": ISSUER,
             "aud": audience,
@@ -116,7 +116,9 @@ class IdentityProvider:
     async def _redeem(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
         header = request.headers.get("Authorization")
-        client = BasicAuth.decode(header) if header else BasicAuth(form.get("client_id", ""), form.get("client_secret", ""))
+        client = (
+            BasicAuth.decode(header) if header else BasicAuth(form.get("client_id", ""), form.get("client_secret", ""))
+        )
         if not hmac.compare_digest(self._clients.get(client.login, ""), client.password) or not client.password:
             return web.json_response({"error": "invalid_client"}, status=401)
         grant = self._grants.pop(form.get("code", ""), None)

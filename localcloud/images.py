@@ -77,7 +77,9 @@ def run_tool(*command: str, cwd: Path | None = None, environment: dict[str, str]
         EngineError: It is missing or it failed; the message says which and ends with its last lines.
     """
     if not shutil.which(command[0]):
-        raise EngineError(f"{command[0]} is missing, and no image registry answers: see tools/setup.sh for what to install")
+        raise EngineError(
+            f"{command[0]} is missing, and no image registry answers: see tools/setup.sh for what to install"
+        )
     done = subprocess.run(  # noqa: S603
         command, cwd=cwd, env=os.environ | (environment or {}), capture_output=True, text=True, check=False
     )

@@ -21,7 +21,7 @@ def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) ->
     os.environ.update(extra_env)
     from mlflow.server.fastapi_app import app  # noqa: PLC0415  reads the environment when it is imported
 
-    app.add_middleware(logs.TraceMiddleware)
+    app.add_middleware(logs.RequestLog)
     uvicorn.main.main(args=command[command.index("uvicorn") + 1 :], prog_name="uvicorn")
     sys.exit(0)
 

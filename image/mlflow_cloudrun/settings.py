@@ -132,7 +132,9 @@ def typed(name: str, value: object, problems: Problems) -> Value:
             return [str(item) for item in items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     elif isinstance(value, str):
         return value
-    problems.append(f"OAUTH_PROXY_CONFIG: {name} must be a {'list of strings' if FROM_FILE[name] is list else 'string'}")
+    problems.append(
+        f"OAUTH_PROXY_CONFIG: {name} must be a {'list of strings' if FROM_FILE[name] is list else 'string'}"
+    )
     return ""
 
 
@@ -179,7 +181,9 @@ def check_access(options: Mapping[str, Value], emails: list[str], problems: Prob
 def check_proxy(options: Mapping[str, Value], problems: Problems) -> None:
     """The options that oauth2-proxy cannot do without, and their form."""
     absent = [name for name in REQUIRED if not options.get(name)]
-    problems.extend(f"OAUTH_PROXY_CONFIG: {name} is missing" for name in absent if name in FROM_FILE and name != "redirect_url")
+    problems.extend(
+        f"OAUTH_PROXY_CONFIG: {name} is missing" for name in absent if name in FROM_FILE and name != "redirect_url"
+    )
     redirect = urlsplit(str(options.get("redirect_url", "")))
     local = redirect.scheme == "http" and redirect.hostname == "localhost"
     if redirect.path != "/oauth2/callback" or not (redirect.scheme == "https" or local):

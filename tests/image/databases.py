@@ -19,7 +19,9 @@ DEADLINE_S = 30
 
 def as_user(name: str, *command: str) -> list[str]:
     """Returns the command as another user runs it; a database server refuses to run as root."""
-    return ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", *command] if os.getuid() == 0 else [*command]
+    return (
+        ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", *command] if os.getuid() == 0 else [*command]
+    )
 
 
 def wait_for(condition: Callable[[], object], what: str, *, deadline_s: float = DEADLINE_S) -> None:

@@ -138,7 +138,9 @@ class Platform:
             container.remove()
 
     @contextmanager
-    def service(self, uri: str, *, wait: bool = True, sockets: Path | None = None, **variables: str) -> Iterator[Service]:
+    def service(
+        self, uri: str, *, wait: bool = True, sockets: Path | None = None, **variables: str
+    ) -> Iterator[Service]:
         """Starts the service and waits for its startup probe."""
         with self.running(self.spec(uri, sockets=sockets, **variables)) as container:
             service = Service(container, self.identity)
