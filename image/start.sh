@@ -65,7 +65,7 @@ stop() {
   kill -TERM "$1" 2>/dev/null || return 0
   { sleep "$2" && kill -KILL "$1" 2>/dev/null; } &
   killer=$!
-  wait "$1" || true
+  wait "$1" 2>/dev/null || true
   kill -KILL "$killer" 2>/dev/null || true
 }
 
@@ -86,7 +86,7 @@ stop_on_request() {
 # Waits for the first child to leave; none of them should, so status 0 is a failure too.
 wait_for_first_exit() {
   local status=0 first=none name
-  wait -n -p first "$@" || status=$?
+  wait -n -p first "$@" 2>/dev/null || status=$? # bash's own "Killed" line is not JSON
   case "$first" in
     "$mlflow") name=MLflow ;;
     "$proxy") name=oauth2-proxy ;;

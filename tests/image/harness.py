@@ -23,6 +23,16 @@ DOMAIN = "example.com"
 USER = f"ada@{DOMAIN}"
 SERVICE_ACCOUNT = "trainer@demo-project.iam.gserviceaccount.com"
 START_DEADLINE_S = 120
+START_SCRIPT = "bash /opt/image/start.sh"
+MLFLOW = "/opt/mlflow/bin/python -m mlflow_cloudrun serve"
+PROXY = "/usr/local/bin/oauth2-proxy"
+# Signals the first process whose command line starts with $1: the image has no pkill.
+SIGNAL_BY_COMMAND = """
+for folder in $(ls -v -d /proc/[0-9]*); do
+  if [[ "$(tr '\\0' ' ' <"$folder/cmdline")" == "$1"* ]]; then kill "-$2" "${folder#/proc/}"; exit; fi
+done
+exit 1
+"""
 SECRETS_FOLDER = "/secrets/oauth2-proxy"
 SECRETS_FILE = f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\ncookie_secret = "{COOKIE_SECRET}"\n'
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=5"
@@ -58,6 +68,10 @@ class Service:
     def search(self) -> httpx.Response:
         """Asks MLflow for experiments, through the proxy."""
         return self.http.get(SEARCH, headers=self.bearer())
+
+    def signal(self, command: str, name: str) -> None:
+        """Sends a signal to the process of the container whose command line starts so."""
+        self.container.execute("bash", "-c", SIGNAL_BY_COMMAND, "signal", command, name)
 
     def wait_until_ready(self) -> None:
         """Waits for the startup probe.
