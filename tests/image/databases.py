@@ -112,9 +112,7 @@ class MariaDb:
             stderr=subprocess.DEVNULL,
         )
         wait_for(socket.exists, "MariaDB's socket")
-        statements = (
-            f"CREATE USER mlflow IDENTIFIED BY '{PASSWORD}'; CREATE DATABASE mlflow; GRANT ALL ON mlflow.* TO mlflow"
-        )
+        statements = f"CREATE DATABASE mlflow; GRANT ALL ON mlflow.* TO mlflow@localhost IDENTIFIED BY '{PASSWORD}'"
         subprocess.run(["mariadb", f"--socket={socket}", f"--execute={statements}"], check=True)
 
     def stop(self) -> None:

@@ -66,9 +66,7 @@ def test_term_under_load_loses_no_acknowledged_write(own: Service, postgres: Pos
     assert not [status for status in writers.answers if status.startswith("5")], writers.answers
 
 
-def test_a_database_restart_under_load_heals_and_loses_nothing(
-    own: Service, postgres: Postgres, database: str
-) -> None:
+def test_a_database_restart_under_load_heals_and_loses_nothing(own: Service, postgres: Postgres, database: str) -> None:
     with writing(own) as writers:
         postgres.stop()
         postgres.start()
@@ -115,7 +113,9 @@ def test_a_bad_secret_file_ends_the_start_with_a_reason(
 
 def test_a_full_tmp_at_start_is_named(platform: Platform, database: str) -> None:
     spec = platform.spec(platform.postgres.uri(database))
-    filled = replace(spec, entrypoint="/bin/bash", command=["-c", "head -c 64M /dev/zero >/tmp/fill; exec /opt/image/start.sh"])
+    filled = replace(
+        spec, entrypoint="/bin/bash", command=["-c", "head -c 64M /dev/zero >/tmp/fill; exec /opt/image/start.sh"]
+    )
     status, log = platform.ends(filled)
     assert status == EX_USAGE
     assert "cannot write /tmp/oauth2-proxy: No space left on device" in log
