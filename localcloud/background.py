@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from aiohttp import web
@@ -12,7 +12,7 @@ START_TIMEOUT_S = 10
 
 
 @contextmanager
-def serving(application: web.Application, *, port: int = 0) -> Iterator[int]:
+def serving(application: web.Application, *, port: int = 0) -> Generator[int]:
     """Serves the application until the block ends.
 
     Args:

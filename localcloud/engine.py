@@ -125,6 +125,13 @@ class Container:
         inactive = int(stat.get("total_inactive_file", stat["inactive_file"]))
         return (int((cgroup / name).read_text()) - inactive) / MIB
 
+    def memory_kills(self) -> int:
+        """Returns how many of its processes the kernel killed at the memory limit; Cloud Run would end the instance."""
+        cgroup = memory_cgroup(self.pid)
+        path = cgroup / "memory.events"
+        counts = (path if path.exists() else cgroup / "memory.oom_control").read_text()
+        return int(dict(line.split() for line in counts.splitlines())["oom_kill"])
+
     def stop(self, grace_s: int = 10) -> None:
         """Sends TERM, and KILL after the grace period, as Cloud Run does."""
         self._engine.run("stop", f"--time={grace_s}", self.id)

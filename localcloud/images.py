@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -37,7 +37,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def step(text: str) -> Iterator[None]:
+def step(text: str) -> Generator[None]:
     """Announces a step, and tells how long it took."""
     start = time.monotonic()
     say(f"{text} ...")
@@ -46,7 +46,7 @@ def step(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Generator[None]:
     """Lets one process of this machine build, while the others wait for its result."""
     with (Path(tempfile.gettempdir()) / f"image-build-{os.getuid()}.lock").open("w") as file:
         flock(file, LOCK_EX)
@@ -130,13 +130,27 @@ def context_digest(context: Path) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def build(engine: Engine, *, context: Path = CONTEXT, name: str = "localhost/mlflow-google-cloud") -> str:
+def mlflow_version() -> str:
+    """Returns the version of MLflow in the image, from the one place where it stands."""
+    found = re.search(r"^mlflow==(\S+)$", (CONTEXT / "requirements.in").read_text(), flags=re.MULTILINE)
+    assert found  # noqa: S101
+    return found[1]
+
+
+def build(
+    engine: Engine,
+    *,
+    context: Path = CONTEXT,
+    name: str = "localhost/mlflow-google-cloud",
+    arguments: Mapping[str, str] | None = None,
+) -> str:
     """Builds the image of a context, unless it was built from the same files before.
 
     Args:
         engine: Where to build and keep it.
         context: A folder with a Dockerfile that starts from BASE_IMAGE and PROXY_IMAGE.
         name: The image's name without tag.
+        arguments: Values of more ARGs.
 
     Returns:
         The image's reference; its tag is a digest of the context.
@@ -149,7 +163,8 @@ def build(engine: Engine, *, context: Path = CONTEXT, name: str = "localhost/mlf
         if engine.has_image(reference):
             return reference
         pinned = pinned_bases()
-        bases = {} if pull_all(engine, list(pinned.values())) else stand_ins(engine)
+        registry = pull_all(engine, list(pinned.values()))
+        bases = pinned if registry else stand_ins(engine)
         with step(f"building {reference}"):
-            engine.build(context, reference, arguments=bases, pull=not bases)
+            engine.build(context, reference, arguments=bases | dict(arguments or {}), pull=registry)
     return reference

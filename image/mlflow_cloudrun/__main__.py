@@ -10,8 +10,19 @@ import sys
 from typing import NoReturn
 
 from mlflow_cloudrun import logs
+from mlflow_cloudrun.threads import BoundedThreads
 
 EX_DATAERR = 65
+
+
+def pool_connections() -> int:
+    """Returns how many connections to the database MLflow may open at a time."""
+    from mlflow.environment_variables import (  # noqa: PLC0415
+        MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW,
+        MLFLOW_SQLALCHEMYSTORE_POOL_SIZE,
+    )
+
+    return MLFLOW_SQLALCHEMYSTORE_POOL_SIZE.get() + MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW.get()
 
 
 def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) -> NoReturn:
@@ -21,6 +32,7 @@ def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) ->
     os.environ.update(extra_env)
     from mlflow.server.fastapi_app import app  # noqa: PLC0415  reads the environment when it is imported
 
+    app.add_middleware(BoundedThreads, connections=pool_connections())
     app.add_middleware(logs.RequestLog)
     uvicorn.main.main(args=command[command.index("uvicorn") + 1 :], prog_name="uvicorn")
     sys.exit(0)

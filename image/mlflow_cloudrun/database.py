@@ -5,7 +5,7 @@ an empty database one dies. Here every start holds a lock of the database until 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import mlflow.db
@@ -26,7 +26,7 @@ class NewerSchemaError(Exception):
 
 
 @contextmanager
-def locked(engine: Engine) -> Iterator[None]:
+def locked(engine: Engine) -> Generator[None]:
     """Holds the database's advisory lock; it goes with the connection, so a killed instance never keeps it.
 
     Raises:

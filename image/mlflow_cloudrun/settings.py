@@ -80,7 +80,7 @@ def check_server(environ: Mapping[str, str], problems: Problems) -> None:
         problems.append("DEFAULT_ARTIFACT_ROOT must be gs://BUCKET")
     for name in ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"):
         items = split(environ.get(name, ""))
-        if not items or "*" in items:
+        if not items or any(set(item) <= set("*.:/") for item in items):
             problems.append(f"{name} must name the service's own addresses, and not *")
     if environ.get("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"):
         problems.append("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE must not be set")

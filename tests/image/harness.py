@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +36,13 @@ exit 1
 SECRETS_FOLDER = "/secrets/oauth2-proxy"
 SECRETS_FILE = f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\ncookie_secret = "{COOKIE_SECRET}"\n'
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=5"
+
+
+def write_secret(folder: Path, content: str | None) -> None:
+    """Lays the secret's file into a folder that the container's user may read, as Cloud Run mounts it."""
+    folder.chmod(0o755)
+    if content is not None:
+        (folder / "oauth2-proxy.cfg").write_text(content)
 
 
 @dataclass
@@ -142,7 +149,7 @@ class Platform:
         return replace(self.spec(self.postgres.uri(database)), command=command)
 
     @contextmanager
-    def running(self, spec: ContainerSpec) -> Iterator[Container]:
+    def running(self, spec: ContainerSpec) -> Generator[Container]:
         """Starts a container; keeps its log and removes it when the block ends."""
         container = self.engine.start(spec)
         try:
@@ -154,7 +161,7 @@ class Platform:
     @contextmanager
     def service(
         self, uri: str, *, wait: bool = True, sockets: Path | None = None, **variables: str
-    ) -> Iterator[Service]:
+    ) -> Generator[Service]:
         """Starts the service and waits for its startup probe."""
         with self.running(self.spec(uri, sockets=sockets, **variables)) as container:
             service = Service(container, self.identity)

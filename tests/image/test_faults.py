@@ -9,7 +9,7 @@ import pytest
 
 from localcloud.engine import Container
 from tests.image.databases import Postgres, wait_for
-from tests.image.harness import MLFLOW, PROXY, START_SCRIPT, Platform, Service
+from tests.image.harness import MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
 from tests.image.load import writing
 
 HANG_DEADLINE_S = 45  # start.sh promises 30 s, and stops the proxy in at most 6 more
@@ -102,9 +102,7 @@ def test_a_database_that_comes_late_is_awaited(platform: Platform, postgres: Pos
 def test_a_bad_secret_file_ends_the_start_with_a_reason(
     platform: Platform, tmp_path: Path, content: str | None, problem: str
 ) -> None:
-    if content is not None:
-        (tmp_path / "oauth2-proxy.cfg").write_text(content)
-    tmp_path.chmod(0o755)
+    write_secret(tmp_path, content)
     status, log = platform.ends(replace(platform, secrets=tmp_path).spec(platform.postgres.uri("mlflow")))
     assert status == EX_USAGE
     assert problem in log
