@@ -28,6 +28,9 @@ cookie_secret = "{COOKIE_SECRET}"
 """
 GOAL_MIB = 350
 SAMPLE_S = 0.25
+KILLED = 137
+# Most runs take 15 to 35 s; a machine that is busy elsewhere needs longer to fill the memory.
+KILL_DEADLINE_S = 240
 
 
 @contextmanager
@@ -47,6 +50,14 @@ def peak_of(container: Container) -> Generator[list[float]]:
     finally:
         stop.set()
         thread.join()
+
+
+def killed(container: Container) -> bool:
+    """Tells whether the kernel killed one of its processes; with the last of them the container is gone."""
+    try:
+        return container.memory_kills() > 0
+    except FileNotFoundError:
+        return container.state()["ExitCode"] == KILLED
 
 
 def test_a_mixed_load_stays_far_below_the_limit(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +84,7 @@ def test_the_articles_container_is_killed_in_the_same_memory(platform: Platform,
     with platform.running(
         replace(ours, image=image, environment=published, mounts=mounts, read_only=False)
     ) as container:
-        wait_for(lambda: container.memory_kills() > 0, "the kernel's kill", deadline_s=90)
+        wait_for(lambda: killed(container), "the kernel's kill", deadline_s=KILL_DEADLINE_S)
 
 
 def test_the_articles_configuration_file_works_in_our_image(platform: Platform, database: str, tmp_path: Path) -> None:
