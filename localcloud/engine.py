@@ -202,6 +202,7 @@ class Engine:
         done = subprocess.run(  # noqa: S603
             [self.name, *arguments],
             env=self._environment | dict(environment or {}),
+            cwd=tempfile.gettempdir(),  # podman's monitor leaves a file where it stands when memory runs out
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge_streams else subprocess.PIPE,
             text=True,

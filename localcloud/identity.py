@@ -116,20 +116,20 @@ class IdentityProvider:
     async def _redeem(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
         header = request.headers.get("Authorization")
-        client = (
-            BasicAuth.decode(header) if header else BasicAuth(form.get("client_id", ""), form.get("client_secret", ""))
-        )
-        if not hmac.compare_digest(self._clients.get(client.login, ""), client.password) or not client.password:
+        basic = BasicAuth.decode(header) if header else None
+        client_id = str(basic.login) if basic else form.get("client_id", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        secret = str(basic.password) if basic else form.get("client_secret", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        if not secret or not hmac.compare_digest(self._clients.get(client_id, ""), secret):
             return web.json_response({"error": "invalid_client"}, status=401)
         grant = self._grants.pop(form.get("code", ""), None)
         challenge = urlsafe_b64encode(sha256(form.get("code_verifier", "").encode()).digest()).decode()
         if (
             grant is None
             or grant.expires_at < time.time()
-            or (grant.client_id, grant.redirect_uri) != (client.login, form.get("redirect_uri"))
+            or (grant.client_id, grant.redirect_uri) != (client_id, form.get("redirect_uri"))
             or not hmac.compare_digest(challenge, grant.code_challenge)
         ):
             return web.json_response({"error": "invalid_grant"}, status=400)
-        token = self.token(audience=client.login, email=grant.email, nonce=grant.nonce or None)
+        token = self.token(audience=client_id, email=grant.email, nonce=grant.nonce or None)
         answer = {"access_token": secrets.token_urlsafe(), "id_token": token, "token_type": "Bearer"}
         return web.json_response(answer | {"expires_in": TOKEN_LIFETIME_S})

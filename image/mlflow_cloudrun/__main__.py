@@ -13,16 +13,15 @@ from mlflow_cloudrun import logs
 from mlflow_cloudrun.threads import BoundedThreads
 
 EX_DATAERR = 65
+logger = logging.getLogger("mlflow_cloudrun")
 
 
 def pool_connections() -> int:
     """Returns how many connections to the database MLflow may open at a time."""
-    from mlflow.environment_variables import (  # noqa: PLC0415
-        MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW,
-        MLFLOW_SQLALCHEMYSTORE_POOL_SIZE,
+    # https://docs.sqlalchemy.org/en/21/core/pooling.html: 5 and 10 unless they are set
+    return int(os.environ.get("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE") or 5) + int(
+        os.environ.get("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW") or 10
     )
-
-    return MLFLOW_SQLALCHEMYSTORE_POOL_SIZE.get() + MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW.get()
 
 
 def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) -> NoReturn:
@@ -45,19 +44,19 @@ def upgrade(uri: str) -> None:
     try:
         database.upgrade(uri)
     except database.NewerSchemaError as error:
-        logging.critical("%s", error)  # noqa: TRY400
+        logger.critical("%s", error)
         sys.exit(EX_DATAERR)
 
 
 def serve(uri: str) -> None:
     """Brings the schema up to date, then becomes `mlflow server`; its options are in MLFLOW_* variables."""
-    import uvicorn  # noqa: F401, PLC0415  mlflow.server switches its checks of hosts on where a web server is loaded
+    import uvicorn  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  mlflow.server switches its checks of hosts on where a web server is loaded
 
     upgrade(uri)
     import mlflow.server  # noqa: PLC0415
     from mlflow.cli import cli  # noqa: PLC0415
 
-    mlflow.server._exec_cmd = serve_here  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    mlflow.server._exec_cmd = serve_here  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
     os.environ |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ["DEFAULT_ARTIFACT_ROOT"]}
     cli(["server"])
 
@@ -72,7 +71,7 @@ def main() -> None:
         serve(uri)
     elif command == "db-upgrade":
         upgrade(uri)
-        logging.info("The schema is up to date")
+        logger.info("The schema is up to date")
     elif command == "gc":
         from mlflow.cli import cli  # noqa: PLC0415
 

@@ -7,15 +7,18 @@ an empty database one dies. Here every start holds a lock of the database until 
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
-import mlflow.db
+import mlflow
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from mlflow.db import upgrade as mlflow_db_upgrade
 from mlflow.store.db import utils
 from sqlalchemy import Engine, text
 
 logger = logging.getLogger(__name__)
 
+MIGRATIONS = Path(utils.__file__).parents[1] / "db_migrations"
 LOCK_NUMBER = 653_569  # arbitrary; every instance, of every version of the image, must use the same
 LOCK_NAME = "mlflow-schema"
 LOCK_TIMEOUT_S = 200  # below Cloud Run's 240 s for a start
@@ -64,10 +67,10 @@ def upgrade(uri: str) -> None:
     Raises:
         NewerSchemaError: The schema is of a newer MLflow; nothing was changed.
     """
-    engine = utils.create_sqlalchemy_engine_with_retry(uri)
+    engine = utils.create_sqlalchemy_engine_with_retry(uri)  # pyright: ignore[reportUnknownMemberType]
     with locked(engine):
         found = current_revision(engine)
-        scripts = ScriptDirectory.from_config(utils._get_alembic_config(""))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        scripts = ScriptDirectory(str(MIGRATIONS))
         if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
             raise NewerSchemaError(
                 f"The database has schema {found}, which MLflow {mlflow.__version__} does not know: a newer MLflow "
@@ -76,5 +79,5 @@ def upgrade(uri: str) -> None:
         if found == scripts.get_current_head():
             return
         logger.info("The schema is %s; migrating it to %s", found or "empty", scripts.get_current_head())
-        mlflow.db.upgrade.callback(uri)
+        mlflow_db_upgrade.main([uri], standalone_mode=False)
     engine.dispose()

@@ -20,7 +20,8 @@ App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 TRACE_HEADER = b"x-cloud-trace-context"  # TRACE/SPAN;o=1, https://cloud.google.com/trace/docs/trace-context
 TRACE_DIGITS = 32
 USER_HEADER = b"x-forwarded-email"  # set by oauth2-proxy, which strips a client's own
-logger = logging.getLogger("requests")
+logger = logging.getLogger("mlflow_cloudrun")
+request_logger = logging.getLogger("requests")
 trace: ContextVar[str] = ContextVar("trace", default="")
 
 
@@ -28,6 +29,7 @@ class JsonFormatter(logging.Formatter):
     """One log record, one line of JSON; a traceback is part of the message, where Error Reporting looks for it."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Returns the line."""
         message = record.getMessage()
         if record.exc_info:
             message += "\n" + self.formatException(record.exc_info)
@@ -45,6 +47,7 @@ class LineLogger(io.TextIOBase):
         self.level = level
 
     def write(self, text: str) -> int:
+        """Logs each line that is not blank."""
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  click tries bytes first
             raise TypeError("a text stream takes str")
         for line in text.splitlines():
@@ -63,6 +66,7 @@ class RequestLog:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Passes the request on and logs it when it is answered."""
         if scope["type"] != "http" or scope["path"] == "/health":
             await self.app(scope, receive, send)
             return
@@ -81,7 +85,7 @@ class RequestLog:
         finally:
             request["latency"] = f"{time.monotonic() - start:.3f}s"
             fields = {"httpRequest": request, "user": headers.get(USER_HEADER, b"").decode("latin-1")}
-            logger.info("%s %s %s", scope["method"], scope["path"], request["status"], extra={"fields": fields})
+            request_logger.info("%s %s %s", scope["method"], scope["path"], request["status"], extra={"fields": fields})
 
 
 def configure() -> None:
@@ -91,7 +95,7 @@ def configure() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.captureWarnings(capture=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    sys.excepthook = lambda kind, error, place: logging.critical(
+    sys.excepthook = lambda kind, error, place: logger.critical(
         "%s: %s", kind.__name__, error, exc_info=(kind, error, place)
     )
     sys.stdout = LineLogger(logging.INFO)

@@ -1,4 +1,4 @@
-"""Prints what the image consists of as CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/): Debian, Python, the proxy."""
+"""Prints what the image consists of, as CycloneDX 1.6: Debian, Python, the proxy (https://cyclonedx.org/docs/1.6/json/)."""
 
 import json
 import re

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 FIXED_CONFIG = Path(__file__).parent.parent / "oauth2-proxy.toml"
 EX_USAGE = 64
+HIGHEST_PORT = 65535
 
 Value: TypeAlias = str | bool | int | list[str]
 Problems: TypeAlias = list[str]
@@ -72,7 +73,7 @@ def check_database(environ: Mapping[str, str], problems: Problems) -> None:
 def check_server(environ: Mapping[str, str], problems: Problems) -> None:
     """What MLflow and the container's port need."""
     port = environ.get("PORT", "")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= HIGHEST_PORT):
         problems.append("PORT must be a number from 1 to 65535")
     elif port == "8080":
         problems.append("PORT must not be 8080: MLflow listens there, inside the container")
@@ -102,7 +103,7 @@ def read_file(environ: Mapping[str, str], problems: Problems) -> dict[str, Value
 
 
 def accepted(content: Mapping[str, object], problems: Problems) -> dict[str, Value]:
-    """Returns the options that a file may set; what the image fixes to the same end is dropped, the rest is a problem."""
+    """Returns the options that a file may set; drops what the image fixes to the same end; the rest is a problem."""
     fixed_anyway: dict[str, Callable[[object], bool]] = {
         "provider": lambda value: value in ("google", "oidc"),
         "skip_jwt_bearer_tokens": lambda value: value is True,
@@ -140,7 +141,7 @@ def typed(name: str, value: object, problems: Problems) -> Value:
 
 def google_audiences(value: object, problems: Problems) -> list[str]:
     """Returns the audiences of `https://accounts.google.com=AUDIENCE` pairs, the article's way to admit gcloud."""
-    pairs = split(value) if isinstance(value, str) else value if isinstance(value, list) else [""]
+    pairs: list[object] = [*split(value)] if isinstance(value, str) else value if isinstance(value, list) else [""]
     issuers_and_audiences = [str(pair).partition("=") for pair in pairs]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if any(issuer != GOOGLE_ISSUER or not audience for issuer, _, audience in issuers_and_audiences):
         problems.append(f"OAUTH_PROXY_CONFIG: extra_jwt_issuers may name {GOOGLE_ISSUER}=AUDIENCE alone")

@@ -25,6 +25,7 @@ class BoundedThreads:
         self.threads = max(1, connections // CONNECTIONS_PER_THREAD)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Passes everything on; sets the bound when the server starts."""
         if scope["type"] == "lifespan":  # the limit belongs to the event loop, which runs from here on
             # https://anyio.readthedocs.io/en/stable/threads.html#adjusting-the-default-maximum-worker-thread-count
             anyio.to_thread.current_default_thread_limiter().total_tokens = self.threads

@@ -17,7 +17,7 @@ from localcloud.background import serving
 from localcloud.engine import Engine
 from localcloud.identity import IdentityProvider
 from tests.image.databases import Postgres, wait_for
-from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, Platform, Service, write_secret
+from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, Google, Platform, Service, write_secret
 
 EMULATOR = next(Path(fake_gcs.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*"))
 
@@ -52,14 +52,10 @@ def postgres(scratch: Path) -> Generator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def identity() -> IdentityProvider:
-    return IdentityProvider(clients={CLIENT_ID: CLIENT_SECRET})
-
-
-@pytest.fixture(scope="session")
-def identity_port(identity: IdentityProvider) -> Generator[int]:
+def google(storage_port: int) -> Generator[Google]:
+    identity = IdentityProvider(clients={CLIENT_ID: CLIENT_SECRET})
     with serving(identity.application()) as port:
-        yield port
+        yield Google(identity=identity, identity_port=port, storage_port=storage_port)
 
 
 @pytest.fixture(scope="session")
@@ -90,9 +86,7 @@ def platform(
     engine: Engine,
     image: str,
     postgres: Postgres,
-    identity: IdentityProvider,
-    identity_port: int,
-    storage_port: int,
+    google: Google,
     scratch: Path,
 ) -> Platform:
     secrets = scratch / "secrets"
@@ -102,9 +96,7 @@ def platform(
         engine=engine,
         image=image,
         postgres=postgres,
-        identity=identity,
-        identity_port=identity_port,
-        storage_port=storage_port,
+        google=google,
         secrets=secrets,
     )
 

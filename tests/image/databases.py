@@ -13,7 +13,8 @@ import psycopg2
 
 INSTANCE = "demo-project:europe-west1:mlflow"
 PASSWORD = "p@ss/w:rd%3F"  # noqa: S105  has all that a URI must encode
-POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
+# Debian keeps several versions side by side; the newest one serves.
+POSTGRES_BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 DEADLINE_S = 30
 
 
@@ -38,7 +39,7 @@ def wait_for(condition: Callable[[], object], what: str, *, deadline_s: float = 
 
 
 class Postgres:
-    """PostgreSQL 15 that listens on its socket only."""
+    """PostgreSQL that listens on its socket only."""
 
     def __init__(self, folder: Path) -> None:
         self.sockets = folder / "cloudsql"

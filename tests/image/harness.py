@@ -96,22 +96,29 @@ class Service:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Google:
+    """The local stand-ins of Google's services, and their ports on 127.0.0.1."""
+
+    identity: IdentityProvider
+    identity_port: int
+    storage_port: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Platform:
     """What Cloud Run and the stack give every container, and where the local stand-ins of Google's services are."""
 
     engine: Engine
     image: str
     postgres: Postgres
-    identity: IdentityProvider
-    identity_port: int
-    storage_port: int
+    google: Google
     secrets: Path
     environment: dict[str, str] = field(default_factory=dict[str, str])
     logs: list[str] = field(default_factory=list[str])
 
     def variables(self, uri: str) -> dict[str, str]:
         """Returns the environment that the stack sets, with this machine's endpoints in the place of Google's."""
-        here = f"http://{HOST}:{self.identity_port}"
+        here = f"http://{HOST}:{self.google.identity_port}"
         return {
             "BACKEND_STORE_URI": uri,
             "DEFAULT_ARTIFACT_ROOT": "gs://artifacts",
@@ -120,12 +127,12 @@ class Platform:
             "OAUTH2_PROXY_REDIRECT_URL": f"{SERVICE_URL}/oauth2/callback",
             "OAUTH2_PROXY_EMAIL_DOMAINS": DOMAIN,
             "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES": SERVICE_URL,
-            "OAUTH2_PROXY_LOGIN_URL": f"http://127.0.0.1:{self.identity_port}/auth",
+            "OAUTH2_PROXY_LOGIN_URL": f"http://127.0.0.1:{self.google.identity_port}/auth",
             "OAUTH2_PROXY_REDEEM_URL": f"{here}/token",
             "OAUTH2_PROXY_OIDC_JWKS_URL": f"{here}/certs",
             "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:*,localhost:*,{urlsplit(SERVICE_URL).netloc}",
             "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": SERVICE_URL,
-            "STORAGE_EMULATOR_HOST": f"http://{HOST}:{self.storage_port}",
+            "STORAGE_EMULATOR_HOST": f"http://{HOST}:{self.google.storage_port}",
             **self.environment,
         }
 
@@ -164,7 +171,7 @@ class Platform:
     ) -> Generator[Service]:
         """Starts the service and waits for its startup probe."""
         with self.running(self.spec(uri, sockets=sockets, **variables)) as container:
-            service = Service(container, self.identity)
+            service = Service(container, self.google.identity)
             if wait:
                 service.wait_until_ready()
             yield service

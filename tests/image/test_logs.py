@@ -3,8 +3,8 @@
 import json
 import re
 
-from tests.image.harness import CLIENT_SECRET, COOKIE_SECRET, SEARCH, USER, Platform, Service
 from tests.image.databases import PASSWORD
+from tests.image.harness import CLIENT_SECRET, COOKIE_SECRET, SEARCH, USER, Platform, Service
 
 TRACE = "105445aa7843bc8bf206b12000100000"
 TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")

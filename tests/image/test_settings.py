@@ -67,7 +67,7 @@ def test_single_addresses_become_the_file_that_the_proxy_wants(environ: Environm
 
 
 def test_the_articles_file_is_taken_and_its_audience_with_it(environ: Environment, tmp_path: Path) -> None:
-    article = f'provider = "google"\nskip_jwt_bearer_tokens = true\nemail_domains = ["example.org"]\n'
+    article = 'provider = "google"\nskip_jwt_bearer_tokens = true\nemail_domains = ["example.org"]\n'
     secret_file(environ, f'{SECRETS_FILE}{article}extra_jwt_issuers = "https://accounts.google.com={GCLOUD}"\n')
     environ["OAUTH2_PROXY_EMAIL_DOMAINS"] = ""
     assert settings.configure("serve", environ, tmp_path / "out") == []
