@@ -34,17 +34,18 @@ start_proxy() {
   proxy=$!
 }
 
-mlflow_answers() {
+# answers PORT: the health check says 200 in time.
+answers() {
   # shellcheck disable=SC2016  # expanded by the inner shell
   timeout "$PROBE_TIMEOUT" bash -c '
     exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
     printf "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" >&3
     read -r _ status _ <&3 && [[ "$status" == 200 ]]
-  ' probe "$MLFLOW_PORT" 2>/dev/null
+  ' probe "$1" 2>/dev/null
 }
 
 wait_until_mlflow_answers() {
-  until mlflow_answers; do
+  until answers "$MLFLOW_PORT"; do
     kill -0 "$mlflow" 2>/dev/null || return 0 # wait_for_first_exit tells with which status
     sleep 0.1
   done
@@ -55,7 +56,7 @@ watch_mlflow() {
   local failures=0
   while ((failures < PROBE_FAILURES)); do
     sleep "$PROBE_INTERVAL"
-    if mlflow_answers; then failures=0; else failures=$((failures + 1)); fi
+    if answers "$MLFLOW_PORT"; then failures=0; else failures=$((failures + 1)); fi
   done
 }
 

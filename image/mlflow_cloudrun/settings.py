@@ -14,7 +14,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
 FIXED_CONFIG = Path(__file__).parent.parent / "oauth2-proxy.toml"
@@ -125,12 +125,18 @@ def accepted(content: Mapping[str, object], problems: Problems) -> dict[str, Val
     return options
 
 
+def strings(value: object) -> list[str]:
+    """Returns a list of strings as such, and an empty one for anything else."""
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, str)] if all(isinstance(item, str) for item in items) else []
+
+
 def typed(name: str, value: object, problems: Problems) -> Value:
     """Returns the value as oauth2-proxy wants it; a lone string stands for a list of one."""
     if FROM_FILE[name] is list:
-        items = [value] if isinstance(value, str) else value
-        if isinstance(items, list) and all(isinstance(item, str) for item in items):  # pyright: ignore[reportUnknownVariableType]
-            return [str(item) for item in items]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        items = [value] if isinstance(value, str) else strings(value)
+        if items:
+            return items
     elif isinstance(value, str):
         return value
     problems.append(
@@ -141,8 +147,8 @@ def typed(name: str, value: object, problems: Problems) -> Value:
 
 def google_audiences(value: object, problems: Problems) -> list[str]:
     """Returns the audiences of `https://accounts.google.com=AUDIENCE` pairs, the article's way to admit gcloud."""
-    pairs: list[object] = [*split(value)] if isinstance(value, str) else value if isinstance(value, list) else [""]
-    issuers_and_audiences = [str(pair).partition("=") for pair in pairs]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    pairs = split(value) if isinstance(value, str) else strings(value) or [""]
+    issuers_and_audiences = [pair.partition("=") for pair in pairs]
     if any(issuer != GOOGLE_ISSUER or not audience for issuer, _, audience in issuers_and_audiences):
         problems.append(f"OAUTH_PROXY_CONFIG: extra_jwt_issuers may name {GOOGLE_ISSUER}=AUDIENCE alone")
     return [audience for _, _, audience in issuers_and_audiences if audience]

@@ -38,7 +38,7 @@ def test_probes_make_no_noise(service: Service) -> None:
     before = len(entries(service))
     for path in ("/ping", "/ready", "/ping"):
         assert service.http.get(path).status_code == 200
-    assert service.container.execute("bash", "-c", ". /opt/image/start.sh; mlflow_answers && echo yes") == "yes\n"
+    assert service.container.execute("bash", "-c", ". /opt/image/start.sh; answers 8080 && echo yes") == "yes\n"
     assert len(entries(service)) == before
 
 
