@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test lint scan snapshots docs lock bench-synth clean setup-synth setup-test
+.PHONY: help synth test lint scan snapshots docs lock bench-synth image bench-image clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -47,6 +47,12 @@ lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
 
 bench-synth: setup-test ## Measure synthesis against the plain bindings (median ratio of CPU time)
 	@python -m bench.synth
+
+image: setup-test ## Build the container image on this machine
+	@python -m localcloud.images
+
+bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md
+	@python -m bench.image
 
 clean: ## Remove what was generated or installed in this checkout
 	@rm -rf cdktf.out .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

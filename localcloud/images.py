@@ -168,3 +168,7 @@ def build(
         with step(f"building {reference}"):
             engine.build(context, reference, arguments=bases | dict(arguments or {}), pull=registry)
     return reference
+
+
+if __name__ == "__main__":
+    sys.stdout.write(build(Engine()) + "\n")
