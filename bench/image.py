@@ -213,8 +213,8 @@ def document(goals: list[Goal], parts: list[str], versions: str) -> str:
         *parts,
         "",
         "The rest of a start is the check of the schema and the first request. `mlflow server` with one worker imports",
-        "twice, in the parent and in its child. Ours imports once: to halve that baseline, too, MLflow itself would have",
-        "to import less.",
+        "twice, in the parent and in its child. Ours imports once: to halve that baseline, too, MLflow itself would",
+        "have to import less.",
         "",
     ]
     return "\n".join(lines)

@@ -27,7 +27,6 @@ STAND_IN_PROXY = f"localhost/stand-in/oauth2-proxy:v{STAND_IN_PROXY_VERSION}"
 PROXY_MODULE = "github.com/oauth2-proxy/oauth2-proxy/v7"
 # What Debian's slim images leave out: https://github.com/debuerreotype/debuerreotype
 SLIM_EXCLUDES = ("doc", "groff", "info", "lintian", "linda", "locale", "man")
-DEBIAN_MIRROR = "http://deb.debian.org/debian"
 PULL_TIMEOUT_S = 300
 
 
@@ -87,12 +86,29 @@ def run_tool(*command: str, cwd: Path | None = None, environment: dict[str, str]
         raise EngineError(f"{' '.join(command[:2])} failed:\n" + "\n".join(done.stderr.splitlines()[-15:]))
 
 
+def debian_mirror() -> str:
+    """Returns the address of Debian's packages that this machine itself is set up with.
+
+    Raises:
+        EngineError: It is no Debian machine, or has no source of packages.
+    """
+    command = ("apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)")
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise EngineError("no image registry answers, and there is no apt to make a base image with") from error
+    found = re.search(r"^Debian (\S+/debian)/?$", listed, flags=re.MULTILINE)
+    if not found:
+        raise EngineError("no image registry answers, and apt has no Debian source: run apt-get update")
+    return found[1]
+
+
 def make_base(engine: Engine) -> None:
     """Makes Debian's slim base from its packages."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "base.tar"
         options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in SLIM_EXCLUDES]
-        source = f"deb {DEBIAN_MIRROR} trixie main"
+        source = f"deb {debian_mirror()} trixie main"
         run_tool("mmdebstrap", "--quiet", "--variant=minbase", *options, "trixie", str(archive), source)
         engine.load(archive, STAND_IN_BASE)
 
