@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test lint scan snapshots docs lock proto bench-synth bench-apply clean setup-synth setup-test
+.PHONY: help synth test lint scan snapshots docs lock proto bench-synth bench-apply image bench-image clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -41,6 +41,8 @@ docs: setup-test ## Rewrite the generated parts of the README and environments/e
 lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
 	@PIPENV_VENV_IN_PROJECT=1 .pipenv/bin/pipenv lock
 	@python -m tools.lock
+	@cd image && uv pip compile --quiet --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes \
+	  --no-header --annotation-style line --excludes requirements.excluded --output-file requirements.txt requirements.in
 	@npm install --package-lock-only
 
 proto: setup-test ## Rewrite the Python of the Terraform protocol from localcloud/tfplugin6.proto
@@ -51,6 +53,12 @@ bench-synth: setup-test ## Measure synthesis against the plain bindings (median 
 
 bench-apply: setup-test ## Measure init, plan, apply and destroy on the local cloud (median ratio to validate)
 	@python -m bench.apply
+
+image: setup-test ## Build the container image on this machine
+	@python -m localcloud.images
+
+bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md
+	@python -m bench.image
 
 clean: ## Remove what was generated or installed in this checkout
 	@rm -rf cdktf.out .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -3,11 +3,13 @@
 # `test`, Node.js) packages into the checkout. When all is there it costs a few hundredths of a second.
 #
 #   tools/setup.sh synth   what `make synth` needs
-#   tools/setup.sh test    the same, and what the checks need
+#   tools/setup.sh test    the same, and what the checks need: as root on Debian also containers and database servers
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PIPENV_VERSION=2026.10.3
+# Containers and databases of the tests; mmdebstrap makes a base image where no registry answers (localcloud/images.py).
+readonly DEBIAN_PACKAGES=(mariadb-server mmdebstrap podman postgresql runc slirp4netns)
 missing=()
 
 say() { printf '[setup] %s\n' "$*" >&2; }
@@ -62,6 +64,16 @@ has_node() {
 require_npm() {
   PATH="$PWD/.venv/bin:$PATH" command -v npm >/dev/null ||
     missing+=("npm: it comes with Node.js, https://nodejs.org/en/download   (apt-get install npm)")
+}
+
+has_containers_and_databases() {
+  command -v podman docker >/dev/null && command -v mariadbd >/dev/null && compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+install_debian_packages() {
+  if on_debian_as_root; then install_debian_package --no-install-recommends "${DEBIAN_PACKAGES[@]}" || true; fi
+  has_containers_and_databases ||
+    missing+=("podman or docker, PostgreSQL and MariaDB: apt-get install ${DEBIAN_PACKAGES[*]}")
 }
 
 stop_if_missing() {
@@ -120,6 +132,7 @@ set_up() {
   [[ "$level" == test ]] || return 0
   set_up_once .venv/.dev-packages "$python_digest" pipenv_sync "packages dev-packages"
   require_npm
+  set_up_once .venv/.debian-packages "${DEBIAN_PACKAGES[*]}" install_debian_packages
   stop_if_missing
   set_up_once node_modules/.packages "$node_digest" npm_install
 }

@@ -1,0 +1,88 @@
+"""Runs MLflow's own command line in this process: `python -m mlflow_cloudrun serve | db-upgrade | gc [OPTION ...]`.
+
+`mlflow server` starts uvicorn as a child, which imports everything a second time. Here the same command runs uvicorn
+itself: half the memory, and the stores that it checked at start are those that answer.
+"""
+
+import gc
+import logging
+import os
+import sys
+from typing import NoReturn
+
+from mlflow_cloudrun import logs
+from mlflow_cloudrun.threads import BoundedThreads
+
+EX_DATAERR = 65
+logger = logging.getLogger("mlflow_cloudrun")
+
+
+def pool_connections() -> int:
+    """Returns how many connections to the database MLflow may open at a time."""
+    # https://docs.sqlalchemy.org/en/21/core/pooling.html: 5 and 10 unless they are set
+    return int(os.environ.get("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE") or 5) + int(
+        os.environ.get("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW") or 10
+    )
+
+
+def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) -> NoReturn:
+    """Stands in for the call with which `mlflow server` would start `python -m uvicorn ...` as a child."""
+    import uvicorn.main  # noqa: PLC0415  not for the jobs
+
+    os.environ.update(extra_env)
+    from mlflow.server.fastapi_app import app  # noqa: PLC0415  reads the environment when it is imported
+
+    # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
+    gc.freeze()
+    gc.enable()
+    app.add_middleware(BoundedThreads, connections=pool_connections())
+    app.add_middleware(logs.RequestLog)
+    uvicorn.main.main(args=command[command.index("uvicorn") + 1 :], prog_name="uvicorn")
+    sys.exit(0)
+
+
+def upgrade(uri: str) -> None:
+    """Brings the schema up to date; a schema that is too new ends the process with a message and no traceback."""
+    from mlflow_cloudrun import database  # noqa: PLC0415  settings.py runs without MLflow's imports
+
+    try:
+        database.upgrade(uri)
+    except database.NewerSchemaError as error:
+        logger.critical("%s", error)
+        sys.exit(EX_DATAERR)
+
+
+def serve(uri: str) -> None:
+    """Brings the schema up to date, then becomes `mlflow server`; its options are in MLFLOW_* variables."""
+    import uvicorn  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  mlflow.server switches its checks of hosts on where a web server is loaded
+
+    upgrade(uri)
+    import mlflow.server  # noqa: PLC0415
+    from mlflow.cli import cli  # noqa: PLC0415
+
+    mlflow.server._exec_cmd = serve_here  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+    os.environ |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ["DEFAULT_ARTIFACT_ROOT"]}
+    cli(["server"])
+
+
+def main() -> None:
+    """Dispatches; the database's address comes from the environment alone, so that no process list shows it."""
+    gc.disable()  # importing MLflow makes much and drops little: a tenth of the start was collecting
+    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+    logs.configure()
+    command, *options = sys.argv[1:]
+    uri = os.environ["BACKEND_STORE_URI"]
+    if command == "serve":
+        serve(uri)
+    elif command == "db-upgrade":
+        upgrade(uri)
+        logger.info("The schema is up to date")
+    elif command == "gc":
+        from mlflow.cli import cli  # noqa: PLC0415
+
+        os.environ["MLFLOW_TRACKING_URI"] = uri
+        cli(["gc", "--backend-store-uri", uri, *options])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""Containers through podman or docker, whichever is there: the one place that knows their command lines.
+
+A container has a network of its own, and its ports are published on 127.0.0.1 alone. It reaches what listens on this
+machine's loopback under the name `HOST` (podman: slirp4netns, https://docs.podman.io/en/v4.3/markdown/podman-run.1.html;
+docker: host-gateway, which on Linux is the bridge's address). Secrets go through the environment of the command, never
+through its arguments.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HOST = "host.internal"
+SLIRP_HOST = "10.0.2.2"
+CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+MIB = 1024 * 1024
+
+
+class EngineError(Exception):
+    """The engine refused; the message is its own, after the command."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """What to run, and how much of the machine it gets.
+
+    Attributes:
+        image: Reference of a local image.
+        command: Arguments for the image's entry point.
+        entrypoint: Replaces the image's entry point.
+        environment: Variables; they may hold secrets.
+        mounts: Folder or file on the machine -> path in the container. The path must not contain a colon.
+        writable: Those of the mounted paths that the container may write.
+        tmpfs: Path in the container -> size in MiB.
+        ports: Ports of the container to publish on free ports of 127.0.0.1.
+        memory_mib: Limit; more is a kill (exit 137).
+        cpus: Limit.
+        read_only: The root file system cannot be written.
+        user: UID to run as, when it is not the image's.
+    """
+
+    image: str
+    command: Sequence[str] = ()
+    entrypoint: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    mounts: Mapping[Path, str] = field(default_factory=dict[Path, str])
+    writable: frozenset[str] = frozenset()
+    tmpfs: Mapping[str, int] = field(default_factory=dict[str, int])
+    ports: Sequence[int] = ()
+    memory_mib: int | None = None
+    cpus: float | None = None
+    read_only: bool = False
+    user: str = ""
+
+    def arguments(self) -> list[str]:
+        """Returns the arguments that podman and docker understand alike."""
+        arguments = [f"--env={name}" for name in self.environment]
+        for source, target in self.mounts.items():
+            arguments.append(f"--volume={source}:{target}:{'rw' if target in self.writable else 'ro'}")
+        arguments += [f"--tmpfs={path}:rw,size={mib}m,mode=1777" for path, mib in self.tmpfs.items()]
+        arguments += [f"--publish=127.0.0.1::{port}" for port in self.ports]
+        optional = {"memory": self.memory_mib and f"{self.memory_mib}m", "cpus": self.cpus, "user": self.user}
+        optional |= {"memory-swap": optional["memory"], "entrypoint": self.entrypoint}
+        arguments += [f"--{option}={value}" for option, value in optional.items() if value]
+        if self.read_only:
+            arguments.append("--read-only")
+        return arguments
+
+
+class Container:
+    """One container, made by `Engine.start`."""
+
+    def __init__(self, engine: "Engine", id_: str) -> None:
+        self._engine = engine
+        self.id = id_
+
+    def state(self) -> dict[str, object]:
+        """Returns the engine's `State` of the container."""
+        return json.loads(self._engine.run("inspect", "--format={{json .State}}", self.id))
+
+    @property
+    def running(self) -> bool:
+        """Whether its first process lives."""
+        return bool(self.state()["Running"])
+
+    @property
+    def pid(self) -> int:
+        """Process id, on this machine, of its first process."""
+        return int(str(self.state()["Pid"]))
+
+    def port(self, port: int) -> int:
+        """Returns the port of 127.0.0.1 at which a published port is reached."""
+        return int(self._engine.run("port", self.id, f"{port}/tcp").splitlines()[0].rpartition(":")[2])
+
+    def logs(self) -> str:
+        """Returns what it printed so far, both streams."""
+        return self._engine.run("logs", self.id, merge_streams=True)
+
+    def wait(self, timeout_s: float) -> int:
+        """Waits for the end and returns the exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: It still runs.
+        """
+        return int(self._engine.run("wait", self.id, timeout_s=timeout_s))
+
+    def signal(self, name: str) -> None:
+        """Sends a signal to its first process."""
+        self._engine.run("kill", f"--signal={name}", self.id)
+
+    def execute(self, *command: str, user: str = "") -> str:
+        """Runs a command inside and returns what it prints."""
+        return self._engine.run("exec", *([f"--user={user}"] if user else []), self.id, *command)
+
+    def memory_mib(self) -> float:
+        """Returns the working set in MiB: what the limit counts, less the page cache that can be dropped."""
+        cgroup = memory_cgroup(self.pid)
+        name = "memory.current" if (cgroup / "memory.current").exists() else "memory.usage_in_bytes"
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        inactive = int(stat.get("total_inactive_file", stat["inactive_file"]))
+        return (int((cgroup / name).read_text()) - inactive) / MIB
+
+    def memory_kills(self) -> int:
+        """Returns how many of its processes the kernel killed at the memory limit; Cloud Run would end the instance."""
+        cgroup = memory_cgroup(self.pid)
+        path = cgroup / "memory.events"
+        counts = (path if path.exists() else cgroup / "memory.oom_control").read_text()
+        return int(dict(line.split() for line in counts.splitlines())["oom_kill"])
+
+    def stop(self, grace_s: int = 10) -> None:
+        """Sends TERM, and KILL after the grace period, as Cloud Run does."""
+        self._engine.run("stop", f"--time={grace_s}", self.id)
+
+    def remove(self) -> None:
+        """Kills and removes it, with its anonymous volumes."""
+        self._engine.run("rm", "--force", "--volumes", self.id)
+
+
+def memory_cgroup(pid: int) -> Path:
+    """Returns the folder of the control group that limits a process's memory (version 1 or 2)."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            return Path(f"/sys/fs/cgroup/memory{path}")
+    return Path(f"/sys/fs/cgroup{path}")  # pyright: ignore[reportPossiblyUnboundVariable]  version 2 has one line
+
+
+class Engine:
+    """podman or docker.
+
+    Raises:
+        EngineError: Neither works on this machine; the message says what to install.
+    """
+
+    def __init__(self) -> None:
+        self._environment = dict(os.environ)
+        tried: list[str] = []
+        for name in ("podman", "docker"):
+            if not shutil.which(name):
+                continue
+            self.name = name
+            self._configure()
+            try:
+                self.run("info")
+            except EngineError as error:
+                tried.append(str(error).strip().splitlines()[-1])
+            else:
+                return
+        reasons = "; ".join(tried) or "neither podman nor docker is installed"
+        raise EngineError(f"no container engine works: {reasons} (apt-get install podman runc slirp4netns)")
+
+    def _configure(self) -> None:
+        """Lets podman run where control groups are not version 2 alone: crun and systemd's manager fail there."""
+        if self.name != "podman" or Path("/sys/fs/cgroup/cgroup.controllers").exists():
+            return
+        path = Path(tempfile.gettempdir()) / f"containers-{os.getuid()}.conf"
+        text = '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        text += '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n'
+        if not path.exists() or path.read_text() != text:
+            scratch = path.with_suffix(f".{os.getpid()}")
+            scratch.write_text(text)
+            scratch.replace(path)
+        self._environment["CONTAINERS_CONF"] = str(path)
+
+    def run(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        merge_streams: bool = False,
+        timeout_s: float | None = None,
+    ) -> str:
+        """Runs the engine's command and returns what it prints.
+
+        Raises:
+            EngineError: It failed; the message ends with what it said.
+        """
+        done = subprocess.run(  # noqa: S603
+            [self.name, *arguments],
+            env=self._environment | dict(environment or {}),
+            cwd=tempfile.gettempdir(),  # podman's monitor leaves a file where it stands when memory runs out
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge_streams else subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+        if done.returncode:
+            raise EngineError(f"{self.name} {' '.join(arguments[:2])} failed: {done.stderr or done.stdout}")
+        return done.stdout
+
+    def _network(self) -> list[str]:
+        if self.name == "docker":
+            return [f"--add-host={HOST}:host-gateway"]
+        # No name server: nothing in a container looks for the world outside this machine.
+        network = "slirp4netns:allow_host_loopback=true,enable_ipv6=false"
+        return [f"--network={network}", f"--add-host={HOST}:{SLIRP_HOST}", "--dns=127.0.0.1"]
+
+    def start(self, spec: ContainerSpec, *, name: str = "", beside: Container | None = None) -> Container:
+        """Starts a container and returns while it runs.
+
+        Args:
+            spec: What to run.
+            name: The container's name; a made-up one if empty.
+            beside: A running container whose network it shares (then `ports` must be empty).
+        """
+        network = [f"--network=container:{beside.id}"] if beside else self._network()
+        arguments = [*network, *spec.arguments(), *([f"--name={name}"] if name else []), spec.image, *spec.command]
+        return Container(self, self.run("run", "--detach", *arguments, environment=spec.environment).strip())
+
+    def has_image(self, reference: str) -> bool:
+        """Whether an image of this reference is stored here."""
+        return bool(self.run("images", "--quiet", reference).strip())
+
+    def image_mib(self, reference: str) -> float:
+        """Returns an image's size in MiB."""
+        return int(self.run("image", "inspect", "--format={{.Size}}", reference)) / MIB
+
+    def load(self, archive: Path, reference: str) -> None:
+        """Makes an image of a tar archive of a root file system."""
+        self.run("import", str(archive), reference)
+
+    def build(self, context: Path, reference: str, *, arguments: Mapping[str, str], pull: bool) -> None:
+        """Builds a Dockerfile; its steps see the machine's certificates and package indexes.
+
+        Args:
+            context: The folder with the Dockerfile.
+            reference: The image's name.
+            arguments: Values of the Dockerfile's ARGs.
+            pull: Whether base images may come from a registry.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+            if self.name == "podman":
+                options += [f"--pull={'missing' if pull else 'never'}", *self._certificates(Path(folder))]
+            self.run("build", "--network=host", *options, f"--tag={reference}", str(context))
+
+    def _certificates(self, folder: Path) -> list[str]:
+        """Mounts the machine's certificates for pip; a mount over /etc/ssl would break installing Debian's own."""
+        if not CA_BUNDLE.exists():
+            return []
+        config = folder / "pip.conf"
+        config.write_text("[global]\ncert = /run/ca-certificates.crt\n")
+        config.chmod(0o644)
+        return [f"--volume={CA_BUNDLE}:/run/ca-certificates.crt:ro", f"--volume={config}:/etc/pip.conf:ro"]

@@ -1,0 +1,1 @@
+"""The image, run as Cloud Run runs it."""

@@ -1,0 +1,23 @@
+"""Runs MLflow's own client against the service, as a training would: two variables and nothing else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.image.harness import SERVICE_ACCOUNT, Service
+
+SCRIPT = Path(__file__).parent / "use_mlflow.py"
+
+
+def use_everything(service: Service, storage_port: int) -> None:
+    """Runs use_mlflow.py in a process of its own, with the variables that the documentation names."""
+    environment = {
+        "MLFLOW_TRACKING_URI": service.url,
+        "MLFLOW_TRACKING_TOKEN": service.token(email=SERVICE_ACCOUNT),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{storage_port}",
+        "PATH": os.environ["PATH"],
+    }
+    done = subprocess.run([sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,62 @@
+"""One image for the whole run; one database server, identity provider and object store for each test process."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from localcloud.engine import Engine
+from tests.image import local
+from tests.image.databases import Postgres
+from tests.image.harness import Platform, Service
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture(scope="session")
+def platform(engine: Engine) -> Generator[Platform]:
+    with local.platform(engine) as everything:
+        yield everything
+
+
+@pytest.fixture(scope="session")
+def image(platform: Platform) -> str:
+    return platform.image
+
+
+@pytest.fixture(scope="session")
+def postgres(platform: Platform) -> Postgres:
+    return platform.postgres
+
+
+@pytest.fixture(scope="session")
+def storage_port(platform: Platform) -> int:
+    return platform.google.storage_port
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Generator[Path]:
+    with local.scratch_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def migrated(platform: Platform) -> str:
+    """Name of a database with today's schema, to copy from."""
+    return local.migrated_database(platform)
+
+
+@pytest.fixture
+def database(platform: Platform, migrated: str) -> str:
+    """Name of a database of the test's own, with today's schema."""
+    return platform.postgres.create(template=migrated)
+
+
+@pytest.fixture(scope="module")
+def service(platform: Platform, migrated: str) -> Generator[Service]:
+    """The service on a database of its own, shared by the tests of a module."""
+    with platform.service(platform.postgres.uri(platform.postgres.create(template=migrated))) as running:
+        yield running

@@ -1,0 +1,126 @@
+"""A real PostgreSQL (and a MariaDB) whose socket lies where Cloud Run mounts Cloud SQL's."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg2
+
+INSTANCE = "demo-project:europe-west1:mlflow"
+PASSWORD = "p@ss/w:rd%3F"  # noqa: S105  has all that a URI must encode
+# Debian keeps several versions side by side; the newest one serves.
+POSTGRES_BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+DEADLINE_S = 30
+
+
+def as_user(name: str, *command: str) -> list[str]:
+    """Returns the command as another user runs it; a database server refuses to run as root."""
+    return (
+        ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", *command] if os.getuid() == 0 else [*command]
+    )
+
+
+def wait_for(condition: Callable[[], object], what: str, *, deadline_s: float = DEADLINE_S) -> None:
+    """Waits until the condition holds.
+
+    Raises:
+        TimeoutError: It did not within the deadline.
+    """
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {deadline_s} s")
+        time.sleep(0.05)
+
+
+class Postgres:
+    """PostgreSQL that listens on its socket only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sockets = folder / "cloudsql"
+        self.data = folder / "data"
+        self._count = 0
+        for path in (self.data, self.sockets / INSTANCE):
+            path.mkdir(parents=True)
+            if os.getuid() == 0:
+                shutil.chown(path, "postgres", "postgres")
+        password_file = folder / "password"
+        password_file.write_text(PASSWORD)
+        password_file.chmod(0o644)
+        options = ["--username=mlflow", f"--pwfile={password_file}", "--auth=scram-sha-256", "--no-sync"]
+        self._run(str(POSTGRES_BIN / "initdb"), f"--pgdata={self.data}", *options)
+        self.start()
+
+    def _run(self, *command: str) -> None:
+        subprocess.run(as_user("postgres", *command), check=True, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers."""
+        options = f"-c listen_addresses= -c unix_socket_directories={self.sockets / INSTANCE} -c fsync=off"
+        log = self.data / "server.log"
+        self._run(str(POSTGRES_BIN / "pg_ctl"), "start", "-w", f"-D{self.data}", f"-l{log}", f"-o{options}")
+
+    def stop(self) -> None:
+        """Stops the server at once; clients lose their connections."""
+        self._run(str(POSTGRES_BIN / "pg_ctl"), "stop", "-w", f"-D{self.data}", "-mfast")
+
+    def create(self, *, template: str = "template1") -> str:
+        """Makes a database and returns its name."""
+        self._count += 1
+        name = f"mlflow_{self._count}"
+        self.execute(f'CREATE DATABASE {name} TEMPLATE "{template}"')
+        return name
+
+    def execute(self, statement: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
+        """Runs one statement and returns its rows, if it has any."""
+        host = str(self.sockets / INSTANCE)
+        connection = psycopg2.connect(host=host, user="mlflow", password=PASSWORD, dbname=database)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def uri(self, database: str, *, sockets: str = "/cloudsql") -> str:
+        """Returns BACKEND_STORE_URI as the stack's secret holds it."""
+        return f"postgresql+psycopg2://mlflow:{quote(PASSWORD, safe='')}@/{database}?host={sockets}/{INSTANCE}"
+
+
+class MariaDb:
+    """Debian's MariaDB, in place of MySQL, which no package registry here has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sockets = folder / "cloudsql"
+        self.sockets.mkdir(parents=True)
+        user = "mysql" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+        data, socket = folder / "data", self.sockets / INSTANCE
+        for path in (data, self.sockets):
+            path.mkdir(exist_ok=True)
+            if os.getuid() == 0:
+                shutil.chown(path, user, user)
+        common = ["--no-defaults", f"--datadir={data}", f"--user={user}"]
+        subprocess.run(["mariadb-install-db", *common], check=True, capture_output=True)
+        self._server = subprocess.Popen(
+            ["mariadbd", *common, "--skip-networking", f"--socket={socket}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(socket.exists, "MariaDB's socket")
+        statements = f"CREATE DATABASE mlflow; GRANT ALL ON mlflow.* TO mlflow@localhost IDENTIFIED BY '{PASSWORD}'"
+        subprocess.run(["mariadb", f"--socket={socket}", f"--execute={statements}"], check=True)
+
+    def stop(self) -> None:
+        """Ends the server."""
+        self._server.terminate()
+        self._server.wait(DEADLINE_S)
+
+    def uri(self) -> str:
+        """Returns BACKEND_STORE_URI as the stack's secret holds it for MySQL."""
+        return f"mysql+pymysql://mlflow:{quote(PASSWORD, safe='')}@/mlflow?unix_socket=/cloudsql/{INSTANCE}"

@@ -1,0 +1,149 @@
+"""What an attacker tries, and what comes back: the table of the gate."""
+
+import http.client
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from localcloud.identity import IdentityProvider
+from tests.image import tokens
+from tests.image.harness import DOMAIN, SEARCH, SERVICE_ACCOUNT, SERVICE_URL, USER, Service
+
+Token = Callable[[IdentityProvider], str]
+GOOGLE_HEALTH_CHECK = "GoogleHC/1.0"
+
+
+def altered(**claims: object) -> Token:
+    return lambda identity: tokens.good(identity, **claims)
+
+
+def after(seconds: float) -> Token:
+    """A token that is valid from so many seconds on."""
+    return lambda identity: tokens.good(identity, nbf=int(time.time() + seconds))
+
+
+def ended(seconds: float) -> Token:
+    return lambda identity: tokens.good(identity, iat=int(time.time()) - 3600, exp=int(time.time() - seconds))
+
+
+REFUSED: dict[str, Token] = {
+    "wrong audience": altered(audience="https://elsewhere.run.app"),
+    "no audience": altered(aud=None),
+    "wrong issuer": altered(iss="https://accounts.evil.test"),
+    "expired": ended(60),
+    "expired by a client's clock that is slow": ended(1),
+    "valid in ten minutes": after(600),
+    "another key": tokens.of_another_key,
+    "public key as HMAC secret": tokens.of_the_public_key_as_hmac_secret,
+    "alg none": tokens.unsigned,
+    "signature removed by Google": tokens.stripped_by_google,
+    "payload exchanged": tokens.with_another_payload,
+    "foreign domain": altered(email="eve@evil.test"),
+    "subdomain": altered(email=f"eve@sub.{DOMAIN}"),
+    "suffix of the domain": altered(email=f"eve@not{DOMAIN}"),
+    "domain as a prefix": altered(email=f"eve@{DOMAIN}.evil.test"),
+    "two @": altered(email=f"eve@evil.test@{DOMAIN}@evil.test"),
+    "no e-mail": altered(email=None),
+    "e-mail not verified": altered(email_verified=False),
+    "service account of another project": altered(email="trainer@other.iam.gserviceaccount.com"),
+    "another service account of the project": altered(email="other@demo-project.iam.gserviceaccount.com"),
+}
+
+ACCEPTED: dict[str, Token] = {
+    "a person of the domain": altered(),
+    "the named service account": altered(email=SERVICE_ACCOUNT),
+    "a list of audiences": altered(aud=["https://elsewhere.run.app", SERVICE_URL]),
+    "e-mail not said to be verified": altered(email_verified=None),
+    "upper case": altered(email=USER.upper()),
+    "valid in a minute: a client's clock is fast": after(60),
+}
+
+# (method, path, headers, expected status) of calls without a credential.
+WITHOUT_CREDENTIAL = [
+    ("GET", "/", {}, 302),
+    ("GET", "/", {"Connection": "Upgrade", "Upgrade": "websocket"}, 302),
+    ("GET", "//api/2.0/mlflow/experiments/search", {}, 301),
+    ("GET", "/x/../api/2.0/mlflow/experiments/search", {}, 301),
+    ("GET", "/oauth2/../api/2.0/mlflow/experiments/search", {}, 301),
+    *((method, SEARCH, {}, 401) for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")),
+    ("GET", SEARCH, {"User-Agent": GOOGLE_HEALTH_CHECK}, 401),
+    ("GET", SEARCH, {"User-Agent": "kube-probe/1.29"}, 401),
+    ("GET", SEARCH, {"X-Forwarded-Uri": "/ping"}, 401),
+    ("GET", SEARCH, {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"}, 401),
+    ("GET", SEARCH, {"X-Forwarded-Email": USER, "X-Forwarded-User": USER}, 401),
+    ("GET", SEARCH, {"Cookie": "__Host-mlflow=forged"}, 401),
+    ("GET", "/ajax-api/2.0/mlflow/experiments/search", {}, 401),
+    ("GET", "/graphql", {}, 401),
+    ("POST", "/v1/traces", {}, 401),
+    ("GET", "/get-artifact?path=x&run_uuid=y", {}, 401),
+    ("GET", "/model-versions/get-artifact?path=x&name=y&version=1", {}, 401),
+    ("GET", "/gateway/x", {}, 401),
+    ("GET", "/health", {}, 401),
+    ("GET", "/version", {}, 401),
+    ("GET", "/oauth2/userinfo", {}, 401),
+    ("GET", "/oauth2/auth", {}, 401),
+    ("GET", "/oauth2/callback?code=x&state=y:/", {}, 403),
+]
+
+
+def call(service: Service, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+    """Returns status and body. Sends the path as it is written: other clients tidy `..` away."""
+    connection = http.client.HTTPConnection(httpx.URL(service.url).netloc.decode(), timeout=60)
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status"), WITHOUT_CREDENTIAL)
+def test_nothing_opens_without_a_credential(
+    service: Service, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    got, body = call(service, method, path, headers)
+    assert got == status
+    assert "experiment_id" not in body
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_bad_token_is_refused(service: Service, kind: str) -> None:
+    headers = {"Authorization": f"Bearer {REFUSED[kind](service.identity)}"}
+    assert call(service, "GET", SEARCH, headers)[0] == 403
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_a_good_token_is_accepted(service: Service, kind: str) -> None:
+    headers = {"Authorization": f"Bearer {ACCEPTED[kind](service.identity)}"}
+    assert call(service, "GET", SEARCH, headers)[0] == 200
+
+
+def test_a_token_counts_in_its_header_alone(service: Service) -> None:
+    token = service.token()
+    assert call(service, "GET", f"{SEARCH}&access_token={token}", {})[0] == 401
+    assert call(service, "GET", SEARCH, {"X-Serverless-Authorization": f"Bearer {token}"})[0] == 401
+    assert call(service, "GET", SEARCH, {"Authorization": f"bearer {token}"})[0] == 403
+    basic = httpx.BasicAuth(USER, "password")._auth_header
+    assert call(service, "GET", SEARCH, {"Authorization": basic})[0] == 403
+
+
+@pytest.mark.parametrize("target", ["https://evil.test", "//evil.test", "/\\evil.test", "https:evil.test"])
+def test_sign_in_never_ends_elsewhere(service: Service, target: str) -> None:
+    answer = service.http.get("/oauth2/start", params={"rd": target})
+    state = httpx.URL(answer.headers["Location"]).params["state"]
+    assert state.partition(":")[2] == "/"
+
+
+@pytest.mark.parametrize("header", [{"Host": "evil.test"}, {"Origin": "https://evil.test"}])
+def test_another_site_cannot_use_a_signed_in_browser(service: Service, header: dict[str, str]) -> None:
+    body = {"name": "from another site"}
+    answer = service.http.post("/api/2.0/mlflow/experiments/create", json=body, headers=service.bearer() | header)
+    assert answer.status_code == 403
+
+
+def test_the_pages_own_origin_may_write(service: Service) -> None:
+    headers = service.bearer() | {"Origin": SERVICE_URL}
+    answer = service.http.post("/api/2.0/mlflow/experiments/create", json={"name": "from the page"}, headers=headers)
+    assert answer.status_code == 200

@@ -1,0 +1,116 @@
+"""Schemas: empty, older, newer, several starts at once; and MySQL."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.image.client import use_everything
+from tests.image.databases import MariaDb, Postgres
+from tests.image.harness import Platform, Service
+
+ROOT = Path(__file__).parents[2]
+SEED = Path(__file__).parent / "seed_old_mlflow.py"
+OLD_VERSIONS = ["2.22.5", "3.0.1"]
+EX_DATAERR = 65
+
+
+@pytest.fixture(scope="module")
+def mariadb(scratch: Path) -> Generator[MariaDb]:
+    if not shutil.which("mariadbd"):
+        pytest.fail("mariadbd is missing: apt-get install mariadb-server (tools/setup.sh does)")
+    server = MariaDb(scratch / "mariadb")
+    yield server
+    server.stop()
+
+
+def seed(version: str, folder: Path, uri: str, name: str) -> None:
+    """Installs an older MLflow beside everything else, and fills the database through it."""
+    # The releases of that time do not import with SQLAlchemy 2.1.
+    packages = [f"mlflow=={version}", "psycopg2-binary==2.9.13", "sqlalchemy<2.1"]
+    excluded = ["--excludes", str(ROOT / "image/requirements.excluded")]
+    install = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        *excluded,
+        "--python",
+        sys.executable,
+        "--target",
+        str(folder),
+    ]
+    subprocess.run([*install, *packages], check=True)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [sys.executable, "-S", "-W", "ignore", str(SEED), uri, name]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True, cwd=folder)
+    assert done.stdout.endswith(version)
+
+
+def test_three_starts_at_once_on_an_empty_database(platform: Platform, postgres: Postgres) -> None:
+    uri = postgres.uri(postgres.create())
+    with ExitStack() as stack:
+        services = [stack.enter_context(platform.service(uri, wait=False)) for _ in range(3)]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Service.wait_until_ready, services))
+        assert [service.search().status_code for service in services] == [200, 200, 200]
+        migrations = sum(service.container.logs().count("The schema is empty; migrating") for service in services)
+    assert migrations == 1
+
+
+@pytest.mark.parametrize("version", OLD_VERSIONS)
+def test_a_database_of_an_older_mlflow_is_migrated_with_its_data(
+    platform: Platform, postgres: Postgres, tmp_path: Path, version: str
+) -> None:
+    name = f"made-by-{version}"
+    database = postgres.create()
+    seed(version, tmp_path, postgres.uri(database, sockets=str(postgres.sockets)), name)
+    with platform.service(postgres.uri(database)) as service:
+        experiments = service.search().json()["experiments"]
+        (experiment,) = [item for item in experiments if item["name"] == name]
+        body = {"experiment_ids": [experiment["experiment_id"]]}
+        runs = service.http.post("/api/2.0/mlflow/runs/search", json=body, headers=service.bearer()).json()["runs"]
+        models = service.http.get("/api/2.0/mlflow/registered-models/search", headers=service.bearer()).json()
+        metrics = service.http.get(
+            "/api/2.0/mlflow/metrics/get-history",
+            params={"run_id": runs[0]["info"]["run_id"], "metric_key": "loss"},
+            headers=service.bearer(),
+        ).json()["metrics"]
+    assert [run["data"]["params"] for run in runs] == [[{"key": "depth", "value": "3"}]]
+    assert {"key": "team", "value": "blue"} in runs[0]["data"]["tags"]
+    assert [metric["value"] for metric in metrics] == [1 / (step + 1) for step in range(50)]
+    assert [model["name"] for model in models["registered_models"]] == [name]
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(platform: Platform, postgres: Postgres, database: str) -> None:
+    postgres.execute("UPDATE alembic_version SET version_num = 'fromthefuture'", database=database)
+    status, log = platform.ends(platform.spec(postgres.uri(database)))
+    assert status == EX_DATAERR
+    assert "a newer MLflow migrated it. Deploy the newer image again, or restore the backup" in log
+    assert postgres.execute("SELECT version_num FROM alembic_version", database=database) == [("fromthefuture",)]
+
+
+def test_the_upgrade_job_migrates_and_says_so(platform: Platform, postgres: Postgres) -> None:
+    database = postgres.create()
+    for _ in range(2):
+        status, log = platform.ends(platform.job(database, "db-upgrade"))
+        assert status == 0, log
+        assert "The schema is up to date" in log
+    assert postgres.execute("SELECT count(*) FROM alembic_version", database=database) == [(1,)]
+
+
+def test_mysql_serves_the_whole_client(
+    platform: Platform, storage_port: int, mariadb: MariaDb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        sys.stderr.write("[image] MySQL is Debian's MariaDB here\n")
+    with platform.service(mariadb.uri(), sockets=mariadb.sockets) as service:
+        use_everything(service, storage_port)

@@ -1,0 +1,130 @@
+"""What breaks, and how the container tells: it never serves half, and it never loses what it acknowledged."""
+
+import json
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from localcloud.engine import Container
+from tests.image.databases import Postgres, wait_for
+from tests.image.harness import MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
+from tests.image.load import writing
+
+HANG_DEADLINE_S = 45  # start.sh promises 30 s, and stops the proxy in at most 6 more
+EX_USAGE, EX_SOFTWARE, KILLED = 64, 70, 137
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_database(platform: Platform) -> Generator[Container]:
+    """A start whose database never comes; it gives up while the other tests run."""
+    spec = replace(platform.spec(platform.postgres.uri("mlflow", sockets="/cloudsql/nowhere")), ports=())
+    with platform.running(spec) as container:
+        yield container
+
+
+@pytest.fixture
+def own(platform: Platform, database: str) -> Generator[Service]:
+    """A service that the test may break."""
+    with platform.service(platform.postgres.uri(database)) as running:
+        yield running
+
+
+def messages(log: str) -> list[str]:
+    return [str(json.loads(line)["message"]) for line in log.splitlines()]
+
+
+@pytest.mark.parametrize(("process", "name"), [(MLFLOW, "MLflow"), (PROXY, "oauth2-proxy")])
+def test_a_killed_child_ends_the_container_with_its_status(own: Service, process: str, name: str) -> None:
+    own.signal(process, "KILL")
+    assert own.container.wait(15) == KILLED
+    assert f"{name} ended with status 137; ending the container" in messages(own.container.logs())
+
+
+def test_a_killed_start_script_ends_the_container(own: Service) -> None:
+    own.signal(START_SCRIPT, "KILL")
+    assert own.container.wait(15) == KILLED
+
+
+def test_a_proxy_that_leaves_in_peace_is_a_failure_too(own: Service) -> None:
+    own.signal(PROXY, "TERM")
+    assert own.container.wait(15) == EX_SOFTWARE
+
+
+def test_a_hung_mlflow_ends_the_container_in_the_promised_time(own: Service) -> None:
+    own.signal(MLFLOW, "STOP")
+    assert own.container.wait(HANG_DEADLINE_S) == EX_SOFTWARE
+    assert "MLflow has not answered" in own.container.logs()
+
+
+def test_term_under_load_loses_no_acknowledged_write(own: Service, postgres: Postgres, database: str) -> None:
+    with writing(own) as writers:
+        own.container.signal("TERM")
+        assert own.container.wait(10) == 0
+    assert not writers.lost(postgres, database)
+    assert not [status for status in writers.answers if status.startswith("5")], writers.answers
+
+
+def test_a_database_restart_under_load_heals_and_loses_nothing(own: Service, postgres: Postgres, database: str) -> None:
+    with writing(own) as writers:
+        postgres.stop()
+        postgres.start()
+        wait_for(lambda: own.search().status_code == 200, "recovery")
+        after = len(writers.acknowledged)
+        wait_for(lambda: len(writers.acknowledged) > after, "writes after the restart")
+    assert own.container.running
+    assert not writers.lost(postgres, database)
+
+
+def test_a_database_that_comes_late_is_awaited(platform: Platform, postgres: Postgres, database: str) -> None:
+    postgres.stop()
+    try:
+        with platform.service(platform.postgres.uri(database), wait=False) as late:
+            wait_for(lambda: "SQLAlchemy engine could not be created" in late.container.logs(), "first try")
+            assert not late.ready()
+            postgres.start()
+            late.wait_until_ready()
+            assert late.search().status_code == 200
+    finally:
+        if not (postgres.data / "postmaster.pid").exists():
+            postgres.start()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "cannot read the file /secrets/oauth2-proxy/oauth2-proxy.cfg: No such file or directory"),
+        ("client_id = the-secret-itself", "is not TOML"),
+        ('client_id = "x"', "client_secret is missing"),
+    ],
+)
+def test_a_bad_secret_file_ends_the_start_with_a_reason(
+    platform: Platform, tmp_path: Path, content: str | None, problem: str
+) -> None:
+    write_secret(tmp_path, content)
+    status, log = platform.ends(replace(platform, secrets=tmp_path).spec(platform.postgres.uri("mlflow")))
+    assert status == EX_USAGE
+    assert problem in log
+    assert "the-secret-itself" not in log
+
+
+def test_a_full_tmp_at_start_is_named(platform: Platform, database: str) -> None:
+    spec = platform.spec(platform.postgres.uri(database))
+    filled = replace(
+        spec, entrypoint="/bin/bash", command=["-c", "head -c 64M /dev/zero >/tmp/fill; exec /opt/image/start.sh"]
+    )
+    status, log = platform.ends(filled)
+    assert status == EX_USAGE
+    assert "cannot write /tmp/oauth2-proxy: No space left on device" in log
+
+
+def test_a_tmp_that_fills_up_later_does_not_stop_the_service(own: Service) -> None:
+    own.container.execute("bash", "-c", "head -c 64M /dev/zero >/tmp/fill || true")
+    with writing(own):
+        assert own.search().status_code == 200
+
+
+def test_a_database_that_never_comes_ends_the_start(without_database: Container) -> None:
+    assert without_database.wait(180) == 1
+    assert "could not be created" in without_database.logs()

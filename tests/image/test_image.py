@@ -1,0 +1,112 @@
+"""The image itself: small, lean, without privileges or secrets, and able to do the jobs around the service."""
+
+import json
+from dataclasses import replace
+from importlib.metadata import version
+from urllib.parse import quote
+
+import pytest
+
+from localcloud import images
+from localcloud.engine import ContainerSpec, Engine
+from tests.image.databases import Postgres
+from tests.image.harness import PROXY, Platform, Service
+from tests.image.load import API, EXPERIMENT
+
+SIZE_MIB = 450 * 1000 * 1000 / 1024 / 1024
+EX_USAGE = 64
+# Debian's folders for everybody, with the sticky bit.
+SHARED_FOLDERS = {"/run/lock", "/tmp", "/var/tmp"}  # noqa: S108
+
+
+def inside(engine: Engine, image: str, script: str) -> str:
+    """Returns what a shell in the image prints."""
+    arguments = ["--rm", "--network=none", "--entrypoint=/bin/bash", image, "-c", script]
+    return engine.run("run", *arguments)
+
+
+def test_it_is_small(engine: Engine, image: str) -> None:
+    assert engine.image_mib(image) <= SIZE_MIB
+
+
+def test_it_runs_without_privileges_and_says_what_it_is(engine: Engine, image: str) -> None:
+    config = json.loads(engine.run("image", "inspect", "--format={{json .Config}}", image))
+    assert config["User"] == "10001:10001"
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    writable = inside(engine, image, "find / -xdev -writable -not -type l -not -path '/dev/*' 2>/dev/null || true")
+    assert {path for path in writable.split() if not path.startswith("/proc/")} == SHARED_FOLDERS
+
+
+def test_the_sbom_lists_what_is_installed(engine: Engine, image: str) -> None:
+    sbom = json.loads(inside(engine, image, "cat /usr/share/sbom/image.cdx.json"))
+    assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.6")
+    listed = {component["purl"] for component in sbom["components"]}
+    assert f"pkg:pypi/mlflow@{images.mlflow_version()}" in listed
+    assert {purl for purl in listed if purl.startswith("pkg:golang/github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.")}
+    names = inside(engine, image, "dpkg-query --show --showformat '${Package}\\n'").split()
+    assert [
+        name for name in names if not any(purl.startswith(f"pkg:deb/debian/{quote(name)}@") for purl in listed)
+    ] == []
+
+
+def test_every_package_is_locked_with_a_hash_and_compiled() -> None:
+    lines = (images.CONTEXT / "requirements.txt").read_text().splitlines()
+    packages = [number for number, line in enumerate(lines) if "==" in line and not line.startswith(" ")]
+    assert len(packages) > 50
+    assert all("--hash=sha256:" in lines[number + 1] for number in packages)
+
+
+def test_the_modules_are_compiled(engine: Engine, image: str) -> None:
+    counts = inside(
+        engine, image, "for kind in py pyc; do find /opt -path '*/server/*' -name \"*.$kind\" | wc -l; done"
+    )
+    sources, compiled = counts.split()
+    assert sources == compiled != "0"
+
+
+def test_the_tests_client_is_of_the_images_version() -> None:
+    assert version("mlflow") == images.mlflow_version()
+
+
+def test_version_names_what_is_inside(engine: Engine, image: str) -> None:
+    said = engine.run("run", "--rm", "--network=none", image, "version")
+    assert f"mlflow {images.mlflow_version()}\n" in said
+    assert "oauth2-proxy v7.15." in said
+
+
+def test_gc_removes_deleted_runs_for_good(platform: Platform, postgres: Postgres, database: str) -> None:
+    with platform.service(postgres.uri(database)) as service:
+        body = {"experiment_id": EXPERIMENT, "run_name": "unwanted"}
+        run = service.http.post(f"{API}/runs/create", json=body, headers=service.bearer()).json()["run"]["info"]
+        service.http.post(f"{API}/runs/delete", json={"run_id": run["run_id"]}, headers=service.bearer())
+    status, log = platform.ends(platform.job(database, "gc", "--run-ids", run["run_id"]))
+    assert status == 0, log
+    assert postgres.execute("SELECT count(*) FROM runs", database=database) == [(0,)]
+
+
+@pytest.mark.parametrize("command", ["db-upgrade", "gc", "serve"])
+def test_a_command_without_a_database_says_what_it_needs(platform: Platform, command: str) -> None:
+    bare = replace(platform.spec(""), environment={}, command=[command], ports=())
+    status, log = platform.ends(bare)
+    assert status == EX_USAGE
+    assert "BACKEND_STORE_URI must be" in log
+
+
+def test_nothing_listens_beyond_the_container_but_the_port(service: Service) -> None:
+    table = service.container.execute("cat", "/proc/net/tcp")
+    rows = [line.split() for line in table.splitlines()[1:]]
+    listening = {tuple(row[1].split(":")) for row in rows if row[3] == "0A"}
+    assert listening <= {("0100007F", f"{8080:04X}")}, "IPv4: MLflow, on loopback"
+
+
+def test_the_password_is_in_no_argument_list_and_not_with_the_proxy(service: Service) -> None:
+    arguments = service.container.execute("bash", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert PROXY in arguments
+    assert "postgresql" not in arguments
+    script = f"for p in /proc/[0-9]*; do if grep -q ^{PROXY} $p/cmdline; then cat $p/cmdline $p/environ; fi; done"
+    assert "BACKEND_STORE_URI" not in service.container.execute("bash", "-c", script).partition(PROXY)[2]
+
+
+def test_the_specification_of_a_container_keeps_values_out_of_the_arguments() -> None:
+    spec = ContainerSpec(image="x", environment={"PASSWORD": "hidden"})
+    assert "hidden" not in "".join(spec.arguments())

@@ -1,0 +1,155 @@
+"""The container's environment: what it refuses, all at once, and without printing a value."""
+
+import base64
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.image.harness import CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, SECRETS_FILE
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
+from mlflow_cloudrun import settings
+
+Environment = dict[str, str]
+GCLOUD = "32555940559.apps.googleusercontent.com"
+FIXED = tomllib.loads(settings.FIXED_CONFIG.read_text())
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Environment:
+    secret = tmp_path / "secret.cfg"
+    secret.write_text(SECRETS_FILE)
+    return {
+        "PORT": "4180",
+        "BACKEND_STORE_URI": "postgresql+psycopg2://mlflow:hidden%2F@/mlflow?host=/cloudsql/p:r:i",
+        "DEFAULT_ARTIFACT_ROOT": "gs://artifacts",
+        "OAUTH_PROXY_CONFIG": str(secret),
+        "OAUTH2_PROXY_REDIRECT_URL": "https://mlflow.example.com/oauth2/callback",
+        "OAUTH2_PROXY_EMAIL_DOMAINS": "example.com",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.com",
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "https://mlflow.example.com",
+    }
+
+
+def secret_file(environ: Environment, text: str) -> None:
+    Path(environ["OAUTH_PROXY_CONFIG"]).write_text(text)
+
+
+def written(folder: Path) -> dict[str, object]:
+    return tomllib.loads((folder / "oauth2-proxy.cfg").read_text())
+
+
+def test_a_complete_environment_gives_the_fixed_configuration_with_the_secrets(
+    environ: Environment, tmp_path: Path
+) -> None:
+    assert settings.configure("serve", environ, tmp_path / "out") == []
+    config = written(tmp_path / "out")
+    assert FIXED.items() <= config.items()
+    assert {name: config[name] for name in config if name not in FIXED} == {
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "cookie_secret": COOKIE_SECRET,
+        "redirect_url": "https://mlflow.example.com/oauth2/callback",
+        "email_domains": ["example.com"],
+        "http_address": "0.0.0.0:4180",
+    }
+    assert (tmp_path / "out/oauth2-proxy.cfg").stat().st_mode & 0o777 == 0o600
+
+
+def test_single_addresses_become_the_file_that_the_proxy_wants(environ: Environment, tmp_path: Path) -> None:
+    environ |= {"OAUTH_PROXY_EMAILS": "ada@example.org, sa@p.iam.gserviceaccount.com", "OAUTH2_PROXY_EMAIL_DOMAINS": ""}
+    assert settings.configure("serve", environ, tmp_path / "out") == []
+    emails = Path(str(written(tmp_path / "out")["authenticated_emails_file"]))
+    assert emails.read_text().split() == ["ada@example.org", "sa@p.iam.gserviceaccount.com"]
+
+
+def test_the_articles_file_is_taken_and_its_audience_with_it(environ: Environment, tmp_path: Path) -> None:
+    article = 'provider = "google"\nskip_jwt_bearer_tokens = true\nemail_domains = ["example.org"]\n'
+    secret_file(environ, f'{SECRETS_FILE}{article}extra_jwt_issuers = "https://accounts.google.com={GCLOUD}"\n')
+    environ["OAUTH2_PROXY_EMAIL_DOMAINS"] = ""
+    assert settings.configure("serve", environ, tmp_path / "out") == []
+    config = written(tmp_path / "out")
+    assert (config["provider"], config["email_domains"]) == ("oidc", ["example.org"])
+    assert config["oidc_extra_audiences"] == [GCLOUD]
+    assert "extra_jwt_issuers" not in config
+
+
+def test_everything_that_is_wrong_is_told_at_once_and_no_value_is(tmp_path: Path) -> None:
+    environ = {"PORT": "http", "BACKEND_STORE_URI": "sqlite:///hidden.db", "OAUTH2_PROXY_SKIP_AUTH_ROUTES": "hidden"}
+    problems = settings.configure("serve", environ, tmp_path)
+    named = ("PORT", "BACKEND_STORE_URI", "DEFAULT_ARTIFACT_ROOT", "OAUTH_PROXY_CONFIG", "REDIRECT_URL", "SKIP_AUTH")
+    assert [name for name in named if not any(name in problem for problem in problems)] == []
+    assert "hidden" not in "".join(problems)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("PORT", "8080", "PORT must not be 8080"),
+        ("PORT", "70000", "PORT must be a number"),
+        ("BACKEND_STORE_URI", "postgresql://mlflow@/mlflow", "postgresql+psycopg2://"),
+        ("BACKEND_STORE_URI", "postgresql+psycopg2://mlflow:p/w@[/mlflow", "URL-encoded"),
+        ("DEFAULT_ARTIFACT_ROOT", "s3://bucket", "gs://BUCKET"),
+        ("MLFLOW_SERVER_ALLOWED_HOSTS", "*", "MLFLOW_SERVER_ALLOWED_HOSTS"),
+        ("MLFLOW_SERVER_ALLOWED_HOSTS", "*:*", "MLFLOW_SERVER_ALLOWED_HOSTS"),
+        ("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"),
+        ("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "true", "must not be set"),
+        ("OAUTH2_PROXY_REDIRECT_URL", "http://mlflow.example.com/oauth2/callback", "https://HOST/oauth2/callback"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS", "", "nobody is allowed in"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS", "*", "would let strangers in"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS", "gmail.com", "would let strangers in"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS", ".gserviceaccount.com", "would let strangers in"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS", "developer.gserviceaccount.com", "would let strangers in"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS", "com", "would let strangers in"),
+        ("OAUTH_PROXY_EMAILS", "*@example.com", "item 1 is not an e-mail address"),
+        ("OAUTH2_PROXY_SKIP_AUTH_ROUTES", ".*", "could open the service"),
+        ("OAUTH2_PROXY_TRUSTED_IPS", "0.0.0.0/0", "could open the service"),
+        ("OAUTH2_PROXY_SKIP_AUTH_PREFLIGHT", "true", "could open the service"),
+    ],
+)
+def test_a_dangerous_or_malformed_variable_is_refused(
+    environ: Environment, tmp_path: Path, variable: str, value: str, problem: str
+) -> None:
+    (found,) = settings.configure("serve", environ | {variable: value}, tmp_path / "out")
+    assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('skip_auth_routes = [".*"]', "skip_auth_routes cannot be set"),
+        ("skip_jwt_bearer_tokens = false", "skip_jwt_bearer_tokens has another value"),
+        ('provider = "github"', "provider has another value"),
+        ('extra_jwt_issuers = "https://evil.test=x"', "extra_jwt_issuers may name https://accounts.google.com"),
+        ("extra_jwt_issuers = 1", "extra_jwt_issuers may name"),
+        ("redirect_url = 1", "redirect_url must be a string"),
+        ("oidc_extra_audiences = [1]", "oidc_extra_audiences must be a list of strings"),
+        ("=", "is not TOML"),
+    ],
+)
+def test_an_option_of_the_file_that_could_open_the_service_is_refused(
+    environ: Environment, tmp_path: Path, line: str, problem: str
+) -> None:
+    secret_file(environ, f"{SECRETS_FILE}{line}\n")
+    assert problem in "\n".join(settings.configure("serve", environ, tmp_path / "out"))
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.b32encode])
+def test_a_cookie_secret_that_the_proxy_would_refuse_is_told_with_the_command_for_a_good_one(
+    environ: Environment, tmp_path: Path, encode: Callable[[bytes], bytes]
+) -> None:
+    secret_file(environ, SECRETS_FILE.replace(COOKIE_SECRET, encode(b"\xff" * 32).decode()))
+    (problem,) = settings.configure("serve", environ, tmp_path / "out")
+    assert "URL-safe base64 (head -c 32 /dev/urandom" in problem
+
+
+@pytest.mark.parametrize("command", ["db-upgrade", "gc"])
+def test_a_job_needs_the_database_alone(environ: Environment, tmp_path: Path, command: str) -> None:
+    only = {"BACKEND_STORE_URI": environ["BACKEND_STORE_URI"]}
+    assert settings.configure(command, only, tmp_path / "out") == []
+    assert len(settings.configure(command, {}, tmp_path / "out")) == 1
+    assert not (tmp_path / "out").exists()
