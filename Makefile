@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test lint scan snapshots docs lock proto bench-synth bench-apply image bench-image clean setup-synth setup-test
+.PHONY: help synth test test-image lint scan snapshots docs lock proto bench-synth bench-apply image bench-image clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -23,8 +23,11 @@ setup-test:
 synth: setup-synth ## Write the Terraform of environments/$ENV.toml (default: demo) to cdktf.out/stacks/
 	@MLFLOW_GCP_ENV=$(ENV) python main.py
 
-test: setup-test lint ## Run every check and test
-	@pytest --cov
+test: setup-test lint ## Run every check and test but those of the image
+	@pytest --cov --ignore=tests/image
+
+test-image: setup-test ## Build the image and test it in containers
+	@pytest tests/image
 
 lint: setup-test ## Run the static checks alone
 	@tools/lint.sh
