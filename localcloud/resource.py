@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from localcloud.model import UNKNOWN, Object, Problem, Refused, Value, text
+from localcloud.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,16 +23,22 @@ _ATTRIBUTION = {"goog-terraform-provisioned": "true"}
 
 @dataclass(slots=True)
 class Cloud:
-    """Where the resources live: what is remembered, and the defaults of the provider block."""
+    """Where the resources live: what is remembered, what they are made of, and the defaults of the provider block.
+
+    Attributes:
+        numbers: project id -> project number, where somebody said it.
+    """
 
     store: Store
+    platform: Platform = field(default_factory=Platform)
+    numbers: dict[str, str] = field(default_factory=dict[str, str])
     project: str = ""
     region: str = ""
     default_labels: dict[str, str] = field(default_factory=dict[str, str])
 
     def project_number(self, project: str) -> str:
-        """A project's number, twelve digits; derived from its id, since nobody assigns one here."""
-        return stable_number(project, digits=12)
+        """A project's number: the one that was said, or twelve digits made of its id, since nobody assigns one here."""
+        return self.numbers.get(project) or stable_number(project, digits=12)
 
 
 class Resource:

@@ -41,6 +41,7 @@ def start(cloud: Cloud, project: str, template: Object) -> None:
     for container in objects(template, "containers"):
         with _noting(problems):
             _find_image(cloud, project, text(container, "image"))
+            cloud.platform.find_image(text(container, "image"))
     values: list[str] = []
     for secret, version in _secrets(template):
         with _noting(problems):

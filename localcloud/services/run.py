@@ -1,7 +1,7 @@
 """Cloud Run: services, their revisions, and who may call them.
 
-Left out: containers, requests and traffic splitting. Google keeps a service whose first revision failed; here a change
-that is refused leaves all as it was.
+Left out: traffic splitting. Containers and requests are the platform's. Google keeps a service whose first revision
+failed; here a change that is refused leaves all as it was.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class Service(Resource):
         latest = text(prior, "latest_ready_revision")
         if not prior or prior.get("template") != values.get("template"):
             latest = f"{full_name}/revisions/{revision.next_name(name, latest)}"
+            cloud.platform.run_service(values, latest)
         urls: list[Value] = [f"https://{name}-{cloud.project_number(project)}.{location}.run.app"]
         return {
             "conditions": [_condition("RoutesReady", time), _condition("ConfigurationsReady", time)],
@@ -96,6 +97,7 @@ class Service(Resource):
         """Bindings on it go with it. Protection is the default."""
         if values.get("deletion_protection") is not False:
             raise protected(f"Cloud Run service {text(values, 'name')}", "deletion_protection")
+        cloud.platform.remove_service(values)
         for member in cloud.store.all(ServiceMember.type):
             if ServiceMember().target_name(member) == self.identify(values):
                 cloud.store.remove(ServiceMember.type, text(member, "id"))

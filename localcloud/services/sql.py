@@ -1,7 +1,7 @@
 """Cloud SQL: instances, databases and users.
 
-Left out: a running database (a login is checked against the password that was written), replicas, backups, maintenance,
-and the week for which Google keeps the name of a deleted instance.
+A login is checked against the password that was written; the server itself is the platform's. Left out: replicas,
+backups, maintenance, and the week for which Google keeps the name of a deleted instance.
 """
 
 from __future__ import annotations
@@ -83,14 +83,17 @@ class Instance(Resource):
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its addresses (192.0.2.0/24 is for documentation: nothing listens there)."""
-        del config, prior
+        del config
         project, name = text(values, "project"), text(values, "name")
         account = f"p{cloud.project_number(project)}@gcp-sa-cloud-sql.iam.gserviceaccount.com"
         has_public_ip = at(values, "settings", 0, "ip_configuration", 0, "ipv4_enabled") is not False
         address = f"192.0.2.{int(stable_number(project, name, digits=2)) % 250 + 1}" if has_public_ip else ""
+        connection_name = f"{project}:{text(values, 'region')}:{name}"
+        if prior is None or prior.get("settings") != values.get("settings"):
+            cloud.platform.run_database_server(values | {"connection_name": connection_name})
         return {
             "available_maintenance_versions": [],
-            "connection_name": f"{project}:{text(values, 'region')}:{name}",
+            "connection_name": connection_name,
             "dns_name": "",
             "dns_names": [],
             "first_ip_address": address,
@@ -110,6 +113,7 @@ class Instance(Resource):
             raise protected(f"Cloud SQL instance {text(values, 'name')}", "deletion_protection")
         if at(values, "settings", 0, "deletion_protection_enabled") is True:
             raise protected(f"Cloud SQL instance {text(values, 'name')}", "settings.deletion_protection_enabled")
+        cloud.platform.remove_database_server(values)
         for part in (Database(), User()):
             for found in cloud.store.all(part.type):
                 if self.key(_instance_of(found)) == self.key(values):
@@ -126,10 +130,6 @@ class _Part(Resource):
         del config
         if not cloud.store.get(Instance.type, Instance().key(_instance_of(values))):
             raise Refused(Problem(f"Error 404: no Cloud SQL instance {text(values, 'instance')}", "Use its name."))
-
-    def remove(self, cloud: Cloud, values: Object) -> None:
-        """Drops it, unless `deletion_policy` is ABANDON: then it goes with the instance."""
-        del cloud, values
 
     def erase(self, cloud: Cloud, values: Object) -> None:
         """Forgets it together with its instance."""
@@ -153,10 +153,16 @@ class Database(_Part):
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its address."""
-        del cloud, config, prior
+        del config, prior
+        cloud.platform.create_database(values)
         project, instance, name = (text(values, part) for part in ("project", "instance", "name"))
         link = f"https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/instances/{instance}/databases/{name}"
         return {"self_link": link}
+
+    def remove(self, cloud: Cloud, values: Object) -> None:
+        """Drops it, unless `deletion_policy` is ABANDON: then it goes with the instance."""
+        if text(values, "deletion_policy") != "ABANDON":
+            cloud.platform.drop_database(values)
 
 
 class User(_Part):
@@ -180,6 +186,7 @@ class User(_Part):
         password = text(config, "password_wo") or text(config, "password")
         written_again = prior is None or prior.get("password_wo_version") != values.get("password_wo_version")
         if password and (written_again or text(config, "password")):
+            cloud.platform.set_password(values, password)
             cloud.store.put_secret(f"sql-user {self.key(values)}", password)
         return {}
 
@@ -194,6 +201,7 @@ class User(_Part):
                     'It owns tables. Set deletion_policy = "ABANDON": the role then goes with its instance.',
                 )
             )
+        cloud.platform.drop_user(values)
         self.erase(cloud, values)
 
     def erase(self, cloud: Cloud, values: Object) -> None:

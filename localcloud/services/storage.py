@@ -1,6 +1,6 @@
 """Cloud Storage: buckets and who may use them.
 
-Left out: objects (so a bucket is always empty here), and what works on them: versions, retention, lifecycle.
+Left out: versions, retention and lifecycle of objects. The objects themselves are the platform's.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Bucket(Resource):
         """Gives it its addresses and times."""
         del config
         name, time = text(values, "name"), now()
+        cloud.platform.create_bucket(values)
         return {
             "project_number": int(cloud.project_number(text(values, "project"))),
             "self_link": f"https://www.googleapis.com/storage/v1/b/{name}",
@@ -70,6 +71,7 @@ class Bucket(Resource):
 
     def remove(self, cloud: Cloud, values: Object) -> None:
         """Bindings on it go with it."""
+        cloud.platform.remove_bucket(values)
         for member in cloud.store.all(BucketMember.type):
             if text(member, "bucket") == f"b/{text(values, 'name')}":
                 cloud.store.remove(BucketMember.type, text(member, "id"))

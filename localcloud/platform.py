@@ -1,0 +1,59 @@
+"""What the resources are made of.
+
+The provider keeps the books: which resources there are, and what may be done to them. What then exists is the business
+of a platform. This one is of paper: nothing runs, so that plans and applies take fractions of a second.
+`localcloud.machine` makes the same resources of containers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from localcloud.model import Object
+
+
+class Platform:
+    """Makes resources exist; every method takes whole objects, as Terraform's state has them.
+
+    Creating what exists is no error, nor is removing what is gone: a call that was cut short comes again. A method
+    raises `localcloud.model.Refused` where Google would answer with an error.
+    """
+
+    def run_database_server(self, instance: Object) -> None:
+        """Runs the server of a google_sql_database_instance, anew when its tier changed; returns when it answers."""
+
+    def remove_database_server(self, instance: Object) -> None:
+        """Removes a server with all its data."""
+
+    def create_database(self, database: Object) -> None:
+        """Creates a google_sql_database."""
+
+    def drop_database(self, database: Object) -> None:
+        """Drops it."""
+
+    def set_password(self, user: Object, password: str) -> None:
+        """Creates a google_sql_user, or gives it another password."""
+
+    def drop_user(self, user: Object) -> None:
+        """Drops it."""
+
+    def create_bucket(self, bucket: Object) -> None:
+        """Creates a google_storage_bucket."""
+
+    def remove_bucket(self, bucket: Object) -> None:
+        """Removes it; refuses while it holds objects, unless `force_destroy` is true."""
+
+    def find_image(self, reference: str) -> None:
+        """Refuses an image that is not stored here."""
+
+    def run_service(self, service: Object, revision: str) -> None:
+        """Starts a revision of a google_cloud_run_v2_service; when its probe has passed, requests go to it alone.
+
+        Args:
+            service: the service, with the template of the revision.
+            revision: the revision's full name.
+        """
+
+    def remove_service(self, service: Object) -> None:
+        """Ends every instance of a service."""
