@@ -1,0 +1,1 @@
+"""Google's services made of containers and processes of this machine."""
