@@ -1,0 +1,1 @@
+"""The resources of the local cloud as real parts of this machine."""
