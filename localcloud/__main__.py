@@ -105,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_up(subcommands)
     subcommands.add_parser("down", help="end what `up` started; what is stored stays")
-    client = subcommands.add_parser("oauth-client", help="make an OAuth client, as in Google's console; print its secret")
+    client = subcommands.add_parser(
+        "oauth-client", help="make an OAuth client, as in Google's console; print its secret"
+    )
     client.add_argument("client_id")
     client.add_argument("--anew", action="store_true", help="give it another secret")
     subcommands.add_parser("logs", help="print what the containers have printed")
@@ -117,7 +119,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_up(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
     up = subcommands.add_parser("up", help="make the resources of real parts, in containers, until `down`")
     up.add_argument("--port", type=int, default=0, help="the front door's port (default: any, see `status`)")
-    up.add_argument("--https", type=_host_and_port, metavar="HOST:PORT", help="a second port, with a certificate for HOST")
+    up.add_argument(
+        "--https", type=_host_and_port, metavar="HOST:PORT", help="a second port, with a certificate for HOST"
+    )
     up.add_argument("--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)")
     up.add_argument("--user", action="append", default=[], help="somebody at this machine, by e-mail address")
     up.add_argument("--project", **_PROJECT)

@@ -26,7 +26,7 @@ def serving(application: web.Application, *, port: int = 0) -> Generator[int]:
         OSError: The port is taken.
     """
     loop = asyncio.new_event_loop()
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, handler_cancellation=True)
     thread = threading.Thread(target=loop.run_forever, name=f"serving:{port}", daemon=True)
     thread.start()
 

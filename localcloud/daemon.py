@@ -125,7 +125,13 @@ def start(home: Path, documents: Path, arguments: Sequence[str]) -> dict[str, An
     path = home / "up.log"
     with path.open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=documents, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=documents,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:

@@ -1,30 +1,55 @@
-"""Google's sign-in on this machine: signing keys, identity tokens for any audience, the code flow with PKCE.
+"""Google's sign-in on this machine: signing keys, identity and access tokens, the code flow with PKCE.
 
 The issuer is Google's own, so that what checks the tokens needs no other setting than where the keys are. Left out:
-consent, refresh tokens, user info, other flows; the form believes every address that it is given.
+passwords, consent, scopes, refresh tokens, user info, other flows; the form believes every address that it is given.
 """
 
 import hmac
+import json
+import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import BasicAuth, web
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 from joserfc.util import urlsafe_b64encode
 
 ISSUER = "https://accounts.google.com"
 TOKEN_LIFETIME_S = 3600  # https://cloud.google.com/docs/authentication/token-types#id-lifetime
 CODE_LIFETIME_S = 60
-FORM = """<!doctype html><html lang="en"><title>Sign in</title>
+# Of `gcloud auth print-identity-token`, which knows no other for a person's account.
+GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"
+ACCESS_TOKEN_PREFIX = "ya29."  # noqa: S105 - Google's too; with it no token of one kind can be read as the other
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - https://www.rfc-editor.org/rfc/rfc9068#section-2.1
+LOOPBACK_NAMES = {"127.0.0.1", "localhost"}
+FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in</title>
+<meta name="viewport" content="width=device-width"><style>
+body {{ background: #eef1f5; color: #1f2328; display: grid; font: 16px/1.5 system-ui, sans-serif; margin: 0;
+  min-height: 100vh; place-items: center }}
+main {{ background: #fff; border-radius: 12px; box-shadow: 0 1px 4px #0003; box-sizing: border-box; margin: 16px;
+  max-width: 420px; padding: 40px; width: 100% }}
+h1 {{ font-size: 24px; font-weight: 500; margin: 0 }}
+p {{ margin: 4px 0 28px; overflow-wrap: anywhere }}
+label {{ display: block; font-size: 14px }}
+input {{ border: 1px solid #8c959f; border-radius: 6px; box-sizing: border-box; font: inherit; margin: 4px 0 20px;
+  padding: 10px 12px; width: 100% }}
+button {{ background: #0b57d0; border: 0; border-radius: 20px; color: #fff; cursor: pointer; font: inherit;
+  padding: 8px 24px }}
+small {{ border-top: 1px solid #d0d7de; color: #57606a; display: block; margin-top: 32px; padding-top: 16px }}
+</style></head><body><main>
 <h1>Sign in</h1><p>to continue to {client}</p>
-<form method="post"><label>E-mail <input name="email" type="email" required autofocus></label>
-<button>Next</button></form></html>"""
+<form method="post"><label>E-mail <input name="email" type="email" autocomplete="email" required autofocus></label>
+<button>Next</button></form>
+<small>The local cloud's stand-in for Google's sign-in: it believes any address.</small>
+</main></body></html>"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,12 +68,13 @@ class IdentityProvider:
     """Signs tokens and lets people in.
 
     Args:
-        clients: The secret of each OAuth client, by client id.
+        client_secret: Gives the secret of an OAuth client by its id, None if there is no such client.
+        key: What to sign with (`kept_key`); None makes a key that ends with this object.
     """
 
-    def __init__(self, *, clients: Mapping[str, str]) -> None:
-        self.key = RSAKey.generate_key(2048, parameters={"use": "sig", "alg": "RS256"}, auto_kid=True)
-        self._clients = dict(clients)
+    def __init__(self, *, client_secret: Callable[[str], str | None], key: RSAKey | None = None) -> None:
+        self.key = key or new_key()
+        self._client_secret = client_secret
         self._grants: dict[str, Grant] = {}
 
     def token(self, *, audience: str, email: str | None, **claims: object) -> str:
@@ -74,17 +100,47 @@ class IdentityProvider:
         chosen = {name: value for name, value in (usual | claims).items() if value is not None}
         return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": self.key.kid}, chosen, self.key)
 
+    def access_token(self, email: str) -> str:
+        """Returns a token that opens Google's interfaces, here Cloud Storage's, for a person or service account."""
+        claims = {"email": email, "exp": int(time.time()) + TOKEN_LIFETIME_S}
+        header = {"alg": "RS256", "typ": ACCESS_TOKEN_TYPE, "kid": self.key.kid}
+        return ACCESS_TOKEN_PREFIX + jwt.encode(header, claims, self.key)
+
+    def authenticate(self, access_token: str) -> str | None:
+        """Returns whose access token it is; None if it is none of this provider's, or has expired."""
+        if not access_token.startswith(ACCESS_TOKEN_PREFIX):
+            return None
+        try:
+            token = jwt.decode(access_token.removeprefix(ACCESS_TOKEN_PREFIX), self.key, algorithms=["RS256"])
+            jwt.JWTClaimsRegistry(exp={"essential": True}, email={"essential": True}).validate(token.claims)
+        except (JoseError, ValueError):
+            return None
+        return str(token.claims["email"]) if token.header.get("typ") == ACCESS_TOKEN_TYPE else None
+
     def application(self) -> web.Application:
-        """Returns the web application: /certs, /auth and /token, as Google's three endpoints."""
+        """Returns the web application.
+
+        /certs, /auth and /token are as Google's three endpoints. GET /identity?email=…&audience=… stands for `gcloud
+        auth print-identity-token` on this machine and answers with the token as text.
+        """
         application = web.Application()
         application.router.add_get("/certs", self._certs)
         application.router.add_get("/auth", self._show_form)
         application.router.add_post("/auth", self._sign_in)
         application.router.add_post("/token", self._redeem)
+        application.router.add_get("/identity", self._print_identity_token)
         return application
 
     async def _certs(self, _: web.Request) -> web.Response:
         return web.json_response(KeySet([self.key]).as_dict(private=False))
+
+    async def _print_identity_token(self, request: web.Request) -> web.Response:
+        if request.url.host not in LOOPBACK_NAMES:  # a container's name for this machine, or a web page's trick
+            raise web.HTTPForbidden(text="only programs of this machine itself get identity tokens here")
+        email = request.query.get("email")
+        if not email:
+            raise web.HTTPBadRequest(text="say whose token: /identity?email=ADDRESS&audience=AUDIENCE")
+        return web.Response(text=self.token(audience=request.query.get("audience", GCLOUD_AUDIENCE), email=email))
 
     async def _show_form(self, request: web.Request) -> web.Response:
         self._check_request(request.query)
@@ -106,7 +162,7 @@ class IdentityProvider:
         raise web.HTTPFound(back)
 
     def _check_request(self, query: Mapping[str, str]) -> None:
-        if query.get("client_id") not in self._clients:
+        if not self._client_secret(query.get("client_id", "")):
             raise web.HTTPBadRequest(text="invalid_client: unknown client_id")
         if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
             raise web.HTTPBadRequest(text="invalid_request: only the code flow with PKCE (S256)")
@@ -119,7 +175,7 @@ class IdentityProvider:
         basic = BasicAuth.decode(header) if header else None
         client_id = str(basic.login) if basic else form.get("client_id", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         secret = str(basic.password) if basic else form.get("client_secret", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-        if not secret or not hmac.compare_digest(self._clients.get(client_id, ""), secret):
+        if not secret or not hmac.compare_digest(self._client_secret(client_id) or "", secret):
             return web.json_response({"error": "invalid_client"}, status=401)
         grant = self._grants.pop(form.get("code", ""), None)
         challenge = urlsafe_b64encode(sha256(form.get("code_verifier", "").encode()).digest()).decode()
@@ -133,3 +189,18 @@ class IdentityProvider:
         token = self.token(audience=client_id, email=grant.email, nonce=grant.nonce or None)
         answer = {"access_token": secrets.token_urlsafe(), "id_token": token, "token_type": "Bearer"}
         return web.json_response(answer | {"expires_in": TOKEN_LIFETIME_S})
+
+
+def new_key() -> RSAKey:
+    """Returns a new signing key."""
+    return RSAKey.generate_key(2048, parameters={"use": "sig", "alg": "RS256"}, auto_kid=True)
+
+
+def kept_key(path: Path) -> RSAKey:
+    """Returns the signing key of a file, so that tokens outlive this process; makes the file (mode 0600) at first."""
+    if not path.exists():
+        draft = path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(new_key().as_dict(private=True), file)
+        draft.replace(path)
+    return RSAKey.import_key(json.loads(path.read_text()))

@@ -25,9 +25,7 @@ QUIET = 0.05  # seconds; between two calls that it can make at once, Terraform t
 _STOP_SECONDS = 10
 
 
-def serve(
-    home: Path, documents: Path, *, quiet: float, late: str, fault: Fault, numbers: Mapping[str, str]
-) -> None:
+def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault, numbers: Mapping[str, str]) -> None:
     """Serves both providers; prints the value of TF_REATTACH_PROVIDERS when they answer; ends when stdin does.
 
     Args:

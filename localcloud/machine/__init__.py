@@ -1,1 +1,1 @@
-"""Google's services made of containers and processes of this machine."""
+"""The resources of the local cloud as real parts of this machine."""

@@ -21,12 +21,18 @@ from localcloud.model import Object, strings, text
 from localcloud.services import iam, run
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from localcloud.machine.services import Services
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
 MAX_REQUEST_BYTES = 32 * 1024 * 1024  # over HTTP/1: https://cloud.google.com/run/quotas
 _ALL = "INGRESS_TRAFFIC_ALL"
+
+
+class TooLarge(Exception):  # noqa: N818 - what happened
+    """A body without a length turned out to be larger than the limit."""
 
 
 class FrontDoor:
@@ -55,7 +61,7 @@ class FrontDoor:
         if name not in self._public:
             return _error(403, "Forbidden", "Your client does not have permission to get this URL from this server.")
         if (request.content_length or 0) > MAX_REQUEST_BYTES:
-            return _error(413, "Request Entity Too Large", "Your client issued a request that was too large.")
+            return _too_large()
         return await self._pass_on(request, name)
 
     async def _pass_on(self, request: web.Request, service: str) -> web.StreamResponse:
@@ -65,6 +71,8 @@ class FrontDoor:
         try:
             async with asyncio.timeout(revision.spec.timeout_s):
                 return await self._ask(request, revision)
+        except TooLarge:
+            return _too_large()
         except Retired:
             return await self._pass_on(request, service)
         except TimeoutError:
@@ -73,12 +81,16 @@ class FrontDoor:
             return _error(429, "Too Many Requests", "Rate exceeded: there was no available instance.")
         except (StartFailed, ClientError, ConnectionError) as error:
             _LOG.warning("%s: %s %s failed: %s", revision.spec.name, request.method, request.path, error)
-            return _error(503, "Service Unavailable", "The request failed: the instance could not start or ended early.")
+            return _error(
+                503, "Service Unavailable", "The request failed: the instance could not start or ended early."
+            )
 
     async def _ask(self, request: web.Request, revision: Revision) -> web.StreamResponse:
         async with revision.instance() as instance:
             target = same_path(request, instance.origin)
-            return await forward(request, instance.session, target, headers=_added_headers(request))
+            # A body without a length can only be counted as it comes.
+            body = _counted(request) if request.can_read_body and request.content_length is None else None
+            return await forward(request, instance.session, target, headers=_added_headers(request), body=body)
 
     def _find(self, host: str) -> Object | None:
         name = host.rpartition(":")[0] or host
@@ -93,13 +105,24 @@ class FrontDoor:
             return
         self._changes = self._cloud.store.changes
         services = self._cloud.store.all(run.Service.type)
-        self._routes = {url.removeprefix("https://"): service for service in services for url in strings(service, "urls")}
+        self._routes = {
+            url.removeprefix("https://"): service for service in services for url in strings(service, "urls")
+        }
         self._public = {
             text(service, "id")
             for service in services
             if service.get("invoker_iam_disabled") is True
             or iam.allows(self._cloud, "allUsers", "run.routes.invoke", run.target(service))
         }
+
+
+async def _counted(request: web.Request) -> AsyncIterator[bytes]:
+    total = 0
+    async for piece in request.content.iter_any():
+        total += len(piece)
+        if total > MAX_REQUEST_BYTES:
+            raise TooLarge
+        yield piece
 
 
 def _added_headers(request: web.Request) -> dict[str, str]:
@@ -120,5 +143,13 @@ def _added_headers(request: web.Request) -> dict[str, str]:
     return added
 
 
+def _too_large() -> web.Response:
+    return _error(413, "Request Entity Too Large", "Your client issued a request that was too large.")
+
+
 def _error(status: int, title: str, message: str) -> web.Response:
-    return web.Response(status=status, text=f"<html><title>{status} {title}</title><h1>Error: {title}</h1><h2>{message}</h2></html>\n", content_type="text/html")
+    return web.Response(
+        status=status,
+        text=f"<html><title>{status} {title}</title><h1>Error: {title}</h1><h2>{message}</h2></html>\n",
+        content_type="text/html",
+    )

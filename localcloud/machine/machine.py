@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.engine import HOST, Engine
-from localcloud.identity import IdentityProvider
+from localcloud.identity import IdentityProvider, kept_key
 from localcloud.machine.database import DatabaseServers
 from localcloud.machine.frontdoor import FrontDoor
-from localcloud.machine.metadata import metadata
+from localcloud.machine.metadata import metadata, variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.services import Services
 from localcloud.machine.sites import Sites
@@ -69,7 +69,7 @@ class Machine(Platform):
         self._sites = Sites(cloud.store)
         self._ports: dict[str, int] = {}
         self._databases = DatabaseServers(engine, label=options.label)
-        self._identity = IdentityProvider(clients=OAuthClients(cloud.store), key_file=home / "identity.pem")
+        self._identity = IdentityProvider(client_secret=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
         self._objects = ObjectStore(home / "objects")
         self._services = Services(
             cloud,
@@ -139,8 +139,7 @@ class Machine(Platform):
             "OAUTH2_PROXY_LOGIN_URL": f"http://localhost:{self._ports['sign-in']}/auth",
             "OAUTH2_PROXY_REDEEM_URL": f"http://{sign_in}/token",
             "OAUTH2_PROXY_OIDC_JWKS_URL": f"http://{sign_in}/certs",
-            "GCE_METADATA_HOST": metadata_server,
-            "GCE_METADATA_IP": metadata_server,
+            **variables(metadata_server),
             "API_ENDPOINT_OVERRIDE": f"http://{HOST}:{self._ports['storage']}",
         }
 

@@ -167,7 +167,9 @@ class Revision:
         idle = [instance for instance in self.instances if instance.in_flight == 0]
         for instance in idle[: max(0, len(self.instances) - self.spec.min_instances)]:
             self.instances.remove(instance)
-            _LOG.info("%s: no request for %.0f s, ending instance %s", self.spec.name, self._idle_s, instance.container.id[:8])
+            _LOG.info(
+                "%s: no request for %.0f s, ending instance %s", self.spec.name, self._idle_s, instance.container.id[:8]
+            )
             await instance.stop()
 
     async def retire(self) -> None:

@@ -89,7 +89,9 @@ class Services:
                 continue
             self.revisions[revision.spec.service] = revision
             adopted: list[Instance] = []
-            for container in self._engine.containers(f"{template.REVISION_LABEL}={self._surroundings.label}/{revision.spec.name}"):
+            for container in self._engine.containers(
+                f"{template.REVISION_LABEL}={self._surroundings.label}/{revision.spec.name}"
+            ):
                 adopted += await self._adopt(container, revision)
             if adopted:
                 await revision.start(adopted)

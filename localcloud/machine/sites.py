@@ -32,7 +32,9 @@ class Sites:
         self._store = store
         self._runners: list[web.AppRunner] = []
 
-    async def open(self, name: str, application: web.Application, *, port: int = 0, tls: SSLContext | None = None) -> int:
+    async def open(
+        self, name: str, application: web.Application, *, port: int = 0, tls: SSLContext | None = None
+    ) -> int:
         """Serves an application.
 
         Args:

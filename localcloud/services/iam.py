@@ -19,6 +19,7 @@ from localcloud.resource import Cloud, Resource, name_problem, stable_number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_OBJECTS = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")}
 # What the roles permit, of the permissions that are asked for here: https://cloud.google.com/iam/docs/roles-permissions
 _PERMISSIONS: dict[str, set[str]] = {
     "roles/cloudsql.admin": {"cloudsql.instances.connect"},
@@ -30,6 +31,14 @@ _PERMISSIONS: dict[str, set[str]] = {
     "roles/run.invoker": {"run.routes.invoke"},
     "roles/secretmanager.admin": {"secretmanager.versions.access"},
     "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
+    # Of objects, owners, editors and viewers of a project see what the bucket's own policy gives them, no more:
+    # https://cloud.google.com/storage/docs/access-control/iam-roles
+    "roles/storage.admin": {"storage.buckets.get", *_OBJECTS},
+    "roles/storage.bucketViewer": {"storage.buckets.get"},
+    "roles/storage.objectAdmin": _OBJECTS,
+    "roles/storage.objectCreator": {"storage.objects.create"},
+    "roles/storage.objectUser": _OBJECTS,
+    "roles/storage.objectViewer": {"storage.objects.get", "storage.objects.list"},
 }
 _MEMBER = r"allUsers|allAuthenticatedUsers|(user|group|serviceAccount):[^@\s:]+@[^@\s:]+|domain:\S+|(principal|principalSet)://\S+"
 
@@ -58,12 +67,18 @@ class Target:
         return self.type.partition("/")[0]
 
 
+def member_of(email: str) -> str:
+    """How bindings name the person or service account of an address."""
+    return f"{'serviceAccount' if email.endswith('.gserviceaccount.com') else 'user'}:{email}"
+
+
 def allows(cloud: Cloud, member: str, permission: str, target: Target) -> bool:
     """Whether the bindings in effect at this moment let a member do something.
 
     Args:
         cloud: where the bindings are.
-        member: who, as bindings name it: `serviceAccount:ADDRESS`, `user:ADDRESS`, `allUsers`.
+        member: who, as bindings name it: `serviceAccount:ADDRESS`, `user:ADDRESS`, `allUsers`; a person's address is in
+            the domain that bindings may name too.
         permission: what, such as `secretmanager.versions.access`.
         target: on what.
     """
@@ -74,6 +89,8 @@ def allows(cloud: Cloud, member: str, permission: str, target: Target) -> bool:
         own = cloud.store.all(target.member_type)
         bindings += [binding for binding in own if text(binding, "id").startswith(f"{target.member_key}/roles/")]
     members = {member, "allUsers", "allUsers" if member == "allUsers" else "allAuthenticatedUsers"}
+    if member.startswith("user:"):
+        members.add(f"domain:{member.rpartition('@')[2]}")
     return any(
         text(binding, "member") in members
         and permission in _PERMISSIONS.get(text(binding, "role"), ())

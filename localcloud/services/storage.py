@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.model import Object, Problem, Refused, text
 from localcloud.resource import Cloud, Resource, name_problem, now
-from localcloud.services.iam import Member
+from localcloud.services.iam import Member, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,3 +95,15 @@ class BucketMember(Member):
             raise Refused(
                 Problem(f"Error 404: the bucket {name} does not exist", "Refer to the bucket resource's name.")
             )
+
+
+def target(bucket: Object) -> Target:
+    """A bucket, for `iam.allows`. Conditions see the bucket, never an object in it."""
+    name = text(bucket, "name")
+    return Target(
+        project=text(bucket, "project"),
+        name=f"projects/_/buckets/{name}",
+        type="storage.googleapis.com/Bucket",
+        member_type=BucketMember.type,
+        member_key=f"b/{name}",
+    )
