@@ -15,14 +15,21 @@ from localcloud import daemon, server, session
 from localcloud.faults import KINDS, Fault
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.store import Store, erase
+from localcloud.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
+def _id_and_number(text: str) -> tuple[str, str]:
+    name, _, number = text.partition("=")
+    return name, number
+
+
 _PROJECT: dict[str, Any] = {
     "action": "append",
     "default": [],
-    "type": lambda text: text.partition("=")[::2],
+    "type": _id_and_number,
     "metavar": "ID=NUMBER",
     "help": "a project's number; else one is made of its id",
 }
@@ -43,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             server.serve(
                 home,
                 options.documents,
-                quiet=options.quiet,
-                late=options.late,
+                traffic=Traffic(options.quiet, options.late),
                 fault=options.fault,
                 numbers=dict(options.project),
             )

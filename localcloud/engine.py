@@ -145,6 +145,14 @@ class Container:
         counts = (path if path.exists() else cgroup / "memory.oom_control").read_text()
         return int(dict(line.split() for line in counts.splitlines())["oom_kill"])
 
+    def pause(self) -> None:
+        """Stops its processes where they stand."""
+        self._engine.run("pause", self.id)
+
+    def unpause(self) -> None:
+        """Lets its processes go on."""
+        self._engine.run("unpause", self.id)
+
     def stop(self, grace_s: int = 10) -> None:
         """Sends TERM, and KILL after the grace period, as Cloud Run does."""
         self._engine.run("stop", f"--time={grace_s}", self.id)
@@ -279,6 +287,14 @@ class Engine:
     def has_image(self, reference: str) -> bool:
         """Whether an image of this reference is stored here."""
         return bool(self.run("images", "--quiet", reference).strip())
+
+    def tag(self, reference: str, other: str) -> None:
+        """Gives an image another name, too."""
+        self.run("tag", reference, other)
+
+    def tag(self, reference: str, other: str) -> None:
+        """Gives an image another name, too."""
+        self.run("tag", reference, other)
 
     def image_mib(self, reference: str) -> float:
         """Returns an image's size in MiB."""

@@ -25,27 +25,25 @@ QUIET = 0.05  # seconds; between two calls that it can make at once, Terraform t
 _STOP_SECONDS = 10
 
 
-def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault, numbers: Mapping[str, str]) -> None:
+def serve(home: Path, documents: Path, *, traffic: Traffic, fault: Fault, numbers: Mapping[str, str]) -> None:
     """Serves both providers; prints the value of TF_REATTACH_PROVIDERS when they answer; ends when stdin does.
 
     Args:
         home: the folder of the local cloud; waits while another process holds it.
         documents: where the Terraform documents are.
-        quiet: see `localcloud.traffic`.
-        late: see `localcloud.traffic`.
+        traffic: tells late changes when to happen.
         fault: what to break.
         numbers: project id -> project number.
     """
     # Imported here, for the other subcommands should not wait for gRPC.
     from localcloud.resource import Cloud  # noqa: PLC0415
     from localcloud.store import Store  # noqa: PLC0415
-    from localcloud.traffic import Traffic  # noqa: PLC0415
 
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with holding(home):
         log_to(home / "log")
         cloud = Cloud(Store(home), numbers=dict(numbers))
-        with providers(cloud, documents, Traffic(quiet, late), fault) as reattach:
+        with providers(cloud, documents, traffic, fault) as reattach:
             print(reattach, flush=True)
             sys.stdin.read()
         cloud.store.close()
@@ -137,23 +135,23 @@ def running(home: Path, documents: Path, *options: str) -> Generator[str]:
 
 
 @contextmanager
-def holding(home: Path) -> Generator[None]:
+def holding(home: Path, lock: str = "lock") -> Generator[None]:
     """Holds the folder: nobody else serves or erases it meanwhile. Waits for whoever does."""
-    with (home / "lock").open("a+") as lock:
+    with (home / lock).open("a+") as file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
+            file.seek(0)
             print(
-                f"[localcloud] process {lock.read().strip()} uses {home}: waiting for it to end ...",
+                f"[localcloud] process {file.read().strip()} uses {home}: waiting for it to end ...",
                 file=sys.stderr,
                 flush=True,
             )
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.seek(0)
-        lock.truncate()
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
         yield
 
 

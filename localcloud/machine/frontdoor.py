@@ -71,8 +71,6 @@ class FrontDoor:
         try:
             async with asyncio.timeout(revision.spec.timeout_s):
                 return await self._ask(request, revision)
-        except TooLarge:
-            return _too_large()
         except Retired:
             return await self._pass_on(request, service)
         except TimeoutError:
@@ -90,7 +88,10 @@ class FrontDoor:
             target = same_path(request, instance.origin)
             # A body without a length can only be counted as it comes.
             body = _counted(request) if request.can_read_body and request.content_length is None else None
-            return await forward(request, instance.session, target, headers=_added_headers(request), body=body)
+            try:
+                return await forward(request, instance.session, target, headers=_added_headers(request), body=body)
+            except TooLarge:
+                return _too_large()
 
     def _find(self, host: str) -> Object | None:
         name = host.rpartition(":")[0] or host

@@ -41,8 +41,8 @@ class StartFailed(Exception):  # noqa: N818 - what happened
 class Instance:
     """A running container, and what is known of it.
 
-    With `cpu_idle` its processes stand still while no request and no probe is under way, from the moment when the startup
-    probe has passed: https://cloud.google.com/run/docs/configuring/billing-settings
+    With `cpu_idle` its processes stand still while no request and no probe is under way, once the startup probe has
+    passed: https://cloud.google.com/run/docs/configuring/billing-settings
     """
 
     def __init__(self, container: Container, spec: RevisionSpec, logs: Path) -> None:

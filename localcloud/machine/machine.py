@@ -15,6 +15,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from localcloud.engine import HOST, Engine
 from localcloud.identity import IdentityProvider, kept_key
 from localcloud.machine.database import DatabaseServers
@@ -69,7 +71,9 @@ class Machine(Platform):
         self._sites = Sites(cloud.store)
         self._ports: dict[str, int] = {}
         self._databases = DatabaseServers(engine, label=options.label)
-        self._identity = IdentityProvider(client_secret=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
+        self._identity = IdentityProvider(
+            client_secret=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem")
+        )
         self._objects = ObjectStore(home / "objects")
         self._services = Services(
             cloud,
@@ -146,30 +150,39 @@ class Machine(Platform):
     def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEPLOY_TIMEOUT_S)
 
+    @override
     def run_database_server(self, instance: Object) -> None:
         self._databases.run(instance)
 
+    @override
     def remove_database_server(self, instance: Object) -> None:
         self._databases.remove(instance)
 
+    @override
     def create_database(self, database: Object) -> None:
         self._databases.create_database(database)
 
+    @override
     def drop_database(self, database: Object) -> None:
         self._databases.drop_database(database)
 
+    @override
     def set_password(self, user: Object, password: str) -> None:
         self._databases.set_password(user, password)
 
+    @override
     def drop_user(self, user: Object) -> None:
         self._databases.drop_user(user)
 
+    @override
     def create_bucket(self, bucket: Object) -> None:
         self._objects.create_bucket(bucket)
 
+    @override
     def remove_bucket(self, bucket: Object) -> None:
         self._objects.remove_bucket(bucket)
 
+    @override
     def find_image(self, reference: str) -> None:
         if not self._engine.has_image(reference):
             raise Refused(
@@ -179,8 +192,10 @@ class Machine(Platform):
                 )
             )
 
+    @override
     def run_service(self, service: Object, revision: str) -> None:
         self._wait_for(self._services.deploy(service, revision))
 
+    @override
     def remove_service(self, service: Object) -> None:
         self._wait_for(self._services.remove(text(service, "id")))

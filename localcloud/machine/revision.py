@@ -161,7 +161,7 @@ class Revision:
                     pause = _TICK_S
                 except StartFailed as failure:
                     pause = min(pause * 2, _LONGEST_BACKOFF_S)
-                    _LOG.error("%s: an instance did not start: %s\n%s", self.spec.name, failure, failure.log)  # noqa: TRY400
+                    _LOG.error("%s: an instance did not start: %s\n%s", self.spec.name, failure, failure.log)
 
     async def _end_idle(self) -> None:
         idle = [instance for instance in self.instances if instance.in_flight == 0]

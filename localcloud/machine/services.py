@@ -85,7 +85,7 @@ class Services:
             try:
                 revision = await self._revision(service, name)
             except Refused as refused:
-                _LOG.error("%s cannot be resumed: %s", name, refused)  # noqa: TRY400
+                _LOG.error("%s cannot be resumed: %s", name, refused)
                 continue
             self.revisions[revision.spec.service] = revision
             adopted: list[Instance] = []

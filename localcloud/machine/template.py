@@ -92,7 +92,7 @@ class Surroundings:
     """
 
     environment: Callable[[str], Awaitable[Mapping[str, str]]]
-    sockets: Callable[[str], Mapping[Path | str, str]]
+    sockets: Callable[[str], Mapping[str, str]]
     secrets: Path
     label: str
 
@@ -115,7 +115,7 @@ async def read(cloud: Cloud, service: Object, revision: str, surroundings: Surro
         raise Refused(Problem("A revision with more than one container has no meaning in the local cloud"))
     container, name = containers[0], revision.rpartition("/")[2]
     port = whole(at(container, "ports", 0, "container_port"), _DEFAULT_PORT)
-    sockets = {
+    sockets: dict[Path | str, str] = {
         volume: target
         for mounted in objects(template, "volumes")
         for connection_name in strings(mounted, "cloud_sql_instance", 0, "instances")
