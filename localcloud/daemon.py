@@ -144,14 +144,6 @@ def start(home: Path, documents: Path, arguments: Sequence[str]) -> dict[str, An
     raise NotUp(f"the local cloud did not start within {_START_S} s, see {path}")
 
 
-@contextmanager
-def alone(lock: Path) -> Generator[None]:
-    """Lets one process at a time set a local cloud up; another waits, and says for whom."""
-    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with server.holding_file(lock, "sets it up"):
-        yield
-
-
 def stop(home: Path) -> None:
     """Ends the process in the background, if there is one, and all that it runs; what is stored stays.
 

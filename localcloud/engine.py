@@ -292,10 +292,6 @@ class Engine:
         """Gives an image another name, too."""
         self.run("tag", reference, other)
 
-    def tag(self, reference: str, other: str) -> None:
-        """Gives an image another name, too."""
-        self.run("tag", reference, other)
-
     def image_mib(self, reference: str) -> float:
         """Returns an image's size in MiB."""
         return int(self.run("image", "inspect", "--format={{.Size}}", reference)) / MIB

@@ -156,7 +156,7 @@ MLflow is up, behind its sign-in page, until `make demo-down`.
   curl      curl --header "Authorization: Bearer {token}" '{addresses.service}{SEARCH}'
 
   Python    export MLFLOW_TRACKING_URI='{addresses.service}' MLFLOW_TRACKING_TOKEN="{token}"
-            export GCE_METADATA_HOST={addresses.metadata} GCE_METADATA_IP={addresses.metadata} GCE_METADATA_MTLS_MODE=none
+            export GCE_METADATA_{{HOST,IP}}={addresses.metadata} GCE_METADATA_MTLS_MODE=none
             export API_ENDPOINT_OVERRIDE={addresses.storage}
             .venv/bin/python - <<'SNIPPET'
             import mlflow
