@@ -20,6 +20,7 @@ from google.oauth2.credentials import Credentials
 
 from localcloud.background import serving
 from localcloud.identity import ISSUER, IdentityProvider
+from localcloud.machine.metadata import metadata, variables
 from localcloud.machine.storage import ObjectStore, gate
 from localcloud.model import Refused
 from localcloud.resource import Cloud
@@ -123,6 +124,27 @@ def test_an_upload_goes_on_at_the_address_at_which_it_began(place: Place) -> Non
     url = f"{place.url}/upload/storage/v1/b/acme-artifacts/o?uploadType=resumable"
     answer = httpx.post(url, headers=headers, json={"name": "a"})
     assert answer.headers["Location"].startswith("http://host.internal:8123/upload/storage/v1/b/acme-artifacts/o?")
+
+
+def test_a_service_needs_no_setting_but_where_things_are(place: Place, tmp_path: Path) -> None:
+    place.grant("objectUser")
+    program = """if True:
+        from google.cloud import storage
+        blob = storage.Client().bucket("acme-artifacts").blob("a")
+        blob.upload_from_string("hello")
+        print(blob.download_as_text())"""
+    account = metadata(place.identity, email=SERVER, project="acme", number="1", region="europe-west1")
+    with serving(account) as port:
+        environment = {
+            "HOME": str(tmp_path),
+            "HTTPS_PROXY": "http://127.0.0.1:9",  # what google-auth asks Google about a service account stays here
+            "API_ENDPOINT_OVERRIDE": place.url,
+            **variables(f"127.0.0.1:{port}"),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+        )
+    assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr
 
 
 def test_mlflow_uses_it_unchanged(place: Place, tmp_path: Path) -> None:
