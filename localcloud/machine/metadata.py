@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from localcloud.identity import IdentityProvider
 
-FLAVOR = {"Metadata-Flavor": "Google"}
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _ROOT = "/computeMetadata/v1"
 
@@ -75,7 +74,8 @@ def metadata(identity: IdentityProvider, *, email: str, project: str, number: st
             raise web.HTTPBadRequest(text="non-empty audience parameter required")
         return web.Response(text=identity.token(audience=audience, email=email))
 
-    application = web.Application(middlewares=[_flavored])
+    application = web.Application(middlewares=[_only_asked_for])
+    application.on_response_prepare.append(_sign)
     application.router.add_routes(web.get(path, plain_text) for path in texts)
     for name in ("default", email):
         application.router.add_get(f"{accounts}/{name}/", info)
@@ -85,12 +85,14 @@ def metadata(identity: IdentityProvider, *, email: str, project: str, number: st
 
 
 @web.middleware
-async def _flavored(
+async def _only_asked_for(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Asks for the header that a web page cannot send, and answers with it."""
+    """Wants the header that a web page cannot send to another host."""
     if request.path.startswith("/computeMetadata") and request.headers.get("Metadata-Flavor") != "Google":
-        return web.Response(status=403, text="Missing required header Metadata-Flavor: Google\n", headers=FLAVOR)
-    response = await handler(request)
-    response.headers.update(FLAVOR)
-    return response
+        raise web.HTTPForbidden(text="Missing required header Metadata-Flavor: Google")
+    return await handler(request)
+
+
+async def _sign(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Metadata-Flavor"] = "Google"

@@ -178,7 +178,7 @@ def gate(cloud: Cloud, identity: IdentityProvider, store: ObjectStore) -> web.Ap
     async def handle(path: str, permission: str, request: web.Request) -> web.StreamResponse:
         _check(cloud, identity, request, permission)
         body, query = None, dict(request.query)
-        if permission == "storage.objects.create" and "upload_id" not in query:
+        if permission == "storage.objects.create" and not _continues(request):
             body, query["name"] = await _named_body(request)
         # Made anew of what was checked, so that the emulator cannot read it in another way.
         parts = {name: quote(part, safe="") for name, part in request.match_info.items()}
@@ -211,6 +211,12 @@ def _check(cloud: Cloud, identity: IdentityProvider, request: web.Request, permi
         )
         raise web.HTTPForbidden(text=refusal) if email else web.HTTPUnauthorized(text=refusal)
     _check_name(request.match_info.get("object", "object"))
+
+
+def _continues(request: web.Request) -> bool:
+    """Whether it sends more of an upload that has begun, so that the emulator knows the name."""
+    resumable = request.query.get("uploadType") == "resumable" and "upload_id" in request.query
+    return request.method == "PUT" or resumable
 
 
 async def _named_body(request: web.Request) -> tuple[bytes | None, str]:

@@ -1,0 +1,1 @@
+"""The real parts of the local cloud, as programs and people use them."""
