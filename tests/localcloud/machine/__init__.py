@@ -1,0 +1,1 @@
+"""The local cloud made of containers: every part is a real one."""
