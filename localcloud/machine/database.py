@@ -35,7 +35,7 @@ PERFORMANCE_MB_PER_CPU = 8_192
 
 
 class DatabaseServers:
-    """The servers of one local cloud.
+    """The servers of one local cloud. Every method raises `EngineError` where the engine fails.
 
     Args:
         engine: Where they run.
@@ -58,10 +58,11 @@ class DatabaseServers:
         name, dialect = self._name(instance, "name"), _dialect(instance)
         image = images.build(self._engine, context=dialect.context, name=f"localhost/localcloud-{dialect.name}")
         spec = self._spec(name, dialect, instance, image)
-        digest = hashlib.sha256(repr(spec).encode()).hexdigest()
+        arguments = "\0".join([spec.image, *spec.command, *spec.arguments()])
+        digest = hashlib.sha256(arguments.encode()).hexdigest()
         container = self._engine.container(name)
         if container and not (container.running and container.labels().get("localcloud.spec") == digest):
-            self._stop(container)
+            _stop(container)
             container.remove()
             container = None
         if not container:
@@ -81,7 +82,7 @@ class DatabaseServers:
         """Ends a server at once but in order; its data stay."""
         container = self._engine.container(self._name(instance, "name"))
         if container:
-            self._stop(container)
+            _stop(container)
 
     def remove(self, instance: Object) -> None:
         """Removes a server with all its data."""
@@ -167,10 +168,6 @@ class DatabaseServers:
             labels={"localcloud": self._label, "localcloud.dialect": dialect.name},
         )
 
-    def _stop(self, container: Container) -> None:
-        if container.running:
-            container.stop(STOP_GRACE_S)
-
     def _find(self, values: Object) -> Container:
         """Finds the container of the instance that a database or a user belongs to."""
         container = self._engine.container(self._name(values, "instance"))
@@ -218,6 +215,11 @@ def _dialect(instance: Object) -> Dialect:
 
 def _dialect_of(container: Container) -> Dialect:
     return DIALECTS[container.labels()["localcloud.dialect"]]
+
+
+def _stop(container: Container) -> None:
+    if container.running:
+        container.stop(STOP_GRACE_S)
 
 
 def _run_sql(container: Container, dialect: Dialect, statements: str) -> None:

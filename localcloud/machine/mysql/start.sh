@@ -10,7 +10,12 @@ if [ ! -d "$home/data" ]; then
   # Even root needs a password: whoever has the socket, under whichever user id, has nothing more than that.
   password=$(od -A n -N 24 -t x1 /dev/urandom | tr -d ' \n')
   printf '[client]\nuser=root\npassword=%s\n' "$password" >"$home/client.cnf"
-  printf "ALTER USER root@localhost IDENTIFIED BY '%s';\n" "$password" >"$home/init.sql"
+  # The other roots, of addresses at which nothing listens, have none.
+  cat >"$home/init.sql" <<SQL
+ALTER USER root@localhost IDENTIFIED BY '$password';
+DELETE FROM mysql.global_priv WHERE User = 'root' AND Host <> 'localhost';
+FLUSH PRIVILEGES;
+SQL
   mariadb-install-db --no-defaults --datadir="$home/data.new" --auth-root-authentication-method=normal \
     --skip-test-db --skip-name-resolve >&2
   mv "$home/data.new" "$home/data" # last: a start that was cut short begins anew
