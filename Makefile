@@ -38,7 +38,7 @@ scan: setup-test synth ## Scan the synthesized Terraform with checkov and the po
 snapshots: setup-test ## Accept the synthesized documents and their plans as the new snapshots
 	@pytest --snapshot-update tests/stacks/test_snapshots.py tests/localcloud/test_plans.py
 
-docs: setup-test ## Rewrite the generated parts of the README and environments/example.toml
+docs: setup-test ## Rewrite what is generated in README.md, docs/ and environments/example.toml
 	@python -m tools.docs
 
 lock: setup-test ## Resolve Pipfile and package.json anew into their lock files

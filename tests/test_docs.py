@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from tools import docs
@@ -101,8 +102,10 @@ def test_the_tree_names_what_is_there() -> None:
     assert [path for path in paths if not (CHECKOUT / path).exists()] == []
 
 
-def test_errors_point_to_a_section_of_the_readme() -> None:
-    assert "see:    README.md#settings" in section_of(README.read_text(), "Settings")
+def test_errors_point_to_the_page_of_the_settings() -> None:
+    page = (CHECKOUT / SETTINGS_PAGE).read_text()
+    assert f"see:    {SETTINGS_PAGE}" in page
+    assert "<!-- begin settings -->" in page
 
 
 def test_the_example_can_be_used_as_it_is() -> None:
