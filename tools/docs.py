@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,13 @@ from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import PROD_DEFAULTS, Settings
 from stacks.settings.problems import SettingsError
+from tests.image.test_attacks import ACCEPTED, REFUSED, WITHOUT_CREDENTIAL
 from tools import overview
 
 CHECKOUT: Final = Path(__file__).parent.parent
 README: Final = "README.md"
 ARCHITECTURE: Final = "docs/architecture.md"
+SECURITY: Final = "docs/security.md"
 EXAMPLE: Final = "environments/example.toml"
 
 _TARGET: Final = re.compile(r"^([a-z-]+):.*?## (.+)$", re.MULTILINE)
@@ -107,6 +110,7 @@ def generate() -> list[Part]:
             "roles": overview.role_table(tracking),
             "decisions": _decisions(),
         },
+        SECURITY: {"gate": _gate_table()},
     }
     return [
         *(Part(file=file, name=name, text=text) for file, parts in contents.items() for name, text in parts.items()),
@@ -223,6 +227,17 @@ def _decisions() -> str:
     return "\n".join(
         f"{number}. [{title}](adr/{file.name})" for file, (number, _, title) in zip(files, titles, strict=True)
     )
+
+
+def _gate_table() -> str:
+    """What the image answers, by the lists that its tests go through."""
+    ways: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for method, path, headers, status in WITHOUT_CREDENTIAL:
+        given = ", ".join(f"{name}: {value}" for name, value in headers.items())
+        ways[path.partition("?")[0], status].append(f"`{given or method}`")
+    rows = [f"| `{path}` without a credential: {', '.join(way)} | {status} |" for (path, status), way in ways.items()]
+    rows += [f"| a token: {', '.join(kinds)} | {status} |" for kinds, status in ((REFUSED, 403), (ACCEPTED, 200))]
+    return "\n".join(("| call | answer |", "| --- | --- |", *rows))
 
 
 def _errors(settings: str) -> str:

@@ -61,7 +61,7 @@ ACCEPTED: dict[str, Token] = {
 }
 
 # (method, path, headers, expected status) of calls without a credential.
-WITHOUT_CREDENTIAL = [
+WITHOUT_CREDENTIAL: list[tuple[str, str, dict[str, str], int]] = [
     ("GET", "/", {}, 302),
     ("GET", "/", {"Connection": "Upgrade", "Upgrade": "websocket"}, 302),
     ("GET", "//api/2.0/mlflow/experiments/search", {}, 301),
