@@ -9,10 +9,10 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-image lint scan snapshots docs lock proto bench-synth bench-apply image bench-image clean setup-synth setup-test
+.PHONY: help synth test test-image test-real-provider lint scan snapshots docs lock proto bench-synth bench-apply image image-scan release publish bench-image clean setup-synth setup-test
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
 setup-synth:
 	@tools/setup.sh synth
@@ -28,6 +28,9 @@ test: setup-test lint ## Run every check and test but those of the image
 
 test-image: setup-test ## Build the image and test it in containers
 	@pytest tests/image
+
+test-real-provider: setup-test ## Hold schema, documents and plans against the real provider, which terraform init must find
+	@pytest -n 0 -m real_provider tests/localcloud/test_real_provider.py
 
 lint: setup-test ## Run the static checks alone
 	@tools/lint.sh
@@ -60,8 +63,17 @@ bench-apply: setup-test ## Measure init, plan, apply and destroy on the local cl
 image: setup-test ## Build the container image on this machine
 	@python -m localcloud.images
 
+image-scan: setup-test ## Scan the image for known vulnerabilities that have a fix (needs Go and the network)
+	@python -m tools.image_scan
+
+release: setup-test ## Make dist/ of VERSION: its changelog section, module archive, SBOM and digests
+	@python -m tools.release "$(VERSION)"
+
+publish: setup-test ## The same, then push the image to IMAGE_REPOSITORY, sign it, and release it on GitHub
+	@python -m tools.release "$(VERSION)" --publish "$(IMAGE_REPOSITORY)"
+
 bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md
 	@python -m bench.image
 
 clean: ## Remove what was generated or installed in this checkout
-	@rm -rf cdktf.out .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@rm -rf cdktf.out dist .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
