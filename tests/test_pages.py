@@ -52,9 +52,13 @@ def test_every_test_that_is_named_exists(page: Path) -> None:
 
 
 def test_every_attack_names_its_test() -> None:
-    rows = re.findall(r"^\| (?!attack|---)(.+) \| (.+) \| (.+) \|$", (CHECKOUT / SECURITY).read_text(), re.MULTILINE)
-    assert len(rows) > 20
-    assert [attack for attack, _, shown in rows if not TEST.match(shown) and shown != "not testable here"] == []
+    page = re.sub(r"<!-- begin.*<!-- end", "", (CHECKOUT / SECURITY).read_text(), flags=re.DOTALL)
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    attacks = [row for row in rows if row[0] not in ("attack", "---")]
+    assert len(attacks) > 20
+    assert [
+        row[0] for row in attacks if len(row) != 3 or not (TEST.match(row[2]) or row[2] == "not testable here")
+    ] == []
 
 
 def test_the_threat_model_has_every_attack_that_is_tested() -> None:

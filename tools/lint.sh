@@ -15,7 +15,8 @@ check() {
   fi
 }
 
-# Go has no package index here: compiled once, and kept in its cache. It runs shellcheck over the workflows' steps.
+# Compiled once from its Go module, and kept in Go's cache. It runs shellcheck over the steps of the workflows.
+# shellcheck disable=SC2329  # `check` calls it by name
 actionlint() { go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 "$@"; }
 
 mapfile -t shell_scripts < <(git ls-files '*.sh' .ci/run)
