@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-image lint scan snapshots docs lock proto bench-synth bench-apply image bench-image clean setup-synth setup-test
+.PHONY: help synth test lint scan snapshots docs lock proto bench-synth bench-apply image image-push bench-image clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -23,11 +23,8 @@ setup-test:
 synth: setup-synth ## Write the Terraform of environments/$ENV.toml (default: demo) to cdktf.out/stacks/
 	@MLFLOW_GCP_ENV=$(ENV) python main.py
 
-test: setup-test lint ## Run every check and test but those of the image
-	@pytest --cov --ignore=tests/image
-
-test-image: setup-test ## Build the image and test it in containers
-	@pytest tests/image
+test: setup-test lint ## Run every check and test
+	@pytest --cov
 
 lint: setup-test ## Run the static checks alone
 	@tools/lint.sh
@@ -59,6 +56,9 @@ bench-apply: setup-test ## Measure init, plan, apply and destroy on the local cl
 
 image: setup-test ## Build the container image on this machine
 	@python -m localcloud.images
+
+image-push: setup-test ## Build the image from its pinned bases, push it to the repository of $ENV, print the settings' line
+	@python -m tools.push $(ENV)
 
 bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md
 	@python -m bench.image

@@ -1,4 +1,4 @@
-"""Writes the generated parts of README.md, and environments/example.toml; `--check` only names what drifted."""
+"""Writes the generated parts of both READMEs, and environments/example.toml; `--check` only names what drifted."""
 
 import argparse
 import json
@@ -18,10 +18,11 @@ from stacks import bindings
 from stacks.settings.load import load
 from stacks.settings.model import PROD_DEFAULTS, Settings
 from stacks.settings.problems import SettingsError
-from tools import overview
+from tools import faults, overview
 
 CHECKOUT: Final = Path(__file__).parent.parent
 README: Final = "README.md"
+IMAGE_README: Final = "image/README.md"
 EXAMPLE: Final = "environments/example.toml"
 
 _TARGET: Final = re.compile(r"^([a-z-]+):.*?## (.+)$", re.MULTILINE)
@@ -102,6 +103,7 @@ def generate() -> list[Part]:
     }
     return [
         *(Part(file=README, name=name, text=text) for name, text in contents.items()),
+        Part(file=IMAGE_README, name="faults", text=faults.table(CHECKOUT / "tests" / "image")),
         Part(file=EXAMPLE, name=None, text=example),
     ]
 
