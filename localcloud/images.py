@@ -28,6 +28,7 @@ PROXY_MODULE = "github.com/oauth2-proxy/oauth2-proxy/v7"
 # What Debian's slim images leave out: https://github.com/debuerreotype/debuerreotype
 SLIM_EXCLUDES = ("doc", "groff", "info", "lintian", "linda", "locale", "man")
 PULL_TIMEOUT_S = 300
+EX_UNAVAILABLE = 69
 
 
 def say(text: str) -> None:
@@ -205,5 +206,15 @@ def build_release(engine: Engine) -> str:
     return reference
 
 
+def main() -> int:
+    """Builds and prints the image's reference; returns the exit status."""
+    try:
+        sys.stdout.write(build(Engine()) + "\n")
+    except EngineError as error:
+        say(f"cannot be built: {error}")
+        return EX_UNAVAILABLE
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(build(Engine()) + "\n")
+    sys.exit(main())
