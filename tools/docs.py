@@ -1,4 +1,4 @@
-"""Writes what is generated in README.md, docs/ and environments/example.toml; `--check` only names what drifted."""
+"""Writes what is generated in the READMEs, docs/ and environments/example.toml; `--check` only names what drifted."""
 
 import argparse
 import json
@@ -21,10 +21,11 @@ from stacks.settings.load import load
 from stacks.settings.model import PROD_DEFAULTS, Settings
 from stacks.settings.problems import SettingsError
 from tests.image.test_attacks import ACCEPTED, REFUSED, WITHOUT_CREDENTIAL
-from tools import overview
+from tools import faults, overview
 
 CHECKOUT: Final = Path(__file__).parent.parent
 README: Final = "README.md"
+IMAGE_README: Final = "image/README.md"
 ARCHITECTURE: Final = "docs/architecture.md"
 SECURITY: Final = "docs/security.md"
 EXAMPLE: Final = "environments/example.toml"
@@ -111,6 +112,7 @@ def generate() -> list[Part]:
             "decisions": _decisions(),
         },
         SECURITY: {"gate": _gate_table()},
+        IMAGE_README: {"faults": faults.table(CHECKOUT / "tests" / "image")},
     }
     return [
         *(Part(file=file, name=name, text=text) for file, parts in contents.items() for name, text in parts.items()),

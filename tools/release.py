@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from localcloud.engine import Engine, EngineError
-from localcloud.images import build
+from localcloud.images import build, build_release
 
 CHECKOUT: Final = Path(__file__).parent.parent
 NAME: Final = "mlflow-google-cloud"
@@ -19,7 +19,6 @@ NOTES, SUMS, SBOM = "NOTES.md", "SHA256SUMS", "image.cdx.json"
 PUBLISHERS: Final = ("cosign", "gh")
 
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+")
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class ReleaseError(Exception):
@@ -62,32 +61,27 @@ def write_sums(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines))
 
 
-def make(engine: Engine, checkout: Path, version: str, folder: Path) -> str:
+def make(engine: Engine, reference: str, checkout: Path, version: str, folder: Path) -> None:
     """Writes a release into an empty folder: notes, module, the image's SBOM, digests.
 
-    Returns:
-        The reference of the image, in this machine's store.
+    Args:
+        engine: Where the image is.
+        reference: The image.
+        checkout: A clone of this project.
+        version: Such as 1.2.3.
+        folder: It is emptied before.
+
+    Raises:
+        ReleaseError: There is nothing to release.
     """
     text = notes((checkout / "CHANGELOG.md").read_text(), version)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     (folder / NOTES).write_text(text)
     archive_module(checkout, version, folder)
-    reference = build(engine)
     sbom = engine.run("run", "--rm", "--network=none", "--entrypoint=cat", reference, SBOM_IN_IMAGE)
     (folder / SBOM).write_text(sbom)
     write_sums(folder)
-    return reference
-
-
-def push(engine: Engine, reference: str, target: str) -> str:
-    """Pushes an image under another name; returns REPOSITORY@DIGEST, which never means another one."""
-    engine.run("tag", reference, target)
-    options = ["--digestfile=/dev/stdout"] if engine.name == "podman" else []
-    digest = _DIGEST.search(engine.run("push", *options, target))
-    if not digest:
-        raise ReleaseError(f"{engine.name} push of {target} told no digest")
-    return f"{target.rpartition(':')[0]}@{digest[0]}"
 
 
 def publish(engine: Engine, reference: str, repository: str, version: str, folder: Path) -> None:
@@ -100,7 +94,7 @@ def publish(engine: Engine, reference: str, repository: str, version: str, folde
     """
     if absent := [name for name in PUBLISHERS if not shutil.which(name)]:
         raise ReleaseError(f"publishing needs {' and '.join(absent)}")
-    image = push(engine, reference, f"{repository}:{version}")
+    image = f"{repository}@{engine.push(reference, f'{repository}:{version}')}"
     with (folder / NOTES).open("a") as file:
         file.write(f"\nImage: `{image}`\n")
     write_sums(folder)
@@ -127,7 +121,10 @@ def main() -> int:
     folder = CHECKOUT / "dist"
     try:
         engine = Engine()
-        reference = make(engine, CHECKOUT, arguments.version, folder)
+        notes((CHECKOUT / "CHANGELOG.md").read_text(), arguments.version)  # before the image is built
+        # What is published comes from the pinned bases alone; a trial here takes what there is.
+        reference = build_release(engine) if arguments.publish else build(engine)
+        make(engine, reference, CHECKOUT, arguments.version, folder)
         if arguments.publish:
             publish(engine, reference, arguments.publish, arguments.version, folder)
     except (EngineError, ReleaseError) as error:
