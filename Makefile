@@ -9,10 +9,10 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-image lint scan snapshots docs lock proto bench-synth bench-apply image bench-image clean setup-synth setup-test
+.PHONY: help synth test test-real-provider lint scan snapshots docs lock proto bench-synth bench-apply image image-push image-scan release publish bench-image clean setup-synth setup-test
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
 setup-synth:
 	@tools/setup.sh synth
@@ -23,11 +23,11 @@ setup-test:
 synth: setup-synth ## Write the Terraform of environments/$ENV.toml (default: demo) to cdktf.out/stacks/
 	@MLFLOW_GCP_ENV=$(ENV) python main.py
 
-test: setup-test lint ## Run every check and test but those of the image
-	@pytest --cov --ignore=tests/image
+test: setup-test lint ## Run every check and test
+	@pytest --cov
 
-test-image: setup-test ## Build the image and test it in containers
-	@pytest tests/image
+test-real-provider: setup-test ## Hold schema, documents and plans against the real provider, which terraform init must find
+	@pytest -n 0 -m real_provider tests/localcloud/test_real_provider.py
 
 lint: setup-test ## Run the static checks alone
 	@tools/lint.sh
@@ -38,7 +38,7 @@ scan: setup-test synth ## Scan the synthesized Terraform with checkov and the po
 snapshots: setup-test ## Accept the synthesized documents and their plans as the new snapshots
 	@pytest --snapshot-update tests/stacks/test_snapshots.py tests/localcloud/test_plans.py
 
-docs: setup-test ## Rewrite the generated parts of the README and environments/example.toml
+docs: setup-test ## Rewrite what is generated in the READMEs, docs/ and environments/example.toml
 	@python -m tools.docs
 
 lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
@@ -60,8 +60,20 @@ bench-apply: setup-test ## Measure init, plan, apply and destroy on the local cl
 image: setup-test ## Build the container image on this machine
 	@python -m localcloud.images
 
+image-push: setup-test ## Build the image from its pinned bases, push it to the repository of $ENV, print the settings' line
+	@python -m tools.push $(ENV)
+
+image-scan: setup-test ## Scan the image for known vulnerabilities that have a fix (needs Go and the network)
+	@python -m tools.image_scan
+
+release: setup-test ## Make dist/ of VERSION: its changelog section, module archive, SBOM and digests
+	@python -m tools.release "$(VERSION)"
+
+publish: setup-test ## The same, then push the image to IMAGE_REPOSITORY, sign it, and release it on GitHub
+	@python -m tools.release "$(VERSION)" --publish "$(IMAGE_REPOSITORY)"
+
 bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md
 	@python -m bench.image
 
 clean: ## Remove what was generated or installed in this checkout
-	@rm -rf cdktf.out .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@rm -rf cdktf.out dist .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

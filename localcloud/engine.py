@@ -134,9 +134,11 @@ class Container:
         """Returns the working set in MiB: what the limit counts, less the page cache that can be dropped."""
         cgroup = memory_cgroup(self.pid)
         name = "memory.current" if (cgroup / "memory.current").exists() else "memory.usage_in_bytes"
-        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
-        inactive = int(stat.get("total_inactive_file", stat["inactive_file"]))
-        return (int((cgroup / name).read_text()) - inactive) / MIB
+        return (int((cgroup / name).read_text()) - memory_statistic(cgroup, "inactive_file")) / MIB
+
+    def major_faults(self) -> int:
+        """Returns how often its processes waited for the disk to give back a page that they use, such as their code."""
+        return memory_statistic(memory_cgroup(self.pid), "pgmajfault")
 
     def memory_kills(self) -> int:
         """Returns how many of its processes the kernel killed at the memory limit; Cloud Run would end the instance."""
@@ -169,6 +171,12 @@ def memory_cgroup(pid: int) -> Path:
         if controllers == "memory":
             return Path(f"/sys/fs/cgroup/memory{path}")
     return Path(f"/sys/fs/cgroup{path}")  # pyright: ignore[reportPossiblyUnboundVariable]  version 2 has one line
+
+
+def memory_statistic(cgroup: Path, name: str) -> int:
+    """Returns a line of memory.stat, with what is below the group: version 1 counts that under a name of its own."""
+    stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+    return int(stat.get(f"total_{name}", stat[name]))
 
 
 class Engine:
@@ -292,6 +300,10 @@ class Engine:
         """Gives an image another name, too."""
         self.run("tag", reference, other)
 
+    def image_id(self, reference: str) -> str:
+        """Returns the digest of an image's configuration, in hexadecimal."""
+        return self.run("image", "inspect", "--format={{.Id}}", reference).strip().removeprefix("sha256:")
+
     def image_mib(self, reference: str) -> float:
         """Returns an image's size in MiB."""
         return int(self.run("image", "inspect", "--format={{.Size}}", reference)) / MIB
@@ -299,6 +311,24 @@ class Engine:
     def load(self, archive: Path, reference: str) -> None:
         """Makes an image of a tar archive of a root file system."""
         self.run("import", str(archive), reference)
+
+    def push(self, image: str, reference: str) -> str:
+        """Pushes a local image to a registry, as whom the engine is logged in there.
+
+        Returns:
+            The digest that the registry knows it by.
+
+        Raises:
+            EngineError: The registry refused it or did not answer.
+        """
+        self.run("tag", image, reference)
+        if self.name == "docker":
+            # https://docs.docker.com/reference/cli/docker/image/push/: the last line ends with digest and size
+            return self.run("push", reference).rpartition("digest: ")[2].split()[0]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "digest"
+            self.run("push", "--quiet", f"--digestfile={file}", reference)
+            return file.read_text().strip()
 
     def build(self, context: Path, reference: str, *, arguments: Mapping[str, str], pull: bool) -> None:
         """Builds a Dockerfile; its steps see the machine's certificates and package indexes.

@@ -28,6 +28,7 @@ PROXY_MODULE = "github.com/oauth2-proxy/oauth2-proxy/v7"
 # What Debian's slim images leave out: https://github.com/debuerreotype/debuerreotype
 SLIM_EXCLUDES = ("doc", "groff", "info", "lintian", "linda", "locale", "man")
 PULL_TIMEOUT_S = 300
+EX_UNAVAILABLE = 69
 
 
 def say(text: str) -> None:
@@ -58,15 +59,18 @@ def pinned_bases() -> dict[str, str]:
     return dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+@sha256:\w+)$", text, flags=re.MULTILINE))
 
 
-def pull_all(engine: Engine, references: list[str]) -> bool:
-    """Tells whether the registry gave every reference."""
-    try:
-        for reference in references:
-            qualified = reference if reference.partition("/")[0].count(".") else f"docker.io/library/{reference}"
+def pull_all(engine: Engine, references: list[str]) -> None:
+    """Pulls every reference.
+
+    Raises:
+        EngineError: A registry does not answer, or does not have one.
+    """
+    for reference in references:
+        qualified = reference if reference.partition("/")[0].count(".") else f"docker.io/library/{reference}"
+        try:
             engine.run("pull", "--quiet", qualified, timeout_s=PULL_TIMEOUT_S)
-    except (EngineError, subprocess.TimeoutExpired):
-        return False
-    return True
+        except subprocess.TimeoutExpired as error:
+            raise EngineError(f"{qualified} did not come within {PULL_TIMEOUT_S} s") from error
 
 
 def run_tool(*command: str, cwd: Path | None = None, environment: dict[str, str] | None = None) -> None:
@@ -178,13 +182,39 @@ def build(
     with one_at_a_time():
         if engine.has_image(reference):
             return reference
-        pinned = pinned_bases()
-        registry = pull_all(engine, list(pinned.values()))
-        bases = pinned if registry else stand_ins(engine)
+        bases, registry = pinned_bases(), True
+        try:
+            pull_all(engine, list(bases.values()))
+        except EngineError:
+            bases, registry = stand_ins(engine), False
         with step(f"building {reference}"):
             engine.build(context, reference, arguments=bases | dict(arguments or {}), pull=registry)
     return reference
 
 
+def build_release(engine: Engine) -> str:
+    """Builds the image from its pinned bases alone, for a registry; unchanged steps come from the engine's cache.
+
+    Raises:
+        EngineError: The bases are not to be had, or the build failed.
+    """
+    reference = f"localhost/mlflow-google-cloud/release:{context_digest(CONTEXT)}"
+    with one_at_a_time(), step(f"building {reference}"):
+        bases = pinned_bases()
+        pull_all(engine, list(bases.values()))
+        engine.build(CONTEXT, reference, arguments=bases, pull=True)
+    return reference
+
+
+def main() -> int:
+    """Builds and prints the image's reference; returns the exit status."""
+    try:
+        sys.stdout.write(build(Engine()) + "\n")
+    except EngineError as error:
+        say(f"cannot be built: {error}")
+        return EX_UNAVAILABLE
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(build(Engine()) + "\n")
+    sys.exit(main())

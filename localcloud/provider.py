@@ -165,7 +165,7 @@ class ResourceProvider:
                 Problem(f"Cannot import non-existent {resource.type} {import_id!r}", "See `localcloud status`.")
             )
         self._cloud.store.mark_answered(resource.type, key)
-        return found
+        return found | dict.fromkeys(resource.kept_by_terraform)
 
     def open(self, type_name: str, config: Object) -> Object:
         """Google's provider has no ephemeral resources here."""

@@ -20,7 +20,7 @@ from cdktf_cdktf_provider_google.storage_bucket import (
 )
 from constructs import Construct
 
-from stacks.names import CloudNames, pin
+from stacks.names import CloudNames, image_repository, pin
 from stacks.root import RootStack
 from stacks.settings.model import Settings
 
@@ -105,7 +105,7 @@ class BootstrapStack(RootStack):
         TerraformOutput(
             self,
             "image_repository",
-            value=f"{settings.region}-docker.pkg.dev/{settings.project.id}/{repository.repository_id}",
+            value=image_repository(settings.region, settings.project.id, repository.repository_id),
             description="Where `make image-push` puts images.",
         )
 

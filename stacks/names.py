@@ -59,6 +59,14 @@ def artifacts_bucket(prefix: str, project_id: str) -> str:
     return f"{project_id}-{prefix}-artifacts"
 
 
+def image_repository(region: str, project_id: str, repository: str) -> str:
+    """The address under which a Docker repository of Artifact Registry takes and gives images.
+
+    Source: https://cloud.google.com/artifact-registry/docs/docker/names
+    """
+    return f"{region}-docker.pkg.dev/{project_id}/{repository}"
+
+
 def service_host(service: str, project_number: str, region: str) -> str:
     """The host name that Cloud Run gives a service, known before it exists.
 

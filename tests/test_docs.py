@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import Settings
-from tools import docs
+from tools import docs, faults
 from tools.docs import CHECKOUT, Part
 
 PAGES = sorted(
@@ -25,8 +26,6 @@ PAGES = sorted(
 )
 README = CHECKOUT / docs.README
 EXAMPLE = CHECKOUT / docs.EXAMPLE
-NOT_YET = {"image-push"}
-"""Targets that the README announces."""
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 
@@ -77,15 +76,19 @@ def test_a_part_needs_its_markers_once_each(content: str) -> None:
         Part(file="README.md", name="settings", text="new").put_into(content)
 
 
+def test_a_fault_without_its_row_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "test_faults.py"
+    file.write_text("@pytest.mark.fault('it falls', 'it breaks')\ndef test_a_fall(): ...\n")
+    assert faults.table(tmp_path).splitlines()[2:] == ["| it falls | it breaks |"]
+    file.write_text("def test_a_fall(): ...\n")
+    with pytest.raises(ValueError, match=r"test_a_fall needs @pytest\.mark\.fault"):
+        faults.table(tmp_path)
+
+
 @every_page
 def test_every_make_target_that_is_named_exists(page: Path) -> None:
     named = set(re.findall(r"\bmake ([a-z][a-z-]*)", code_in(page.read_text())))
-    assert named - NOT_YET <= make_targets()
-
-
-def test_what_is_announced_is_not_there_yet() -> None:
-    there = NOT_YET & make_targets()
-    assert not there, f"README.md calls {there} not yet there: describe it, and take it out of NOT_YET"
+    assert named <= make_targets()
 
 
 @every_page
@@ -101,8 +104,10 @@ def test_the_tree_names_what_is_there() -> None:
     assert [path for path in paths if not (CHECKOUT / path).exists()] == []
 
 
-def test_errors_point_to_a_section_of_the_readme() -> None:
-    assert "see:    README.md#settings" in section_of(README.read_text(), "Settings")
+def test_errors_point_to_the_page_of_the_settings() -> None:
+    page = (CHECKOUT / SETTINGS_PAGE).read_text()
+    assert f"see:    {SETTINGS_PAGE}" in page
+    assert "<!-- begin settings -->" in page
 
 
 def test_the_example_can_be_used_as_it_is() -> None:

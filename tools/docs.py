@@ -1,4 +1,4 @@
-"""Writes the generated parts of README.md, and environments/example.toml; `--check` only names what drifted."""
+"""Writes what is generated in the READMEs, docs/ and environments/example.toml; `--check` only names what drifted."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +16,24 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from stacks import bindings
+from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import PROD_DEFAULTS, Settings
 from stacks.settings.problems import SettingsError
-from tools import overview
+from tests.image.test_attacks import ACCEPTED, REFUSED, WITHOUT_CREDENTIAL
+from tools import faults, overview
 
 CHECKOUT: Final = Path(__file__).parent.parent
 README: Final = "README.md"
+IMAGE_README: Final = "image/README.md"
+ARCHITECTURE: Final = "docs/architecture.md"
+SECURITY: Final = "docs/security.md"
 EXAMPLE: Final = "environments/example.toml"
 
 _TARGET: Final = re.compile(r"^([a-z-]+):.*?## (.+)$", re.MULTILINE)
 _EXAMPLE_HEAD: Final = """\
 # Every field of a settings file. Generated from stacks/settings/ by `make docs`: do not edit it here.
-# Copy it to environments/NAME.toml. A field that stays commented out has the default of README.md.
+# Copy it to environments/NAME.toml. A field that stays commented out has the default of docs/settings.md.
 """
 _FROM_THE_START: Final = ("profile", "email_domains")
 """Fields without which nobody gets far, beside those that are required."""
@@ -90,18 +96,26 @@ def generate() -> list[Part]:
     demo = (CHECKOUT / "environments" / "demo.toml").read_text()
     printed, _ = _synthesize(demo)
     _, documents = _synthesize(all_fields(example))
+    bootstrap, tracking = documents["bootstrap"], documents["tracking"]
     contents = {
-        "diagram": overview.diagram(documents["tracking"]),
-        "synth": _fenced("\n".join(printed)),
-        "targets": _target_table((CHECKOUT / "Makefile").read_text()),
-        "errors": _fenced(_errors(_BAD_SETTINGS)),
-        "settings": _settings_table(),
-        "bootstrap": overview.resource_table(documents["bootstrap"]),
-        "tracking": overview.resource_table(documents["tracking"]),
-        "roles": overview.role_table(documents["tracking"]),
+        README: {
+            "calls": overview.calls(tracking),
+            "synth": _fenced("\n".join(printed)),
+            "targets": _target_table((CHECKOUT / "Makefile").read_text()),
+        },
+        SETTINGS_PAGE: {"settings": _settings_table(), "errors": _fenced(_errors(_BAD_SETTINGS))},
+        ARCHITECTURE: {
+            "diagram": overview.diagram(tracking),
+            "bootstrap": overview.resource_table(bootstrap),
+            "tracking": overview.resource_table(tracking),
+            "roles": overview.role_table(tracking),
+            "decisions": _decisions(),
+        },
+        SECURITY: {"gate": _gate_table()},
+        IMAGE_README: {"faults": faults.table(CHECKOUT / "tests" / "image")},
     }
     return [
-        *(Part(file=README, name=name, text=text) for name, text in contents.items()),
+        *(Part(file=file, name=name, text=text) for file, parts in contents.items() for name, text in parts.items()),
         Part(file=EXAMPLE, name=None, text=example),
     ]
 
@@ -206,6 +220,26 @@ def _toml(value: Any) -> str:  # noqa: ANN401 - any value of a TOML file
 def _target_table(makefile: str) -> str:
     rows = (f"| `make {name}` | {what} |" for name, what in _TARGET.findall(makefile))
     return "\n".join(("| command | what it does |", "| --- | --- |", *rows))
+
+
+def _decisions() -> str:
+    """A list of the decisions by number; the first line of each file is its number and title."""
+    files = sorted((CHECKOUT / "docs" / "adr").glob("*.md"))
+    titles = (file.read_text().partition("\n")[0].removeprefix("# ").partition(". ") for file in files)
+    return "\n".join(
+        f"{number}. [{title}](adr/{file.name})" for file, (number, _, title) in zip(files, titles, strict=True)
+    )
+
+
+def _gate_table() -> str:
+    """What the image answers, by the lists that its tests go through."""
+    ways: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for method, path, headers, status in WITHOUT_CREDENTIAL:
+        given = ", ".join(f"{name}: {value}" for name, value in headers.items())
+        ways[path.partition("?")[0], status].append(f"`{given or method}`")
+    rows = [f"| `{path}` without a credential: {', '.join(way)} | {status} |" for (path, status), way in ways.items()]
+    rows += [f"| a token: {', '.join(kinds)} | {status} |" for kinds, status in ((REFUSED, 403), (ACCEPTED, 200))]
+    return "\n".join(("| call | answer |", "| --- | --- |", *rows))
 
 
 def _errors(settings: str) -> str:

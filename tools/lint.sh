@@ -15,6 +15,10 @@ check() {
   fi
 }
 
+# Compiled once from its Go module, and kept in Go's cache. It runs shellcheck over the steps of the workflows.
+# shellcheck disable=SC2329  # `check` calls it by name
+actionlint() { go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 "$@"; }
+
 mapfile -t shell_scripts < <(git ls-files '*.sh' .ci/run)
 mapfile -t dockerfiles < <(git ls-files '*Dockerfile')
 
@@ -25,4 +29,6 @@ check lint-imports
 check codespell
 check shellcheck "${shell_scripts[@]}"
 if ((${#dockerfiles[@]})); then check hadolint "${dockerfiles[@]}"; fi
+check zizmor --offline --quiet .github/workflows
+if command -v go >/dev/null; then check actionlint; else echo '[lint] actionlint     left to CI: it needs go'; fi
 exit "$status"

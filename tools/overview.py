@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 Block: TypeAlias = dict[str, Any]
@@ -28,9 +28,10 @@ WHY: Final = {
 """Why a type of resource is there; a new type needs a line here."""
 
 _SERVICE: Final = "google_cloud_run_v2_service.tracking"
+_ACCOUNT: Final = "google_service_account.tracking"
 _MAIN_PARTS: Final = {
     _SERVICE: "Cloud Run<br/>oauth2-proxy, MLflow",
-    "google_service_account.tracking": "service account",
+    _ACCOUNT: "service account",
     "google_sql_database_instance.tracking": "Cloud SQL<br/>database mlflow",
     "google_storage_bucket.artifacts": "bucket<br/>artifacts",
     "google_secret_manager_secret.backend_store_uri": "secret<br/>connection string",
@@ -77,7 +78,19 @@ def role_table(document: Block) -> str:
 
 def diagram(document: Block) -> str:
     """A Mermaid flow chart: an arrow is a reference between main parts, a dotted one a role."""
-    arrows = dict.fromkeys((*_references(document), *_roles(document)))
+    return _flow_chart((*_references(document), *_roles(document)))
+
+
+def calls(document: Block) -> str:
+    """A Mermaid flow chart of who calls what: an arrow is a role; that of the service's account is the service's."""
+    return _flow_chart(
+        (_SERVICE if source == _ACCOUNT else source, f"-->|{role}|", target)
+        for source, role, target in _granted(document)
+    )
+
+
+def _flow_chart(found: Iterable[tuple[str, str, str]]) -> str:
+    arrows = dict.fromkeys(found)
     nodes = dict.fromkeys(node for source, _, target in arrows for node in (source, target))
     labels = _PEOPLE | _MAIN_PARTS
     lines = [
@@ -108,11 +121,17 @@ def _references(document: Block) -> Iterator[tuple[str, str, str]]:
 
 
 def _roles(document: Block) -> Iterator[tuple[str, str, str]]:
+    for source, role, target in _granted(document):
+        yield source, f"-.->|{role}|", target
+
+
+def _granted(document: Block) -> Iterator[tuple[str, str, str]]:
+    """Every grant: to whom, the role without its prefix, on what."""
     for kind, _, block in _blocks(document):
         if _is_grant(kind):
             role = block["role"].removeprefix("roles/")
             for target in _granted_on(document, block):
-                yield _grantee(block), f"-.->|{role}|", target
+                yield _grantee(block), role, target
 
 
 def _is_grant(kind: str) -> bool:

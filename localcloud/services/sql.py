@@ -172,6 +172,7 @@ class User(_Part):
     immutable = frozenset({"host", "instance", "name", "project"})
     # Google does not know these; an update whose answer was lost is so sent again.
     kept_by_terraform = frozenset({"password_wo_version"})
+    imports = ("{project}/{instance}/{name}", "{project}/{instance}/{host}/{name}")
 
     def identify(self, values: Object) -> str:
         """NAME/HOST/INSTANCE, the provider's format."""

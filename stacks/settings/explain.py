@@ -14,7 +14,7 @@ from stacks.settings.problems import HIDDEN, Problem
 from stacks.settings.section import GIVEAWAY_REGEX
 
 TOML_URL: Final = "https://toml.io/en/v1.0.0"
-README: Final = "README.md#settings"
+SETTINGS_PAGE: Final = "docs/settings.md"
 
 _SECRET_NAME: Final = re.compile("secret|password|passwd|token|credential|private|api_?key", re.IGNORECASE)
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -35,15 +35,15 @@ def explain(detail: ErrorDetails) -> Problem:
     match kind:
         case "missing":
             value = None
-            rule, remedy, url = "the field is required", f"add it{_example(path)}", README
+            rule, remedy, url = "the field is required", f"add it{_example(path)}", SETTINGS_PAGE
         case "extra_forbidden":
-            rule, remedy, url = "there is no such key", _nearest(path), README
+            rule, remedy, url = "there is no such key", _nearest(path), SETTINGS_PAGE
             if _SECRET_NAME.search(path[-1]):
-                remedy = f"remove it: no secret is a setting; {README} says where secrets come from"
+                remedy = f"remove it: no secret is a setting; {SETTINGS_PAGE} says where secrets come from"
         case "model_type":
-            rule, remedy, url = "the section is a table", f"write [{path[0]}] and its fields below", README
+            rule, remedy, url = "the section is a table", f"write [{path[0]}] and its fields below", SETTINGS_PAGE
         case "literal_error":
-            rule, remedy, url = f"it is {context['expected']}", f"write one of these{_example(path)}", README
+            rule, remedy, url = f"it is {context['expected']}", f"write one of these{_example(path)}", SETTINGS_PAGE
         case _ if kind == RULE_BROKEN:
             rule, remedy, url = context["rule"], context["remedy"], context["url"]
             value = HIDDEN if context["hidden"] else value

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, ValidationError
 
 from stacks.settings.cross_rules import broken_cross_rules
-from stacks.settings.explain import README, TOML_URL, dotted, explain, position
+from stacks.settings.explain import SETTINGS_PAGE, TOML_URL, dotted, explain, position
 from stacks.settings.model import PROD_DEFAULTS, Settings, field_at, section_of
 from stacks.settings.problems import HIDDEN, Problem, SettingsError
 
@@ -53,9 +53,11 @@ def _read(file: Path) -> _Table:
         return tomllib.loads(file.read_text("utf-8-sig"))
     except FileNotFoundError:
         known = ", ".join(environments(file.parent)) or "none"
-        raise refuse(f"the file exists; there are: {known}", "copy environments/example.toml", README) from None
+        raise refuse(f"the file exists; there are: {known}", "copy environments/example.toml", SETTINGS_PAGE) from None
     except OSError as error:
-        raise refuse(f"the file can be read ({error.strerror})", "check its type and permissions", README) from None
+        raise refuse(
+            f"the file can be read ({error.strerror})", "check its type and permissions", SETTINGS_PAGE
+        ) from None
     except UnicodeDecodeError as error:
         raise refuse(
             f"the file is UTF-8 ({error.reason} at byte {error.start})", "save it as UTF-8", TOML_URL

@@ -1,4 +1,4 @@
-"""The settings of one environment; README.md and environments/example.toml are generated from it."""
+"""The settings of one environment; docs/settings.md and environments/example.toml are generated from it."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias

@@ -7,8 +7,10 @@ import pytest
 
 from localcloud.engine import Engine
 from tests.image import local
+from tests.image import registry as registries
 from tests.image.databases import Postgres
 from tests.image.harness import Platform, Service
+from tests.image.registry import Registry
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +62,31 @@ def service(platform: Platform, migrated: str) -> Generator[Service]:
     """The service on a database of its own, shared by the tests of a module."""
     with platform.service(platform.postgres.uri(platform.postgres.create(template=migrated))) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[Registry]:
+    with registries.running(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture
+def registry(empty_registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The one registry that engines can reach, where nobody is logged in."""
+    for name, value in empty_registry.environment().items():
+        monkeypatch.setenv(name, value)
+    empty_registry.log_out()
+    return empty_registry
+
+
+@pytest.fixture
+def registry_engine(registry: Registry) -> Engine:
+    """An engine that was started in that world."""
+    assert registry.answers()
+    return Engine()
+
+
+@pytest.fixture
+def small_image(registry_engine: Engine, tmp_path: Path) -> Generator[str]:
+    with registries.small_image(registry_engine, tmp_path) as name:
+        yield name

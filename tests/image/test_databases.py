@@ -55,6 +55,7 @@ def seed(version: str, folder: Path, uri: str, name: str) -> None:
     assert done.stdout.endswith(version)
 
 
+@pytest.mark.fault("three instances start at once on an empty database", "one of them migrates, all of them serve")
 def test_three_starts_at_once_on_an_empty_database(platform: Platform, postgres: Postgres) -> None:
     uri = postgres.uri(postgres.create())
     with ExitStack() as stack:
@@ -66,6 +67,7 @@ def test_three_starts_at_once_on_an_empty_database(platform: Platform, postgres:
     assert migrations == 1
 
 
+@pytest.mark.fault("the database is of an older MLflow", "it is migrated with its data before the port opens")
 @pytest.mark.parametrize("version", OLD_VERSIONS)
 def test_a_database_of_an_older_mlflow_is_migrated_with_its_data(
     platform: Platform, postgres: Postgres, tmp_path: Path, version: str
@@ -90,6 +92,7 @@ def test_a_database_of_an_older_mlflow_is_migrated_with_its_data(
     assert [model["name"] for model in models["registered_models"]] == [name]
 
 
+@pytest.mark.fault("the database is of a newer MLflow", "status 65 and what to do; nothing is changed")
 def test_a_newer_schema_is_refused_with_what_to_do(platform: Platform, postgres: Postgres, database: str) -> None:
     postgres.execute("UPDATE alembic_version SET version_num = 'fromthefuture'", database=database)
     status, log = platform.ends(platform.spec(postgres.uri(database)))

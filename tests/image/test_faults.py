@@ -35,6 +35,7 @@ def messages(log: str) -> list[str]:
     return [str(json.loads(line)["message"]) for line in log.splitlines()]
 
 
+@pytest.mark.fault("`kill -9` of MLflow or oauth2-proxy", "the container ends with 137, and the log names who died")
 @pytest.mark.parametrize(("process", "name"), [(MLFLOW, "MLflow"), (PROXY, "oauth2-proxy")])
 def test_a_killed_child_ends_the_container_with_its_status(own: Service, process: str, name: str) -> None:
     own.signal(process, "KILL")
@@ -42,22 +43,26 @@ def test_a_killed_child_ends_the_container_with_its_status(own: Service, process
     assert f"{name} ended with status 137; ending the container" in messages(own.container.logs())
 
 
+@pytest.mark.fault("`kill -9` of start.sh", "the container ends with 137")
 def test_a_killed_start_script_ends_the_container(own: Service) -> None:
     own.signal(START_SCRIPT, "KILL")
     assert own.container.wait(15) == KILLED
 
 
+@pytest.mark.fault("oauth2-proxy leaves with status 0", "the container ends with 70")
 def test_a_proxy_that_leaves_in_peace_is_a_failure_too(own: Service) -> None:
     own.signal(PROXY, "TERM")
     assert own.container.wait(15) == EX_SOFTWARE
 
 
+@pytest.mark.fault("MLflow hangs (`SIGSTOP`)", "the container ends with 70, MLflow unanswered for 30 s at most")
 def test_a_hung_mlflow_ends_the_container_in_the_promised_time(own: Service) -> None:
     own.signal(MLFLOW, "STOP")
     assert own.container.wait(HANG_DEADLINE_S) == EX_SOFTWARE
     assert "MLflow has not answered" in own.container.logs()
 
 
+@pytest.mark.fault("`TERM` under load", "status 0 within 10 s; no acknowledged write is lost, no client sees a 5xx")
 def test_term_under_load_loses_no_acknowledged_write(own: Service, postgres: Postgres, database: str) -> None:
     with writing(own) as writers:
         own.container.signal("TERM")
@@ -66,6 +71,9 @@ def test_term_under_load_loses_no_acknowledged_write(own: Service, postgres: Pos
     assert not [status for status in writers.answers if status.startswith("5")], writers.answers
 
 
+@pytest.mark.fault(
+    "the database restarts under load", "the container lives on, answers again, and no acknowledged write is lost"
+)
 def test_a_database_restart_under_load_heals_and_loses_nothing(own: Service, postgres: Postgres, database: str) -> None:
     with writing(own) as writers:
         postgres.stop()
@@ -77,6 +85,7 @@ def test_a_database_restart_under_load_heals_and_loses_nothing(own: Service, pos
     assert not writers.lost(postgres, database)
 
 
+@pytest.mark.fault("the database is away at start and comes", "the port stays shut until then; then it serves")
 def test_a_database_that_comes_late_is_awaited(platform: Platform, postgres: Postgres, database: str) -> None:
     postgres.stop()
     try:
@@ -91,6 +100,9 @@ def test_a_database_that_comes_late_is_awaited(platform: Platform, postgres: Pos
             postgres.start()
 
 
+@pytest.mark.fault(
+    "the secret's file is missing, malformed or incomplete", "status 64 and the reason, without the content"
+)
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -109,6 +121,7 @@ def test_a_bad_secret_file_ends_the_start_with_a_reason(
     assert "the-secret-itself" not in log
 
 
+@pytest.mark.fault("`/tmp` is full at start", "status 64 and the reason")
 def test_a_full_tmp_at_start_is_named(platform: Platform, database: str) -> None:
     spec = platform.spec(platform.postgres.uri(database))
     filled = replace(
@@ -119,12 +132,14 @@ def test_a_full_tmp_at_start_is_named(platform: Platform, database: str) -> None
     assert "cannot write /tmp/oauth2-proxy: No space left on device" in log
 
 
+@pytest.mark.fault("`/tmp` fills up later", "reads and writes go on")
 def test_a_tmp_that_fills_up_later_does_not_stop_the_service(own: Service) -> None:
     own.container.execute("bash", "-c", "head -c 64M /dev/zero >/tmp/fill || true")
     with writing(own):
         assert own.search().status_code == 200
 
 
+@pytest.mark.fault("the database never comes", "status 1 after MLflow's 10 tries, about 107 s")
 def test_a_database_that_never_comes_ends_the_start(without_database: Container) -> None:
     assert without_database.wait(180) == 1
     assert "could not be created" in without_database.logs()

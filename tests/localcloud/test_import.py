@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:
     from tests.localcloud.conftest import Open
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 
 from tests.localcloud.workspace import one_line
 
+RUNBOOK = CHECKOUT / "docs" / "runbook.md"
 IDS = {
     "google_storage_bucket.artifacts": ["acme-ml-dev-mlflow-artifacts", "acme-ml-dev/acme-ml-dev-mlflow-artifacts"],
     "google_sql_database_instance.tracking": [
@@ -51,6 +55,22 @@ def test_import_blocks_take_over_what_exists(applied: Workspace) -> None:
     imported = {change["address"] for change in plan["resource_changes"] if "importing" in change["change"]}
     assert imported == set(IDS)
     assert {tuple(change["change"]["actions"]) for change in plan["resource_changes"]} == {("no-op",)}
+
+
+def test_the_runbook_adopts_what_a_lost_state_left(open_workspace: Open) -> None:
+    prod = open_workspace("prod")
+    prod.apply()
+    prod.terraform("state", "rm", *prod.addresses())
+
+    blocks = re.findall(r"^import \{\n  to = (\S+)\n  id = \S+\n\}\n", RUNBOOK.read_text(), re.MULTILINE)
+    adopt = RUNBOOK.read_text().partition("<<'END'\n")[2].partition("END\n")[0]
+    (prod.folder / "adopt.tf").write_text(adopt)
+    plan = prod.plan()["resource_changes"]
+    assert {change["address"] for change in plan if "importing" in change["change"]} == set(blocks)
+    assert {action for change in plan for action in change["change"]["actions"]} <= {"no-op", "create", "update"}
+
+    prod.apply()
+    assert prod.plans_nothing()
 
 
 def test_what_exists_is_not_created_again(applied: Workspace) -> None:

@@ -83,4 +83,4 @@ def assert_helpful(problem: Problem) -> None:
     for text in (problem.field, problem.rule, problem.remedy):
         assert text.strip()
         assert "\n" not in text
-    assert problem.url.startswith(("https://", "README.md#")), problem.url
+    assert problem.url.startswith(("https://", "docs/")), problem.url
