@@ -22,7 +22,16 @@ LINE_LIMIT = 64 * 1024  # bytes of a header line, either way; the rest is for th
 PIECE = 256 * 1024
 # Those of RFC 9110, and what the server of this process has answered already (Expect) or will never send (Trailer).
 _OF_ONE_CONNECTION = {
-    *("connection", "proxy-connection", "keep-alive", "te", "transfer-encoding", "upgrade", "trailer", "expect")
+    *(
+        "connection",
+        "proxy-connection",
+        "keep-alive",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "trailer",
+        "expect",
+    )  # codespell:ignore te
 }
 # The client must not add what the caller did not say.
 _NOT_ADDED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)

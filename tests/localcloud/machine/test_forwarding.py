@@ -87,7 +87,7 @@ def test_headers_arrive_but_for_those_of_one_connection_and_those_that_are_repla
         "X-Secret": "1",
         "X-Kept": "2",
         "X-Forwarded-Proto": "gopher",
-        "TE": "trailers",
+        "TE": "trailers",  # codespell:ignore te
         "Keep-Alive": "timeout=5",
         "Cookie": "a=1; b=2",
     }
@@ -96,7 +96,7 @@ def test_headers_arrive_but_for_those_of_one_connection_and_those_that_are_repla
     assert headers["Host"] == "mlflow.example.com"
     assert headers["X-Forwarded-Proto"] == "https"
     assert (headers["X-Kept"], headers["Cookie"]) == ("2", "a=1; b=2")
-    assert not {"X-Secret", "TE", "Keep-Alive", "Connection"} & set(headers)
+    assert not {"X-Secret", "TE", "Keep-Alive", "Connection"} & set(headers)  # codespell:ignore te
 
 
 def test_nothing_is_added_to_what_the_caller_said() -> None:
