@@ -9,14 +9,30 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from localcloud import server, session
+from localcloud import daemon, server, session
 from localcloud.faults import KINDS, Fault
+from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.store import Store, erase
+from localcloud.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def _id_and_number(text: str) -> tuple[str, str]:
+    name, _, number = text.partition("=")
+    return name, number
+
+
+_PROJECT: dict[str, Any] = {
+    "action": "append",
+    "default": [],
+    "type": _id_and_number,
+    "metavar": "ID=NUMBER",
+    "help": "a project's number; else one is made of its id",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "exec":
             return _exec(home, options.command, _serve_options(options))
         case "serve":
-            server.serve(home, options.documents, quiet=options.quiet, late=options.late, fault=options.fault)
+            server.serve(
+                home,
+                options.documents,
+                traffic=Traffic(options.quiet, options.late),
+                fault=options.fault,
+                numbers=dict(options.project),
+            )
+        case "up":
+            return _up(home, options)
+        case "down":
+            daemon.stop(home)
+        case "oauth-client":
+            _make_oauth_client(home, options.client_id, anew=options.anew)
+        case "logs":
+            _logs(home)
         case "status":
             _status(home)
         case _:
@@ -68,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND:OPERATION",
         help=f"break one operation of the log; KIND is one of {', '.join(KINDS)}",
     )
+    shared.add_argument("--project", **_PROJECT)
     run = subcommands.add_parser(
         "exec", parents=[shared], help="run a command, such as terraform or cdktf, against the local cloud"
     )
@@ -78,13 +109,72 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--documents", type=Path, default=Path(), help="where the Terraform documents are (default: here)"
     )
+    _add_up(subcommands)
+    subcommands.add_parser("down", help="end what `up` started; what is stored stays")
+    client = subcommands.add_parser(
+        "oauth-client", help="make an OAuth client, as in Google's console; print its secret"
+    )
+    client.add_argument("client_id")
+    client.add_argument("--anew", action="store_true", help="give it another secret")
+    subcommands.add_parser("logs", help="print what the containers have printed")
     subcommands.add_parser("status", help="list what there is")
-    subcommands.add_parser("reset", help="forget everything")
+    subcommands.add_parser("reset", help="end what `up` started, and forget everything")
     return parser
 
 
+def _add_up(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    up = subcommands.add_parser("up", help="make the resources of real parts, in containers, until `down`")
+    up.add_argument("--port", type=int, default=0, help="the front door's port (default: any, see `status`)")
+    up.add_argument(
+        "--https", type=_host_and_port, metavar="HOST:PORT", help="a second port, with a certificate for HOST"
+    )
+    up.add_argument("--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)")
+    up.add_argument("--user", action="append", default=[], help="somebody at this machine, by e-mail address")
+    up.add_argument("--project", **_PROJECT)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
 def _serve_options(options: argparse.Namespace) -> list[str]:
-    return ["--quiet", str(options.quiet), "--late", options.late, "--fault", str(options.fault)]
+    numbers = [f"--project={name}={number}" for name, number in options.project]
+    return ["--quiet", str(options.quiet), "--late", options.late, "--fault", str(options.fault), *numbers]
+
+
+def _up(home: Path, options: argparse.Namespace) -> int:
+    # Imported here, for the other subcommands should not wait for the web server.
+    from localcloud.engine import EngineError  # noqa: PLC0415
+    from localcloud.machine.machine import Options  # noqa: PLC0415
+    from localcloud.machine.sites import PortTaken  # noqa: PLC0415
+
+    chosen = Options(
+        label=daemon.label(home),
+        port=options.port,
+        https=options.https,
+        idle_s=options.idle,
+        users=tuple(options.user),
+    )
+    try:
+        daemon.up(home, Path(), chosen, dict(options.project))
+    except (EngineError, PortTaken) as error:
+        print(f"[localcloud] {error}", file=sys.stderr)
+        return 69  # EX_UNAVAILABLE
+    return 0
+
+
+def _make_oauth_client(home: Path, client_id: str, *, anew: bool) -> None:
+    store = Store(home)
+    print(OAuthClients(store).make(client_id, anew=anew))
+    store.close()
+
+
+def _logs(home: Path) -> None:
+    for path in sorted((home / "logs").glob("*.log")):
+        print(path.read_text(), end="")
+    for container in daemon.instances(home):
+        print(container.logs(), end="")
 
 
 def _exec(home: Path, command: list[str], serve_options: list[str]) -> int:
@@ -116,11 +206,18 @@ def _status(home: Path) -> None:
         if type_name.startswith("google_"):
             print(f"{type_name:44} {key}")
     store.close()
+    told = daemon.facts(home)
+    for name, port in told["ports"].items() if told else ():
+        print(f"{name:44} 127.0.0.1:{port}")
+    for container in daemon.instances(home) if told else ():
+        print(f"{container.labels()['localcloud.revision']:44} container {container.id[:12]}")
 
 
 def _reset(home: Path) -> None:
     if home.exists():
+        daemon.stop(home)
         with server.holding(home):
+            daemon.clear(home)
             erase(home)
     print(f"Forgot everything in {home}.")
 

@@ -34,7 +34,7 @@ class ContainerSpec:
         command: Arguments for the image's entry point.
         entrypoint: Replaces the image's entry point.
         environment: Variables; they may hold secrets.
-        mounts: Folder or file on the machine -> path in the container. The path must not contain a colon.
+        mounts: Folder or file on the machine (a path), or a volume (its name) -> path in the container.
         writable: Those of the mounted paths that the container may write.
         tmpfs: Path in the container -> size in MiB.
         ports: Ports of the container to publish on free ports of 127.0.0.1.
@@ -42,13 +42,15 @@ class ContainerSpec:
         cpus: Limit.
         read_only: The root file system cannot be written.
         user: UID to run as, when it is not the image's.
+        isolated: No network at all.
+        labels: Names and values by which containers are found again.
     """
 
     image: str
     command: Sequence[str] = ()
     entrypoint: str = ""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    mounts: Mapping[Path, str] = field(default_factory=dict[Path, str])
+    mounts: Mapping[Path | str, str] = field(default_factory=dict[Path | str, str])
     writable: frozenset[str] = frozenset()
     tmpfs: Mapping[str, int] = field(default_factory=dict[str, int])
     ports: Sequence[int] = ()
@@ -56,12 +58,18 @@ class ContainerSpec:
     cpus: float | None = None
     read_only: bool = False
     user: str = ""
+    isolated: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def arguments(self) -> list[str]:
         """Returns the arguments that podman and docker understand alike."""
         arguments = [f"--env={name}" for name in self.environment]
+        arguments += [f"--label={name}={value}" for name, value in self.labels.items()]
         for source, target in self.mounts.items():
-            arguments.append(f"--volume={source}:{target}:{'rw' if target in self.writable else 'ro'}")
+            # Not --volume: it parts at colons, and a path under /cloudsql has some.
+            kind = "volume" if isinstance(source, str) else "bind"
+            access = "" if target in self.writable else ",ro=true"
+            arguments.append(f"--mount=type={kind},src={source},dst={target}{access}")
         arguments += [f"--tmpfs={path}:rw,size={mib}m,mode=1777" for path, mib in self.tmpfs.items()]
         arguments += [f"--publish=127.0.0.1::{port}" for port in self.ports]
         optional = {"memory": self.memory_mib and f"{self.memory_mib}m", "cpus": self.cpus, "user": self.user}
@@ -113,9 +121,14 @@ class Container:
         """Sends a signal to its first process."""
         self._engine.run("kill", f"--signal={name}", self.id)
 
-    def execute(self, *command: str, user: str = "") -> str:
+    def execute(self, *command: str, user: str = "", stdin: str = "") -> str:
         """Runs a command inside and returns what it prints."""
-        return self._engine.run("exec", *([f"--user={user}"] if user else []), self.id, *command)
+        options = [*([f"--user={user}"] if user else []), *(["--interactive"] if stdin else [])]
+        return self._engine.run("exec", *options, self.id, *command, stdin=stdin)
+
+    def labels(self) -> dict[str, str]:
+        """Returns its labels, those of its image among them."""
+        return json.loads(self._engine.run("inspect", "--format={{json .Config.Labels}}", self.id))
 
     def memory_mib(self) -> float:
         """Returns the working set in MiB: what the limit counts, less the page cache that can be dropped."""
@@ -131,6 +144,14 @@ class Container:
         path = cgroup / "memory.events"
         counts = (path if path.exists() else cgroup / "memory.oom_control").read_text()
         return int(dict(line.split() for line in counts.splitlines())["oom_kill"])
+
+    def pause(self) -> None:
+        """Stops its processes where they stand."""
+        self._engine.run("pause", self.id)
+
+    def unpause(self) -> None:
+        """Lets its processes go on."""
+        self._engine.run("unpause", self.id)
 
     def stop(self, grace_s: int = 10) -> None:
         """Sends TERM, and KILL after the grace period, as Cloud Run does."""
@@ -192,6 +213,7 @@ class Engine:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         merge_streams: bool = False,
+        stdin: str = "",
         timeout_s: float | None = None,
     ) -> str:
         """Runs the engine's command and returns what it prints.
@@ -202,6 +224,7 @@ class Engine:
         done = subprocess.run(  # noqa: S603
             [self.name, *arguments],
             env=self._environment | dict(environment or {}),
+            input=stdin,
             cwd=tempfile.gettempdir(),  # podman's monitor leaves a file where it stands when memory runs out
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge_streams else subprocess.PIPE,
@@ -230,12 +253,44 @@ class Engine:
             beside: A running container whose network it shares (then `ports` must be empty).
         """
         network = [f"--network=container:{beside.id}"] if beside else self._network()
+        if spec.isolated:
+            network = ["--network=none"]
         arguments = [*network, *spec.arguments(), *([f"--name={name}"] if name else []), spec.image, *spec.command]
         return Container(self, self.run("run", "--detach", *arguments, environment=spec.environment).strip())
+
+    def container(self, name: str) -> Container | None:
+        """Finds a container by its name, running or not."""
+        for line in self.run("ps", "--all", "--no-trunc", "--format={{.ID}} {{.Names}}").splitlines():
+            id_, _, found = line.partition(" ")
+            if found == name:
+                return Container(self, id_)
+        return None
+
+    def containers(self, label: str) -> list[Container]:
+        """Returns the containers with a label, `NAME=VALUE`, running or not."""
+        listed = self.run("ps", "--all", "--no-trunc", "--quiet", f"--filter=label={label}")
+        return [Container(self, id_) for id_ in listed.split()]
+
+    def volumes(self, label: str) -> list[str]:
+        """Returns the names of the volumes with a label, `NAME=VALUE`."""
+        return self.run("volume", "ls", "--quiet", f"--filter=label={label}").split()
+
+    def create_volume(self, name: str, label: str) -> None:
+        """Makes an empty volume, unless there is one of this name and label."""
+        if name not in self.volumes(label):
+            self.run("volume", "create", f"--label={label}", name)
+
+    def remove_volume(self, name: str) -> None:
+        """Removes a volume and what it holds; no container may use it."""
+        self.run("volume", "rm", name)
 
     def has_image(self, reference: str) -> bool:
         """Whether an image of this reference is stored here."""
         return bool(self.run("images", "--quiet", reference).strip())
+
+    def tag(self, reference: str, other: str) -> None:
+        """Gives an image another name, too."""
+        self.run("tag", reference, other)
 
     def image_mib(self, reference: str) -> float:
         """Returns an image's size in MiB."""

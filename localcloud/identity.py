@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -68,13 +68,13 @@ class IdentityProvider:
     """Signs tokens and lets people in.
 
     Args:
-        clients: The secret of each OAuth client, by client id.
+        client_secret: Gives the secret of an OAuth client by its id, None if there is no such client.
         key: What to sign with (`kept_key`); None makes a key that ends with this object.
     """
 
-    def __init__(self, *, clients: Mapping[str, str], key: RSAKey | None = None) -> None:
+    def __init__(self, *, client_secret: Callable[[str], str | None], key: RSAKey | None = None) -> None:
         self.key = key or new_key()
-        self._clients = dict(clients)
+        self._client_secret = client_secret
         self._grants: dict[str, Grant] = {}
 
     def token(self, *, audience: str, email: str | None, **claims: object) -> str:
@@ -162,7 +162,7 @@ class IdentityProvider:
         raise web.HTTPFound(back)
 
     def _check_request(self, query: Mapping[str, str]) -> None:
-        if query.get("client_id") not in self._clients:
+        if not self._client_secret(query.get("client_id", "")):
             raise web.HTTPBadRequest(text="invalid_client: unknown client_id")
         if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
             raise web.HTTPBadRequest(text="invalid_request: only the code flow with PKCE (S256)")
@@ -175,7 +175,7 @@ class IdentityProvider:
         basic = BasicAuth.decode(header) if header else None
         client_id = str(basic.login) if basic else form.get("client_id", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         secret = str(basic.password) if basic else form.get("client_secret", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-        if not secret or not hmac.compare_digest(self._clients.get(client_id, ""), secret):
+        if not secret or not hmac.compare_digest(self._client_secret(client_id) or "", secret):
             return web.json_response({"error": "invalid_client"}, status=401)
         grant = self._grants.pop(form.get("code", ""), None)
         challenge = urlsafe_b64encode(sha256(form.get("code_verifier", "").encode()).digest()).decode()

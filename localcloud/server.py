@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from localcloud.faults import Fault
+    from localcloud.resource import Cloud
+    from localcloud.traffic import Traffic
 
 GOOGLE = "registry.terraform.io/hashicorp/google"
 RANDOM = "registry.terraform.io/hashicorp/random"
@@ -23,32 +25,52 @@ QUIET = 0.05  # seconds; between two calls that it can make at once, Terraform t
 _STOP_SECONDS = 10
 
 
-def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault) -> None:
+def serve(home: Path, documents: Path, *, traffic: Traffic, fault: Fault, numbers: Mapping[str, str]) -> None:
     """Serves both providers; prints the value of TF_REATTACH_PROVIDERS when they answer; ends when stdin does.
 
     Args:
         home: the folder of the local cloud; waits while another process holds it.
         documents: where the Terraform documents are.
-        quiet: see `localcloud.traffic`.
-        late: see `localcloud.traffic`.
+        traffic: tells late changes when to happen.
         fault: what to break.
+        numbers: project id -> project number.
     """
     # Imported here, for the other subcommands should not wait for gRPC.
+    from localcloud.resource import Cloud  # noqa: PLC0415
+    from localcloud.store import Store  # noqa: PLC0415
+
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with holding(home):
+        log_to(home / "log")
+        cloud = Cloud(Store(home), numbers=dict(numbers))
+        with providers(cloud, documents, traffic, fault) as reattach:
+            print(reattach, flush=True)
+            sys.stdin.read()
+        cloud.store.close()
+
+
+@contextmanager
+def providers(cloud: Cloud, documents: Path, traffic: Traffic, fault: Fault) -> Generator[str]:
+    """Serves both providers for as long as the context lasts.
+
+    Args:
+        cloud: where the resources live.
+        documents: where the Terraform documents are.
+        traffic: tells late changes when to happen.
+        fault: what to break.
+
+    Yields:
+        The value of TF_REATTACH_PROVIDERS.
+    """
     from localcloud import protocol, schema  # noqa: PLC0415
     from localcloud.documents import resource_types  # noqa: PLC0415
     from localcloud.provider import ResourceProvider, SchemaSource  # noqa: PLC0415
-    from localcloud.resource import Cloud  # noqa: PLC0415
     from localcloud.services import RESOURCES  # noqa: PLC0415
     from localcloud.services.random import RandomProvider  # noqa: PLC0415
-    from localcloud.store import Store  # noqa: PLC0415
-    from localcloud.traffic import Traffic  # noqa: PLC0415
 
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with holding(home), tempfile.TemporaryDirectory(prefix="localcloud-") as sockets:
-        _log_to(home / "log")
-        store, traffic = Store(home), Traffic(quiet, late)
+    with tempfile.TemporaryDirectory(prefix="localcloud-") as sockets:
         google = ResourceProvider(
-            cloud=Cloud(store),
+            cloud=cloud,
             resources=[resource() for resource in RESOURCES],
             schema=SchemaSource(
                 provider=schema.provider_schema(),
@@ -63,11 +85,11 @@ def serve(home: Path, documents: Path, *, quiet: float, late: str, fault: Fault)
             protocol.start(google, paths[GOOGLE], traffic),
             protocol.start(RandomProvider(), paths[RANDOM], traffic),
         ]
-        print(protocol.reattach(paths), flush=True)
-        sys.stdin.read()
-        for server in servers:
-            server.stop(grace=_STOP_SECONDS).wait()
-        store.close()
+        try:
+            yield protocol.reattach(paths)
+        finally:
+            for server in servers:
+                server.stop(grace=_STOP_SECONDS).wait()
 
 
 @contextmanager
@@ -113,26 +135,27 @@ def running(home: Path, documents: Path, *options: str) -> Generator[str]:
 
 
 @contextmanager
-def holding(home: Path) -> Generator[None]:
+def holding(home: Path, lock: str = "lock") -> Generator[None]:
     """Holds the folder: nobody else serves or erases it meanwhile. Waits for whoever does."""
-    with (home / "lock").open("a+") as lock:
+    with (home / lock).open("a+") as file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
+            file.seek(0)
             print(
-                f"[localcloud] process {lock.read().strip()} uses {home}: waiting for it to end ...",
+                f"[localcloud] process {file.read().strip()} uses {home}: waiting for it to end ...",
                 file=sys.stderr,
                 flush=True,
             )
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.seek(0)
-        lock.truncate()
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
         yield
 
 
-def _log_to(path: Path) -> None:
+def log_to(path: Path) -> None:
+    """Sends the log of this process to a file that only this user can read."""
     path.touch(mode=0o600)
     logging.basicConfig(filename=path, level=logging.INFO, format="%(asctime)s %(message)s")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcloud.daemon import facts
 from localcloud.documents import keep_state_local
 from localcloud.server import running
 
@@ -44,7 +45,7 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
     terraform = shutil.which("terraform")
     if not terraform:
         raise FileNotFoundError("terraform >= 1.11 is not installed: https://developer.hashicorp.com/terraform/install")
-    with running(home, documents, *options) as reattach, tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
+    with _providers(home, documents, *options) as reattach, tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
         root, python = shlex.quote(str(Path(__file__).parents[1])), shlex.quote(sys.executable)
         wrapper, overrides = Path(folder, "terraform"), Path(folder, "overrides")
         wrapper.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m localcloud.session "$@"\n')
@@ -63,6 +64,17 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
         finally:
             for path in overrides.read_text().splitlines():
                 Path(path).unlink(missing_ok=True)
+
+
+@contextmanager
+def _providers(home: Path, documents: Path, *options: str) -> Generator[str]:
+    """The providers of the process in the background, or, where none runs, of a child on paper."""
+    told = facts(home)
+    if told:
+        yield told["reattach"]
+    else:
+        with running(home, documents, *options) as reattach:
+            yield reattach
 
 
 def run_terraform(arguments: Sequence[str]) -> None:

@@ -35,6 +35,8 @@ class Store:
         """Opens, or makes, the store in the folder `home`."""
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._home = home
+        self.changes = 0
+        """How often anything was written: what was read before is still true while it stays the same."""
         self._lock = threading.Lock()
         database = home / "cloud.db"
         database.touch(mode=0o600)
@@ -110,13 +112,14 @@ class Store:
         return self._home / "secrets" / hashlib.sha256(name.encode()).hexdigest()
 
     def _query(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
+        self.changes += not statement.startswith("SELECT")
         with self._lock, closing(self._database.execute(statement, parameters)) as cursor:
             return cursor.fetchall()
 
 
 def erase(home: Path) -> None:
     """Forgets a local cloud: removes what this module, and a run with it, put into its folder."""
-    for name in ("cloud.db", "cloud.db-wal", "cloud.db-shm", "log"):
+    for name in ("cloud.db", "cloud.db-wal", "cloud.db-shm", "log", "up.json", "up.log", "identity.pem"):
         (home / name).unlink(missing_ok=True)
-    for name in ("secrets", "states"):
+    for name in ("secrets", "states", "objects", "mounts", "logs", "tls"):
         shutil.rmtree(home / name, ignore_errors=True)

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from multidict import CIMultiDictProxy
 
@@ -71,7 +71,7 @@ async def forward(
     target: URL,
     *,
     headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
+    body: bytes | AsyncIterator[bytes] | None = None,
 ) -> web.StreamResponse:
     """Sends a request on and streams the answer to who asked.
 

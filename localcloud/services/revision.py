@@ -115,7 +115,7 @@ def _read_secret(cloud: Cloud, project: str, account: str, secret: str, version:
                 "https://cloud.google.com/run/docs/configuring/services/secrets",
             )
         )
-    return cloud.store.secret(secretmanager.version_name(cloud, project, full_name, version)) or ""
+    return secretmanager.value(cloud, project, full_name, version)
 
 
 def _instances(volume: Object) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from localcloud.model import Object, Problem, Refused, Value, objects, text
 from localcloud.resource import Cloud, Resource, name_problem, now, protected, stable_number
 from localcloud.services import revision
-from localcloud.services.iam import Member
+from localcloud.services.iam import Member, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,6 +123,18 @@ class ServiceMember(Member):
             raise Refused(
                 Problem(f"Error 404: no Cloud Run service {self.target_name(values)}", "Use its name and location.")
             )
+
+
+def target(service: Object) -> Target:
+    """A service, for `iam.allows`."""
+    name = text(service, "id")
+    return Target(
+        project=text(service, "project"),
+        name=name,
+        type="run.googleapis.com/Service",
+        member_type=ServiceMember.type,
+        member_key=name,
+    )
 
 
 def _condition(kind: str, time: str) -> Object:

@@ -150,6 +150,11 @@ def version_name(cloud: Cloud, project: str, secret: str, version: str) -> str:
     return name
 
 
+def value(cloud: Cloud, project: str, secret: str, version: str) -> str:
+    """The value of a version; the arguments and the refusals are those of `version_name`."""
+    return cloud.store.secret(version_name(cloud, project, secret, version)) or ""
+
+
 def _payload(config: Object) -> str | None:
     for name in ("secret_data_wo", "secret_data"):
         value = config.get(name)

@@ -43,7 +43,7 @@ def object_store() -> Generator[int]:
 @contextmanager
 def google() -> Generator[Google]:
     """Runs the identity provider and the object store."""
-    identity = IdentityProvider(clients={CLIENT_ID: CLIENT_SECRET})
+    identity = IdentityProvider(client_secret={CLIENT_ID: CLIENT_SECRET}.get)
     with object_store() as storage_port, serving(identity.application()) as identity_port:
         yield Google(identity=identity, identity_port=identity_port, storage_port=storage_port)
 

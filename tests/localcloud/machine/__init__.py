@@ -1,1 +1,1 @@
-"""The real parts of the local cloud, as programs and people use them."""
+"""Promises of the local cloud, kept by the real terraform."""

@@ -1,0 +1,184 @@
+"""The local cloud as a process in the background: both providers and the machine, until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localcloud import server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from localcloud.engine import Container
+    from localcloud.machine.machine import Options
+
+_FILE = "up.json"
+_START_S = 120
+_STOP_S = 120
+_POLL_S = 0.1
+
+
+class NotUp(Exception):  # noqa: N818 - what happened
+    """The local cloud did not start; it has said why in its log."""
+
+
+def label(home: Path) -> str:
+    """The name of the local cloud in a folder, on everything that it makes outside of it."""
+    return f"localcloud-{hashlib.sha256(str(home).encode()).hexdigest()[:10]}"
+
+
+def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]) -> None:
+    """Serves until TERM or INT.
+
+    Args:
+        home: the folder of the local cloud.
+        documents: where the Terraform documents are.
+        options: how the machine is set up.
+        numbers: project id -> project number.
+
+    Raises:
+        EngineError: there is no container engine.
+        PortTaken: a port is in use.
+    """
+    # Imported here, for the other subcommands should not wait for gRPC and the web server.
+    from localcloud.engine import Engine  # noqa: PLC0415
+    from localcloud.faults import Fault  # noqa: PLC0415
+    from localcloud.machine.machine import Machine  # noqa: PLC0415
+    from localcloud.resource import Cloud  # noqa: PLC0415
+    from localcloud.store import Store  # noqa: PLC0415
+    from localcloud.traffic import Traffic  # noqa: PLC0415
+
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with server.holding(home):
+        server.log_to(home / "log")
+        cloud = Cloud(Store(home), numbers=dict(numbers))
+        machine = Machine(cloud, Engine(), home, options)
+        cloud.platform = machine
+
+        async def serve() -> None:
+            ended = asyncio.Event()
+            for name in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(name, ended.set)
+            ports = await machine.open()
+            with server.providers(cloud, documents, Traffic(server.QUIET), Fault()) as reattach:
+                _tell(home, {"pid": os.getpid(), "reattach": reattach, "ports": ports})
+                await ended.wait()
+                (home / _FILE).unlink(missing_ok=True)
+            await machine.close()
+
+        asyncio.run(serve())
+        cloud.store.close()
+
+
+def _tell(home: Path, facts: Mapping[str, object]) -> None:
+    draft = home / f"{_FILE}.{os.getpid()}"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(facts, file)
+    draft.replace(home / _FILE)
+
+
+def facts(home: Path) -> dict[str, Any] | None:
+    """What the process in the background tells of itself: its pid, `reattach`, and ports by name; None if none runs."""
+    try:
+        told = json.loads((home / _FILE).read_text())
+    except OSError:
+        return None
+    return told if _is_held(home) else None
+
+
+def _is_held(home: Path) -> bool:
+    with (home / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def start(home: Path, documents: Path, arguments: Sequence[str]) -> dict[str, Any]:
+    """Starts the process in the background, unless it runs; returns its `facts`.
+
+    Args:
+        home: the folder of the local cloud.
+        documents: where the Terraform documents are.
+        arguments: options of `python -m localcloud up`.
+
+    Raises:
+        NotUp: it ended instead.
+    """
+    told = facts(home)
+    if told:
+        return told
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "localcloud", "--home", str(home), "up", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    path = home / "up.log"
+    with path.open("w") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            cwd=documents,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        told = facts(home)
+        if told:
+            return told
+        if process.poll() is not None:
+            raise NotUp(path.read_text().strip() or f"the local cloud ended with status {process.returncode}")
+        time.sleep(_POLL_S)
+    raise NotUp(f"the local cloud did not start within {_START_S} s, see {path}")
+
+
+def stop(home: Path) -> None:
+    """Ends the process in the background, if there is one, and all that it runs; what is stored stays.
+
+    Raises:
+        TimeoutError: it did not end.
+    """
+    told = facts(home)
+    if not told:
+        return
+    os.kill(told["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_S
+    while _is_held(home):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"process {told['pid']} has not ended within {_STOP_S} s")
+        time.sleep(_POLL_S)
+
+
+def instances(home: Path) -> list[Container]:
+    """The containers that run for the services of a local cloud."""
+    from localcloud.engine import Engine  # noqa: PLC0415
+    from localcloud.machine.template import LABEL  # noqa: PLC0415
+
+    return Engine().containers(f"{LABEL}={label(home)}")
+
+
+def clear(home: Path) -> None:
+    """Removes every container and volume that a local cloud has made, whether it was ended or died."""
+    from localcloud.engine import Engine, EngineError  # noqa: PLC0415
+
+    try:
+        engine = Engine()
+    except EngineError:
+        return  # without an engine there was nothing but the folder
+    mark = f"localcloud={label(home)}"
+    for container in engine.containers(mark):
+        container.remove()
+    for volume in engine.volumes(mark):
+        engine.remove_volume(volume)

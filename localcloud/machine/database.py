@@ -1,0 +1,249 @@
+"""Cloud SQL: each instance a real server in a container of its own, reached through its socket alone.
+
+Debian's server runs, whatever version was asked for, and MariaDB in place of MySQL. Its data lie in a volume, its
+socket in another, which the services that name the instance mount at /cloudsql/PROJECT:REGION:INSTANCE. The tier
+decides on CPUs, memory and connections; a shared core is a whole one here, as Google lets it be for a while.
+
+Left out: addresses and TLS (nothing listens but the socket), IAM logins, backups, point-in-time recovery, replicas,
+failover, disk sizes, maintenance, charset and collation of a database (UTF-8 and byte order), and users bound to hosts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from localcloud import images
+from localcloud.engine import ContainerSpec, EngineError
+from localcloud.machine.dialects import Dialect, MySQL, PostgreSQL
+from localcloud.model import Object, Problem, Refused, objects, text
+
+if TYPE_CHECKING:
+    from localcloud.engine import Container, Engine
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), MySQL())}
+START_DEADLINE_S = 120
+STOP_GRACE_S = 30
+LOG_LINES = 15
+# https://cloud.google.com/sql/docs/postgres/instance-settings#machine-type-2ndgen
+SHARED_CORE_MB = {"db-f1-micro": 614, "db-g1-small": 1_740}
+PERFORMANCE_MB_PER_CPU = 8_192
+
+
+class DatabaseServers:
+    """The servers of one local cloud. Every method raises `EngineError` where the engine fails.
+
+    Args:
+        engine: Where they run.
+        label: The local cloud's name: containers and volumes have it as label `localcloud` and before their names.
+    """
+
+    def __init__(self, engine: Engine, *, label: str) -> None:
+        self._engine = engine
+        self._label = label
+
+    def run(self, instance: Object) -> None:
+        """Runs a server until it answers; one that runs already starts anew only if its tier, flags or image changed.
+
+        Args:
+            instance: The google_sql_database_instance, with its connection name.
+
+        Raises:
+            Refused: It does not start; the end of its log is in the detail.
+        """
+        name, dialect = self._name(instance, "name"), _dialect(instance)
+        image = images.build(self._engine, context=dialect.context, name=f"localhost/localcloud-{dialect.name}")
+        spec = self._spec(name, dialect, instance, image)
+        arguments = "\0".join([spec.image, *spec.command, *spec.arguments()])
+        digest = hashlib.sha256(arguments.encode()).hexdigest()
+        container = self._engine.container(name)
+        if container and not (container.running and container.labels().get("localcloud.spec") == digest):
+            _stop(container)
+            container.remove()
+            container = None
+        if not container:
+            for volume in spec.mounts:
+                self._engine.create_volume(str(volume), f"localcloud={self._label}")
+            labels = {**spec.labels, "localcloud.spec": digest}
+            container = self._engine.start(replace(spec, labels=labels), name=name)
+        _wait_until_ready(container, dialect)
+
+    def ensure_running(self, instance: Object) -> None:
+        """Starts a server again after a crash or a reboot; one that runs is left alone."""
+        container = self._engine.container(self._name(instance, "name"))
+        if not container or not container.running:
+            self.run(instance)
+
+    def stop(self, instance: Object) -> None:
+        """Ends a server at once but in order; its data stay."""
+        container = self._engine.container(self._name(instance, "name"))
+        if container:
+            _stop(container)
+
+    def remove(self, instance: Object) -> None:
+        """Removes a server with all its data."""
+        name = self._name(instance, "name")
+        container = self._engine.container(name)
+        if container:
+            container.remove()
+        for volume in set(_volumes(name)) & set(self._engine.volumes(f"localcloud={self._label}")):
+            self._engine.remove_volume(volume)
+
+    def create_database(self, database: Object) -> None:
+        """Creates a google_sql_database, unless there is one.
+
+        Raises:
+            Refused: The server is down or says no.
+        """
+        container, dialect = self._server(database)
+        _run_sql(container, dialect, dialect.create_database(text(database, "name")))
+
+    def drop_database(self, database: Object) -> None:
+        """Drops a google_sql_database, if there is one.
+
+        Raises:
+            Refused: The server is down or says no, as PostgreSQL does while a client is connected.
+        """
+        container, dialect = self._server(database)
+        _run_sql(container, dialect, dialect.drop_database(text(database, "name")))
+
+    def set_password(self, user: Object, password: str) -> None:
+        """Creates a google_sql_user, or gives it another password; sessions that are open stay so.
+
+        Raises:
+            Refused: The server is down or says no.
+        """
+        container, dialect = self._server(user)
+        _run_sql(container, dialect, dialect.set_password(text(user, "name"), password))
+
+    def drop_user(self, user: Object) -> None:
+        """Drops a google_sql_user, if there is one.
+
+        Raises:
+            Refused: The server is down or says no, as PostgreSQL does while the user owns something.
+        """
+        container, dialect = self._server(user)
+        _run_sql(container, dialect, dialect.drop_user(text(user, "name")))
+
+    def mounts(self, connection_name: str) -> dict[str, str]:
+        """Returns the volume with an instance's socket, and where the container of a service mounts it, read-only.
+
+        Args:
+            connection_name: `PROJECT:REGION:INSTANCE`.
+
+        Raises:
+            Refused: The instance never ran here.
+        """
+        project, _, instance = connection_name.rsplit(":", 2)
+        values: Object = {"project": project, "instance": instance}
+        name = self._name(values, "instance")
+        container = self._find(values)
+        return {_volumes(name)[1]: _dialect_of(container).mount_path(connection_name)}
+
+    def _name(self, values: Object, attribute: str) -> str:
+        # An instance's name is unique in its project only; a project of a domain has a colon in its name.
+        project = text(values, "project").replace(":", "_")
+        return f"{self._label}-sql-{project}.{text(values, attribute)}"
+
+    def _spec(self, name: str, dialect: Dialect, instance: Object, image: str) -> ContainerSpec:
+        connection_name, tier = text(instance, "connection_name"), text(instance, "settings", 0, "tier")
+        flags = {text(flag, "name"): text(flag, "value") for flag in objects(instance, "settings", 0, "database_flags")}
+        cpus, memory_mb = size_of(tier)
+        return ContainerSpec(
+            image=image,
+            command=dialect.options(tier, memory_mb, flags),
+            environment=dialect.environment(connection_name),
+            mounts=dict(zip(_volumes(name), (dialect.home, dialect.sockets), strict=True)),
+            writable=frozenset({dialect.home, dialect.sockets}),
+            # PostgreSQL's parallel queries share memory; MariaDB's large sorts spill.
+            tmpfs={"/dev/shm": memory_mb // 4, "/tmp": memory_mb // 4},  # noqa: S108
+            memory_mib=memory_mb,
+            cpus=min(cpus, os.cpu_count() or cpus),  # docker refuses more than there are
+            read_only=True,
+            isolated=True,
+            labels={"localcloud": self._label, "localcloud.dialect": dialect.name},
+        )
+
+    def _find(self, values: Object) -> Container:
+        """Finds the container of the instance that a database or a user belongs to."""
+        container = self._engine.container(self._name(values, "instance"))
+        if not container:
+            summary = f"no server of Cloud SQL instance {text(values, 'instance')} on this machine"
+            raise Refused(Problem(summary, "Apply the google_sql_database_instance again: it starts anew."))
+        return container
+
+    def _server(self, values: Object) -> tuple[Container, Dialect]:
+        container = self._find(values)
+        if not container.running:
+            raise _refused(f"the server of Cloud SQL instance {text(values, 'instance')} is down", container)
+        return container, _dialect_of(container)
+
+
+def size_of(tier: str) -> tuple[int, int]:
+    """Returns a tier's CPUs and its memory in MB.
+
+    Raises:
+        Refused: No such tier.
+    """
+    if tier in SHARED_CORE_MB:
+        return 1, SHARED_CORE_MB[tier]
+    if found := re.fullmatch(r"db-custom-(\d+)-(\d+)", tier):
+        return int(found[1]), int(found[2])
+    if found := re.fullmatch(r"db-perf-optimized-N-(\d+)", tier):
+        return int(found[1]), int(found[1]) * PERFORMANCE_MB_PER_CPU
+    detail = "Use db-f1-micro, db-g1-small, db-custom-CPUS-MEMORY_MB or db-perf-optimized-N-CPUS."
+    raise Refused(Problem(f"Error 400: invalid tier ({tier})", detail, ("settings",)))
+
+
+def _volumes(name: str) -> tuple[str, str]:
+    """Returns the names of the volumes for data and for the socket."""
+    return f"{name}-data", f"{name}-socket"
+
+
+def _dialect(instance: Object) -> Dialect:
+    version = text(instance, "database_version")
+    prefix = version.partition("_")[0].replace("POSTGRES", "POSTGRESQL").lower()
+    if prefix not in DIALECTS:
+        detail = "The local cloud has PostgreSQL (POSTGRES_...) and MySQL (MYSQL_...)."
+        raise Refused(Problem(f"no server for database version {version}", detail, ("database_version",)))
+    return DIALECTS[prefix]
+
+
+def _dialect_of(container: Container) -> Dialect:
+    return DIALECTS[container.labels()["localcloud.dialect"]]
+
+
+def _stop(container: Container) -> None:
+    if container.running:
+        container.stop(STOP_GRACE_S)
+
+
+def _run_sql(container: Container, dialect: Dialect, statements: str) -> None:
+    try:
+        container.execute(*dialect.client, stdin=statements)
+    except EngineError as error:
+        raise Refused(Problem(f"the database server says no: {str(error).strip().splitlines()[-1]}")) from error
+
+
+def _wait_until_ready(container: Container, dialect: Dialect) -> None:
+    end = time.monotonic() + START_DEADLINE_S
+    while True:
+        try:
+            container.execute(*dialect.client, stdin=dialect.ready)
+        except EngineError as error:
+            if not container.running:
+                raise _refused("the database server ended at its start", container) from error
+            if time.monotonic() > end:
+                raise _refused(f"the database server does not answer for {START_DEADLINE_S} s", container) from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _refused(summary: str, container: Container) -> Refused:
+    log = "\n".join(container.logs().splitlines()[-LOG_LINES:])
+    return Refused(Problem(summary, f"The end of its log:\n{log}"))

@@ -1,0 +1,156 @@
+"""Cloud Run's front door: finds the service that a request is for, asks IAM, keeps the limits, and passes it on.
+
+A service is found by the names that Cloud Run gives it; any other name stands for a custom domain, and leads to the
+only service there is. Left out: identity tokens for services that are not public, WebSockets, HTTP/2, compression, and
+the 32 MiB limit of answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from aiohttp import ClientError, web
+
+from localcloud.machine.forwarding import forward, same_path
+from localcloud.machine.instance import StartFailed
+from localcloud.machine.revision import Overloaded, Retired, Revision
+from localcloud.model import Object, strings, text
+from localcloud.services import iam, run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from localcloud.machine.services import Services
+    from localcloud.resource import Cloud
+
+_LOG = logging.getLogger(__name__)
+MAX_REQUEST_BYTES = 32 * 1024 * 1024  # over HTTP/1: https://cloud.google.com/run/quotas
+_ALL = "INGRESS_TRAFFIC_ALL"
+
+
+class TooLarge(Exception):  # noqa: N818 - what happened
+    """A body without a length turned out to be larger than the limit."""
+
+
+class FrontDoor:
+    """Answers for every service of the local cloud."""
+
+    def __init__(self, cloud: Cloud, services: Services) -> None:
+        self._cloud = cloud
+        self._services = services
+        self._routes: dict[str, Object] = {}
+        self._public: set[str] = set()
+        self._changes = -1
+
+    def application(self) -> web.Application:
+        """Returns the web application."""
+        # The limit is the front door's own; aiohttp's is for bodies that it reads itself.
+        application = web.Application(client_max_size=0)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        return application
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self._learn()
+        service = self._find(request.host)
+        if service is None or text(service, "ingress") != _ALL:
+            return _error(404, "Page not found", "The requested URL was not found on this server.")
+        name = text(service, "id")
+        if name not in self._public:
+            return _error(403, "Forbidden", "Your client does not have permission to get this URL from this server.")
+        if (request.content_length or 0) > MAX_REQUEST_BYTES:
+            return _too_large()
+        return await self._pass_on(request, name)
+
+    async def _pass_on(self, request: web.Request, service: str) -> web.StreamResponse:
+        revision = self._services.revisions.get(service)
+        if revision is None:
+            return _error(503, "Service Unavailable", "The service has no revision that is ready.")
+        try:
+            async with asyncio.timeout(revision.spec.timeout_s):
+                return await self._ask(request, revision)
+        except Retired:
+            return await self._pass_on(request, service)
+        except TimeoutError:
+            return _error(504, "Gateway Timeout", "The request has been terminated: it reached the maximum timeout.")
+        except Overloaded:
+            return _error(429, "Too Many Requests", "Rate exceeded: there was no available instance.")
+        except (StartFailed, ClientError, ConnectionError) as error:
+            _LOG.warning("%s: %s %s failed: %s", revision.spec.name, request.method, request.path, error)
+            return _error(
+                503, "Service Unavailable", "The request failed: the instance could not start or ended early."
+            )
+
+    async def _ask(self, request: web.Request, revision: Revision) -> web.StreamResponse:
+        async with revision.instance() as instance:
+            target = same_path(request, instance.origin)
+            # A body without a length can only be counted as it comes.
+            body = _counted(request) if request.can_read_body and request.content_length is None else None
+            try:
+                return await forward(request, instance.session, target, headers=_added_headers(request), body=body)
+            except TooLarge:
+                return _too_large()
+
+    def _find(self, host: str) -> Object | None:
+        name = host.rpartition(":")[0] or host
+        if name in self._routes:
+            return self._routes[name]
+        known = {text(service, "id"): service for service in self._routes.values()}
+        return next(iter(known.values())) if len(known) == 1 and not name.endswith(".run.app") else None
+
+    def _learn(self) -> None:
+        """Reads the services and their public invokers again when something was changed."""
+        if self._changes == self._cloud.store.changes:
+            return
+        self._changes = self._cloud.store.changes
+        services = self._cloud.store.all(run.Service.type)
+        self._routes = {
+            url.removeprefix("https://"): service for service in services for url in strings(service, "urls")
+        }
+        self._public = {
+            text(service, "id")
+            for service in services
+            if service.get("invoker_iam_disabled") is True
+            or iam.allows(self._cloud, "allUsers", "run.routes.invoke", run.target(service))
+        }
+
+
+async def _counted(request: web.Request) -> AsyncIterator[bytes]:
+    total = 0
+    async for piece in request.content.iter_any():
+        total += len(piece)
+        if total > MAX_REQUEST_BYTES:
+            raise TooLarge
+        yield piece
+
+
+def _added_headers(request: web.Request) -> dict[str, str]:
+    """What Cloud Run tells the container: who called, how, and the trace.
+
+    https://cloud.google.com/run/docs/trace, https://cloud.google.com/load-balancing/docs/https#x-forwarded-for_header
+    """
+    address = request.remote or ""
+    added = {
+        "X-Forwarded-For": ", ".join([*request.headers.getall("X-Forwarded-For", []), address]),
+        "X-Forwarded-Proto": request.scheme,
+        "Forwarded": f'for="{address}";proto={request.scheme}',
+    }
+    if not request.headers.keys() & {"traceparent", "X-Cloud-Trace-Context"}:
+        trace, span = secrets.token_hex(16), secrets.token_hex(8)
+        added["traceparent"] = f"00-{trace}-{span}-00"
+        added["X-Cloud-Trace-Context"] = f"{trace}/{int(span, 16)}"
+    return added
+
+
+def _too_large() -> web.Response:
+    return _error(413, "Request Entity Too Large", "Your client issued a request that was too large.")
+
+
+def _error(status: int, title: str, message: str) -> web.Response:
+    return web.Response(
+        status=status,
+        text=f"<html><title>{status} {title}</title><h1>Error: {title}</h1><h2>{message}</h2></html>\n",
+        content_type="text/html",
+    )

@@ -1,0 +1,201 @@
+"""The platform of containers: every resource of the local cloud as a real part of this machine.
+
+| resource | here |
+| --- | --- |
+| SQL instance, database, user | a PostgreSQL or MariaDB server in a container (`database.py`) |
+| bucket, and who may use it | an object store emulator behind a gate that asks IAM (`storage.py`) |
+| secrets | files and variables of the containers, by version number (`template.py`) |
+| Cloud Run service | containers behind a front door (`services.py`, `revision.py`, `instance.py`, `frontdoor.py`) |
+| service accounts' tokens | a metadata server for each account (`metadata.py`), and Google's sign-in (`identity.py`) |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from localcloud.engine import HOST, Engine
+from localcloud.identity import IdentityProvider, kept_key
+from localcloud.machine.database import DatabaseServers
+from localcloud.machine.frontdoor import FrontDoor
+from localcloud.machine.metadata import metadata, variables
+from localcloud.machine.oauth_clients import OAuthClients
+from localcloud.machine.services import Services
+from localcloud.machine.sites import Sites
+from localcloud.machine.storage import ObjectStore, gate
+from localcloud.machine.template import Surroundings
+from localcloud.machine.tls import server_context
+from localcloud.model import Object, Problem, Refused, text
+from localcloud.platform import Platform
+from localcloud.services import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from localcloud.resource import Cloud
+
+_DEPLOY_TIMEOUT_S = 900
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How the machine is set up.
+
+    Attributes:
+        label: The name of this local cloud, on everything that it makes.
+        port: The front door's port; 0 for any.
+        https: A host name and a second port, for https with a certificate that it makes itself; None for none.
+        idle_s: Seconds without a request after which an instance above the minimum ends.
+        users: People at this machine, by address: each gets a metadata server, so that Google's clients find them.
+    """
+
+    label: str
+    port: int
+    https: tuple[str, int] | None
+    idle_s: float
+    users: tuple[str, ...]
+
+
+class Machine(Platform):
+    """Makes the resources of one local cloud; to be used in the event loop that `open` was called in, or beside it."""
+
+    def __init__(self, cloud: Cloud, engine: Engine, home: Path, options: Options) -> None:
+        self._cloud = cloud
+        self._engine = engine
+        self._options = options
+        self._home = home
+        self._sites = Sites(cloud.store)
+        self._ports: dict[str, int] = {}
+        self._databases = DatabaseServers(engine, label=options.label)
+        self._identity = IdentityProvider(
+            client_secret=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem")
+        )
+        self._objects = ObjectStore(home / "objects")
+        self._services = Services(
+            cloud,
+            engine,
+            Surroundings(
+                environment=self._environment,
+                sockets=self._databases.mounts,
+                secrets=home / "mounts",
+                label=options.label,
+            ),
+            logs=home / "logs",
+            idle_s=options.idle_s,
+        )
+
+    async def open(self) -> dict[str, int]:
+        """Starts everything, and what was running before; returns the ports by name.
+
+        Raises:
+            PortTaken: A port is in use.
+        """
+        self._loop = asyncio.get_running_loop()
+        front_door = FrontDoor(self._cloud, self._services)
+        self._ports["front door"] = await self._sites.open(
+            "front door", front_door.application(), port=self._options.port
+        )
+        if self._options.https:
+            host, port = self._options.https
+            tls = server_context(self._home / "tls", host)
+            self._ports["https"] = await self._sites.open("https", front_door.application(), port=port, tls=tls)
+        self._ports["sign-in"] = await self._sites.open("sign-in", self._identity.application())
+        self._objects.start()
+        self._ports["storage"] = await self._sites.open("storage", gate(self._cloud, self._identity, self._objects))
+        for user in self._options.users:
+            await self._metadata_port(user)
+        for instance in self._cloud.store.all(sql.Instance.type):
+            await asyncio.to_thread(self._databases.ensure_running, instance)
+        await self._services.resume()
+        return self._ports
+
+    async def close(self) -> None:
+        """Ends everything; what is stored stays."""
+        await self._services.close()
+        for instance in self._cloud.store.all(sql.Instance.type):
+            await asyncio.to_thread(self._databases.stop, instance)
+        await self._sites.close()
+        self._objects.stop()
+
+    async def _metadata_port(self, email: str) -> int:
+        name = f"metadata of {email}"
+        if name not in self._ports:
+            project = self._cloud.project or next(iter(self._cloud.numbers), "local")
+            application = metadata(
+                self._identity,
+                email=email,
+                project=project,
+                number=self._cloud.project_number(project),
+                region=self._cloud.region or "local",
+            )
+            self._ports[name] = await self._sites.open(name, application)
+        return self._ports[name]
+
+    async def _environment(self, account: str) -> dict[str, str]:
+        """Where Google's sign-in, token keys, metadata server and storage are: all that a container is told besides."""
+        sign_in = f"{HOST}:{self._ports['sign-in']}"
+        metadata_server = f"{HOST}:{await self._metadata_port(account)}"
+        return {
+            "OAUTH2_PROXY_LOGIN_URL": f"http://localhost:{self._ports['sign-in']}/auth",
+            "OAUTH2_PROXY_REDEEM_URL": f"http://{sign_in}/token",
+            "OAUTH2_PROXY_OIDC_JWKS_URL": f"http://{sign_in}/certs",
+            **variables(metadata_server),
+            "API_ENDPOINT_OVERRIDE": f"http://{HOST}:{self._ports['storage']}",
+        }
+
+    def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEPLOY_TIMEOUT_S)
+
+    @override
+    def run_database_server(self, instance: Object) -> None:
+        self._databases.run(instance)
+
+    @override
+    def remove_database_server(self, instance: Object) -> None:
+        self._databases.remove(instance)
+
+    @override
+    def create_database(self, database: Object) -> None:
+        self._databases.create_database(database)
+
+    @override
+    def drop_database(self, database: Object) -> None:
+        self._databases.drop_database(database)
+
+    @override
+    def set_password(self, user: Object, password: str) -> None:
+        self._databases.set_password(user, password)
+
+    @override
+    def drop_user(self, user: Object) -> None:
+        self._databases.drop_user(user)
+
+    @override
+    def create_bucket(self, bucket: Object) -> None:
+        self._objects.create_bucket(bucket)
+
+    @override
+    def remove_bucket(self, bucket: Object) -> None:
+        self._objects.remove_bucket(bucket)
+
+    @override
+    def find_image(self, reference: str) -> None:
+        if not self._engine.has_image(reference):
+            raise Refused(
+                Problem(
+                    f"image {reference!r} not found",
+                    f"{self._engine.name} has no image of this name: build it (`make image`) and tag it so.",
+                )
+            )
+
+    @override
+    def run_service(self, service: Object, revision: str) -> None:
+        self._wait_for(self._services.deploy(service, revision))
+
+    @override
+    def remove_service(self, service: Object) -> None:
+        self._wait_for(self._services.remove(text(service, "id")))

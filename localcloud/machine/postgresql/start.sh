@@ -1,0 +1,17 @@
+#!/bin/sh
+# Runs PostgreSQL on its socket only, with the arguments given; the first start makes its files.
+set -eu
+
+if [ ! -d "$PGDATA" ]; then
+  umask 077
+  rm -rf "$PGDATA.new"
+  # Even the superuser needs a password: whoever has the socket, under whichever user id, has nothing more than that.
+  password=$(od -A n -N 24 -t x1 /dev/urandom | tr -d ' \n')
+  printf '*:*:*:*:%s\n' "$password" >"$PGPASSFILE"
+  printf '%s\n' "$password" >"$PGPASSFILE.plain"
+  initdb --pgdata="$PGDATA.new" --username="$PGUSER" --pwfile="$PGPASSFILE.plain" --auth=scram-sha-256 \
+    --encoding=UTF8 --locale=C.UTF-8 >&2
+  rm "$PGPASSFILE.plain"
+  mv "$PGDATA.new" "$PGDATA" # last: a start that was cut short begins anew
+fi
+exec postgres -c listen_addresses= -c unix_socket_directories="$PGHOST" "$@"

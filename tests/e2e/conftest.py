@@ -1,0 +1,47 @@
+"""One world for the tests of a module; tests that break their world make one of their own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.e2e.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from contextlib import AbstractContextManager
+
+
+class MakeWorld(Protocol):
+    """Makes a world and deploys it, for as long as the context lasts."""
+
+    def __call__(self, *options: str, **overrides: str) -> AbstractContextManager[World]: ...
+
+
+@contextmanager
+def _deployed(*options: str, **overrides: str) -> Generator[World]:
+    folder = Path(tempfile.mkdtemp(prefix="world-"))
+    world = World(folder, *options, **overrides)
+    try:
+        world.deploy()
+        yield world
+    finally:
+        world.close()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def make_world() -> MakeWorld:
+    return _deployed
+
+
+@pytest.fixture(scope="module")
+def world(make_world: MakeWorld) -> Iterator[World]:
+    """The demo as it comes."""
+    with make_world() as deployed:
+        yield deployed

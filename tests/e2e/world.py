@@ -1,0 +1,146 @@
+"""A local cloud of real parts with the demo's document applied to it, and what a person or program does there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from localcloud import daemon, images
+from localcloud.engine import Container, Engine
+from localcloud.machine.metadata import variables
+from localcloud.machine.oauth_clients import OAuthClients
+from localcloud.session import session
+from localcloud.store import Store
+from stacks.settings.load import OVERRIDE_PREFIX, load
+from tests.localcloud.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SETTINGS = Path(__file__).parents[2] / "environments" / "demo.toml"
+STACKS = ("bootstrap", "tracking")
+WRITER = "writer@example.com"
+READER = "reader@example.com"
+SEARCH = "/api/2.0/mlflow/experiments/search?max_results=5"
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class World:
+    """One environment on one local cloud.
+
+    Attributes:
+        url: Where people open the service.
+        tracking: The tracking stack; `terraform` and its kin run there.
+    """
+
+    tracking: Workspace
+
+    def __init__(self, folder: Path, *options: str, settings: Path = SETTINGS, **overrides: str) -> None:
+        """Nothing runs yet.
+
+        Args:
+            folder: Where all of it is kept.
+            options: More options of `python -m localcloud up`.
+            settings: The settings file.
+            overrides: Settings by their names in capitals, such as SERVICE__MIN_INSTANCES="1".
+        """
+        self.folder = folder
+        self.home = folder / "cloud"
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.settings_file = settings
+        self.overrides = {
+            "SERVICE__PUBLIC_URL": self.url,
+            "ACCESS__ARTIFACT_WRITERS": f'["user:{WRITER}"]',
+            **overrides,
+        }
+        self.engine = Engine()
+        self._options = options
+        self._opened = ExitStack()
+
+    @property
+    def settings(self) -> Any:
+        return load(self.settings_file, {f"{OVERRIDE_PREFIX}{name}": value for name, value in self.overrides.items()})
+
+    def synthesize(self, **overrides: str) -> None:
+        """Writes the documents, with changed settings."""
+        from stacks.app import synthesize  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy
+
+        self.overrides |= overrides
+        synthesize(self.settings, environment="e2e", output=self.folder)
+
+    def up(self) -> None:
+        """Starts the local cloud, or starts it again."""
+        project = self.settings.project
+        users = [f"--user={user}" for user in (WRITER, READER)]
+        arguments = [f"--port={self.port}", f"--project={project.id}={project.number}", *users, *self._options]
+        self.facts = daemon.start(self.home, self.folder, arguments)
+
+    def deploy(self) -> None:
+        """Brings everything up, from nothing to an applied document."""
+        self.engine.tag(images.build(self.engine), self.settings.service.image)
+        self.up()
+        self.synthesize()
+        environment = self._opened.enter_context(session(self.home, self.folder))
+        environment |= {"TF_VAR_oauth_client_secret": self.oauth_client_secret()}
+        for stack in STACKS:
+            workspace = Workspace(self.home, self.folder / "stacks" / stack, environment)
+            workspace.init()
+            workspace.apply()
+        self.tracking = workspace  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    def oauth_client_secret(self, *, anew: bool = False) -> str:
+        store = Store(self.home)
+        try:
+            return OAuthClients(store).make(self.settings.access.oauth_client_id, anew=anew)
+        finally:
+            store.close()
+
+    def kill(self) -> None:
+        """The local cloud dies; its containers do not."""
+        os.kill(self.facts["pid"], signal.SIGKILL)
+
+    def close(self) -> None:
+        """Forgets all of it."""
+        self._opened.close()
+        daemon.stop(self.home)
+        daemon.clear(self.home)
+
+    def instances(self) -> list[Container]:
+        """The containers that run the service."""
+        return [container for container in daemon.instances(self.home) if container.running]
+
+    @property
+    def identity(self) -> str:
+        """Where Google's sign-in is."""
+        return f"http://127.0.0.1:{self.facts['ports']['sign-in']}"
+
+    def token(self, email: str = WRITER, audience: str = "") -> str:
+        """An identity token, as from `gcloud auth print-identity-token`."""
+        query = {"email": email, "audience": audience or self.url}
+        return httpx.get(f"{self.identity}/identity", params=query).raise_for_status().text
+
+    def bearer(self, email: str = WRITER, audience: str = "") -> dict[str, str]:
+        """The header with such a token."""
+        return {"Authorization": f"Bearer {self.token(email, audience)}"}
+
+    def client_environment(self, email: str = WRITER) -> Mapping[str, str]:
+        """The variables of somebody's shell: MLflow's own two, and where Google's services are on this machine."""
+        return {
+            "MLFLOW_TRACKING_URI": self.url,
+            "MLFLOW_TRACKING_TOKEN": self.token(email),
+            "API_ENDPOINT_OVERRIDE": f"http://127.0.0.1:{self.facts['ports']['storage']}",
+            **variables(f"127.0.0.1:{self.facts['ports'][f'metadata of {email}']}"),
+        }
