@@ -6,6 +6,7 @@ protocol upgrades (WebSocket), trailers, interim answers.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs, web
@@ -22,7 +23,14 @@ LINE_LIMIT = 64 * 1024  # bytes of a header line, either way; the rest is for th
 PIECE = 256 * 1024
 # Those of RFC 9110, and what the server of this process has answered already (Expect) or will never send (Trailer).
 _OF_ONE_CONNECTION = {
-    *("connection", "proxy-connection", "keep-alive", "te", "transfer-encoding", "upgrade", "trailer", "expect")
+    "connection",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",  # codespell:ignore te
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 }
 # The client must not add what the caller did not say.
 _NOT_ADDED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)
@@ -67,9 +75,9 @@ async def forward(
 ) -> web.StreamResponse:
     """Sends a request on and streams the answer to who asked.
 
-    When the other server stops in the middle of its answer, the connection to the client ends there too, so that half
-    an answer never looks like a whole one. When the client goes away, so does the connection to the other server (in a
-    server with `handler_cancellation`).
+    When the other server, or a timeout of the caller, stops in the middle of an answer, the connection to the client
+    ends there too, so that half an answer never looks like a whole one; what the caller answers then goes nowhere. When
+    the client goes away, so does the connection to the other server (in a server with `handler_cancellation`).
 
     Args:
         request: what came.
@@ -95,11 +103,12 @@ async def forward(
         try:
             async for piece in answer.content.iter_any():
                 await response.write(piece)
-        except ClientError:
+            await response.write_eof()
+        except (ClientError, CancelledError) as error:
             if request.transport:
                 request.transport.abort()
-            return response
-        await response.write_eof()
+            if isinstance(error, CancelledError):
+                raise
         return response
 
 

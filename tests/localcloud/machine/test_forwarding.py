@@ -29,16 +29,19 @@ PIECES = 300
 DEADLINE_S = 20
 
 
-def front(origin: str, **headers: str) -> web.Application:
+def front(origin: str, timeout_s: float = DEADLINE_S, **headers: str) -> web.Application:
     async def own_client(application: web.Application) -> AsyncGenerator[None]:
         async with client() as application[SESSION]:
             yield
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return await forward(request, request.app[SESSION], same_path(request, origin), headers=headers)
+            async with asyncio.timeout(timeout_s):
+                return await forward(request, request.app[SESSION], same_path(request, origin), headers=headers)
         except ClientError:
             raise web.HTTPBadGateway from None
+        except TimeoutError:
+            raise web.HTTPGatewayTimeout from None
 
     application = web.Application()
     application.cleanup_ctx.append(own_client)
@@ -47,13 +50,13 @@ def front(origin: str, **headers: str) -> web.Application:
 
 
 @contextmanager
-def behind(handler: Handler, **headers: str) -> Iterator[httpx.Client]:
+def behind(handler: Handler, timeout_s: float = DEADLINE_S, **headers: str) -> Iterator[httpx.Client]:
     """A client of a front that forwards to the handler."""
     application = web.Application(client_max_size=1 << 40)
     application.router.add_route("*", "/{path:.*}", handler)
     with (
         serving(application) as port,
-        serving(front(f"http://127.0.0.1:{port}", **headers)) as front_port,
+        serving(front(f"http://127.0.0.1:{port}", timeout_s, **headers)) as front_port,
         httpx.Client(base_url=f"http://127.0.0.1:{front_port}", timeout=DEADLINE_S) as caller,
     ):
         yield caller
@@ -87,7 +90,7 @@ def test_headers_arrive_but_for_those_of_one_connection_and_those_that_are_repla
         "X-Secret": "1",
         "X-Kept": "2",
         "X-Forwarded-Proto": "gopher",
-        "TE": "trailers",
+        "TE": "trailers",  # codespell:ignore te
         "Keep-Alive": "timeout=5",
         "Cookie": "a=1; b=2",
     }
@@ -96,7 +99,7 @@ def test_headers_arrive_but_for_those_of_one_connection_and_those_that_are_repla
     assert headers["Host"] == "mlflow.example.com"
     assert headers["X-Forwarded-Proto"] == "https"
     assert (headers["X-Kept"], headers["Cookie"]) == ("2", "a=1; b=2")
-    assert not {"X-Secret", "TE", "Keep-Alive", "Connection"} & set(headers)
+    assert not {"X-Secret", "TE", "Keep-Alive", "Connection"} & set(headers)  # codespell:ignore te
 
 
 def test_nothing_is_added_to_what_the_caller_said() -> None:
@@ -207,6 +210,21 @@ def test_half_an_answer_never_looks_like_a_whole_one() -> None:
 
     with behind(dies) as caller, pytest.raises(httpx.TransportError):
         caller.get("/")
+
+
+def test_a_timeout_before_the_answer_is_for_the_caller_to_answer_and_one_within_ends_it() -> None:
+    async def stalls(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "10"})  # what follows must not pass for the rest
+        if request.path == "/begun":
+            await response.prepare(request)
+            await response.write(b"half")
+        await asyncio.sleep(DEADLINE_S)
+        return response
+
+    with behind(stalls, timeout_s=0.2) as caller:
+        assert caller.get("/").status_code == 504
+        with pytest.raises(httpx.RemoteProtocolError):
+            caller.get("/begun")
 
 
 def test_when_the_client_goes_away_the_server_learns_it() -> None:

@@ -45,7 +45,7 @@ print(json.dumps([
 
 @pytest.fixture(scope="module")
 def identity() -> IdentityProvider:
-    return IdentityProvider(clients={})
+    return IdentityProvider(client_secret={}.get)
 
 
 @pytest.fixture(params=[SERVER, ADA])
