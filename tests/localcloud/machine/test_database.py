@@ -281,7 +281,10 @@ def test_removing_leaves_no_container_and_no_volume(local: Local) -> None:
 
 def test_mysql_serves_mlflow_behind_the_same_promises(local: Local) -> None:
     # A flag that MySQL on Google has and Debian's server lacks does no harm.
-    flags = [{"name": "local_infile", "value": "off"}, {"name": "cloudsql_iam_authentication", "value": "on"}]
+    flags: Sequence[Object] = [
+        {"name": "local_infile", "value": "off"},
+        {"name": "cloudsql_iam_authentication", "value": "on"},
+    ]
     described = instance("mysql", version="MYSQL_8_4", flags=flags)
     local.run(described)
     local.fill("mysql")
