@@ -1,119 +1,35 @@
-"""Real servers, and as their client a container of the service's kind: the image, uid 10001, a read-only root."""
+"""Real servers, asked by a container of the service's kind."""
 
 from __future__ import annotations
 
 import re
-import secrets
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import pytest
 
-from localcloud import images
-from localcloud.engine import Container, ContainerSpec, Engine
-from localcloud.machine.database import DatabaseServers, size_of
-from localcloud.model import Object, Refused
+from localcloud.engine import Container, Engine
+from localcloud.machine.database import size_of
+from localcloud.model import Refused
+from tests.localcloud.machine.servers import (
+    CLIENT,
+    PASSWORD,
+    PROJECT,
+    PYTHON,
+    Local,
+    connection_name,
+    instance,
+    part,
+    uri,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-PROJECT = "acme-ml-dev"
-PASSWORD = "p@ss'w\\:rd%3F"  # noqa: S105  has all that SQL and a URI must encode
+    from localcloud.model import Object
+
 WRONG_PASSWORD = "another"  # noqa: S105
 LOG_ALL: Sequence[Object] = [{"name": "log_statement", "value": "all"}]
 IAM: Object = {"name": "cloudsql.iam_authentication", "value": "on"}
-# One line per statement: its first row, or what the server said.
-CLIENT = """
-import os, sqlalchemy, sys
-try:
-    with sqlalchemy.create_engine(os.environ["BACKEND_STORE_URI"]).connect() as connection:
-        for statement in sys.argv[1:]:
-            result = connection.execute(sqlalchemy.text(statement))
-            print(*(result.first() if result.returns_rows else ()))
-        connection.commit()
-except sqlalchemy.exc.DBAPIError as error:
-    sys.exit(str(error.orig))
-"""
-PYTHON = "/opt/mlflow/bin/python"
-
-
-def connection_name(name: str) -> str:
-    return f"{PROJECT}:europe-west1:{name}"
-
-
-def instance(
-    name: str, *, version: str = "POSTGRES_17", tier: str = "db-f1-micro", flags: Sequence[Object] = ()
-) -> Object:
-    return {
-        "project": PROJECT,
-        "name": name,
-        "connection_name": connection_name(name),
-        "database_version": version,
-        "settings": [{"tier": tier, "database_flags": list(flags)}],
-    }
-
-
-def part(name: str, of: str) -> Object:
-    """A database or a user of an instance."""
-    return {"project": PROJECT, "instance": of, "name": name}
-
-
-def uri(name: str, *, user: str = "mlflow", password: str = PASSWORD) -> str:
-    login = f"{user}:{quote(password, safe='')}"
-    if name == "mysql":
-        return f"mysql+pymysql://{login}@/mlflow?unix_socket=/cloudsql/{connection_name(name)}"
-    return f"postgresql+psycopg2://{login}@/mlflow?host=/cloudsql/{connection_name(name)}"
-
-
-class Local:
-    """Servers of one local cloud, and containers that use them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.label = f"test-{secrets.token_hex(4)}"
-        self.servers = DatabaseServers(engine, label=self.label)
-        self.image = images.build(engine)
-        self.instances: list[Object] = []
-
-    def run(self, described: Object) -> None:
-        self.instances.append(described)
-        self.servers.run(described)
-
-    def server(self, name: str) -> Container:
-        found = self.engine.container(f"{self.label}-sql-{PROJECT}.{name}")
-        assert found
-        return found
-
-    def fill(self, name: str) -> None:
-        """Makes the stack's database and user."""
-        self.servers.create_database(part("mlflow", name))
-        self.servers.set_password(part("mlflow", name), PASSWORD)
-
-    def client(
-        self, address: str, *command: str, entrypoint: str = "", user: str = "", sees: str = "main"
-    ) -> tuple[int, str]:
-        """Runs a command in a container that names an instance; returns its status and what it printed."""
-        spec = ContainerSpec(
-            image=self.image,
-            entrypoint=entrypoint,
-            command=command,
-            environment={"BACKEND_STORE_URI": address},
-            mounts={**self.servers.mounts(connection_name(sees))},
-            tmpfs={"/tmp": 64},  # noqa: S108
-            read_only=True,
-            isolated=True,
-            user=user,
-            labels={"localcloud": self.label},
-        )
-        container = self.engine.start(spec)
-        try:
-            return container.wait(60), container.logs().strip()
-        finally:
-            container.remove()
-
-    def sql(self, *statements: str, name: str = "main", address: str = "") -> tuple[int, str]:
-        """Runs SQL as the service would."""
-        return self.client(address or uri(name), "-c", CLIENT, *statements, entrypoint=PYTHON, sees=name)
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +197,10 @@ def test_removing_leaves_no_container_and_no_volume(local: Local) -> None:
 
 def test_mysql_serves_mlflow_behind_the_same_promises(local: Local) -> None:
     # A flag that MySQL on Google has and Debian's server lacks does no harm.
-    flags = [{"name": "local_infile", "value": "off"}, {"name": "cloudsql_iam_authentication", "value": "on"}]
+    flags: Sequence[Object] = [
+        {"name": "local_infile", "value": "off"},
+        {"name": "cloudsql_iam_authentication", "value": "on"},
+    ]
     described = instance("mysql", version="MYSQL_8_4", flags=flags)
     local.run(described)
     local.fill("mysql")

@@ -1,0 +1,114 @@
+"""A local cloud's database servers, and as their client a container of the service's kind.
+
+That is: the image, uid 10001, a read-only root, and the socket of the one instance that it names.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from localcloud import images
+from localcloud.engine import Container, ContainerSpec, Engine
+from localcloud.machine.database import DatabaseServers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from localcloud.model import Object
+
+PROJECT = "acme-ml-dev"
+PASSWORD = "p@ss'w\\:rd%3F"  # noqa: S105  has all that SQL and a URI must encode
+# One line per statement: its first row, or what the server said.
+CLIENT = """
+import os, sqlalchemy, sys
+try:
+    with sqlalchemy.create_engine(os.environ["BACKEND_STORE_URI"]).connect() as connection:
+        for statement in sys.argv[1:]:
+            result = connection.execute(sqlalchemy.text(statement))
+            print(*(result.first() if result.returns_rows else ()))
+        connection.commit()
+except sqlalchemy.exc.DBAPIError as error:
+    sys.exit(str(error.orig))
+"""
+PYTHON = "/opt/mlflow/bin/python"
+
+
+def connection_name(name: str) -> str:
+    return f"{PROJECT}:europe-west1:{name}"
+
+
+def instance(
+    name: str, *, version: str = "POSTGRES_17", tier: str = "db-f1-micro", flags: Sequence[Object] = ()
+) -> Object:
+    return {
+        "project": PROJECT,
+        "name": name,
+        "connection_name": connection_name(name),
+        "database_version": version,
+        "settings": [{"tier": tier, "database_flags": list(flags)}],
+    }
+
+
+def part(name: str, of: str) -> Object:
+    """A database or a user of an instance."""
+    return {"project": PROJECT, "instance": of, "name": name}
+
+
+def uri(name: str, *, user: str = "mlflow", password: str = PASSWORD) -> str:
+    login = f"{user}:{quote(password, safe='')}"
+    if name == "mysql":
+        return f"mysql+pymysql://{login}@/mlflow?unix_socket=/cloudsql/{connection_name(name)}"
+    return f"postgresql+psycopg2://{login}@/mlflow?host=/cloudsql/{connection_name(name)}"
+
+
+class Local:
+    """Servers of one local cloud, and containers that use them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.label = f"test-{secrets.token_hex(4)}"
+        self.servers = DatabaseServers(engine, label=self.label)
+        self.image = images.build(engine)
+        self.instances: list[Object] = []
+
+    def run(self, described: Object) -> None:
+        self.instances.append(described)
+        self.servers.run(described)
+
+    def server(self, name: str) -> Container:
+        found = self.engine.container(f"{self.label}-sql-{PROJECT}.{name}")
+        assert found
+        return found
+
+    def fill(self, name: str) -> None:
+        """Makes the stack's database and user."""
+        self.servers.create_database(part("mlflow", name))
+        self.servers.set_password(part("mlflow", name), PASSWORD)
+
+    def client(
+        self, address: str, *command: str, entrypoint: str = "", user: str = "", sees: str = "main"
+    ) -> tuple[int, str]:
+        """Runs a command in a container that names an instance; returns its status and what it printed."""
+        spec = ContainerSpec(
+            image=self.image,
+            entrypoint=entrypoint,
+            command=command,
+            environment={"BACKEND_STORE_URI": address},
+            mounts={**self.servers.mounts(connection_name(sees))},
+            tmpfs={"/tmp": 64},  # noqa: S108
+            read_only=True,
+            isolated=True,
+            user=user,
+            labels={"localcloud": self.label},
+        )
+        container = self.engine.start(spec)
+        try:
+            return container.wait(60), container.logs().strip()
+        finally:
+            container.remove()
+
+    def sql(self, *statements: str, name: str = "main", address: str = "") -> tuple[int, str]:
+        """Runs SQL as the service would."""
+        return self.client(address or uri(name), "-c", CLIENT, *statements, entrypoint=PYTHON, sees=name)
