@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-real-provider lint scan snapshots docs lock proto bench-synth bench-apply image image-push image-scan release publish bench-image clean setup-synth setup-test
+.PHONY: help synth test test-real-provider lint scan snapshots docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -50,6 +50,18 @@ lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
 
 proto: setup-test ## Rewrite the Python of the Terraform protocol from localcloud/tfplugin6.proto
 	@python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. localcloud/tfplugin6.proto
+
+demo: setup-test ## Bring up the demo on this machine: MLflow behind a sign-in page, without a Google account
+	@python -m tools.demo
+
+demo-status: setup-test ## List the demo's resources, addresses and containers
+	@python -m localcloud status
+
+demo-logs: setup-test ## Print what the demo's containers have logged
+	@python -m localcloud logs
+
+demo-down: setup-test ## End the demo and remove everything that it made
+	@python -m localcloud reset
 
 bench-synth: setup-test ## Measure synthesis against the plain bindings (median ratio of CPU time)
 	@python -m bench.synth

@@ -179,6 +179,8 @@ def build(
         EngineError: Neither a registry nor the packages are to be had, or the build failed.
     """
     reference = f"{name}:{context_digest(context)}"
+    if engine.has_image(reference):
+        return reference
     with one_at_a_time():
         if engine.has_image(reference):
             return reference

@@ -26,7 +26,7 @@ from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
 
 CHECKOUT = Path(__file__).parents[1]
-HOME = CHECKOUT / ".localcloud"
+HOME = Path(os.environ.get("LOCALCLOUD_HOME", CHECKOUT / ".localcloud")).resolve()
 ENVIRONMENT = "demo"
 STACKS = ("bootstrap", "tracking")
 USER = "you@example.com"
@@ -104,6 +104,8 @@ def start_local_cloud(settings: Settings) -> Addresses:
         raise DemoError(
             f"{error}\nAnother port: MLFLOW_GCP__SERVICE__PUBLIC_URL=http://localhost:8001 make demo"
         ) from error
+    if ports["front door"] != port:
+        raise DemoError(f"the demo is up on port {ports['front door']}, not {port}: run `make demo-down` first")
     return Addresses(
         service=settings.service.public_url,
         identity=f"http://127.0.0.1:{ports['sign-in']}",
@@ -157,7 +159,7 @@ MLflow is up, behind its sign-in page, until `make demo-down`.
 
   Python    export MLFLOW_TRACKING_URI='{addresses.service}' MLFLOW_TRACKING_TOKEN="{token}"
             export GCE_METADATA_{{HOST,IP}}={addresses.metadata} GCE_METADATA_MTLS_MODE=none
-            export API_ENDPOINT_OVERRIDE={addresses.storage}
+            export API_ENDPOINT_OVERRIDE={addresses.storage} CLOUDSDK_CONFIG=/dev/null
             .venv/bin/python - <<'SNIPPET'
             import mlflow
             mlflow.set_experiment("first steps")

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from typing_extensions import override
 
-from localcloud.engine import HOST, Engine
+from localcloud.engine import HOST, Engine, EngineError
 from localcloud.identity import IdentityProvider, kept_key
 from localcloud.machine.database import DatabaseServers
 from localcloud.machine.frontdoor import FrontDoor
@@ -33,7 +34,7 @@ from localcloud.platform import Platform
 from localcloud.services import sql
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from localcloud.resource import Cloud
@@ -58,6 +59,22 @@ class Options:
     https: tuple[str, int] | None
     idle_s: float
     users: tuple[str, ...]
+
+
+_Arguments = ParamSpec("_Arguments")
+
+
+def _told(method: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+    """Lets Terraform show what the container engine says, such as why an image cannot be built."""
+
+    @wraps(method)
+    def telling(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> None:
+        try:
+            method(*arguments, **options)
+        except EngineError as error:
+            raise Refused(Problem("The container engine failed", str(error))) from error
+
+    return telling
 
 
 class Machine(Platform):
@@ -151,38 +168,47 @@ class Machine(Platform):
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEPLOY_TIMEOUT_S)
 
     @override
+    @_told
     def run_database_server(self, instance: Object) -> None:
         self._databases.run(instance)
 
     @override
+    @_told
     def remove_database_server(self, instance: Object) -> None:
         self._databases.remove(instance)
 
     @override
+    @_told
     def create_database(self, database: Object) -> None:
         self._databases.create_database(database)
 
     @override
+    @_told
     def drop_database(self, database: Object) -> None:
         self._databases.drop_database(database)
 
     @override
+    @_told
     def set_password(self, user: Object, password: str) -> None:
         self._databases.set_password(user, password)
 
     @override
+    @_told
     def drop_user(self, user: Object) -> None:
         self._databases.drop_user(user)
 
     @override
+    @_told
     def create_bucket(self, bucket: Object) -> None:
         self._objects.create_bucket(bucket)
 
     @override
+    @_told
     def remove_bucket(self, bucket: Object) -> None:
         self._objects.remove_bucket(bucket)
 
     @override
+    @_told
     def find_image(self, reference: str) -> None:
         if not self._engine.has_image(reference):
             raise Refused(
@@ -193,9 +219,11 @@ class Machine(Platform):
             )
 
     @override
+    @_told
     def run_service(self, service: Object, revision: str) -> None:
         self._wait_for(self._services.deploy(service, revision))
 
     @override
+    @_told
     def remove_service(self, service: Object) -> None:
         self._wait_for(self._services.remove(text(service, "id")))
