@@ -1,0 +1,79 @@
+"""The process in the background, as its commands show it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from localcloud import daemon
+from tests.e2e.world import free_port
+from tests.image.databases import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def localcloud(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "localcloud", "--home", str(home), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "cloud"
+    daemon.stop(tmp_path / "cloud")
+
+
+def test_status_tells_each_address_and_nothing_listens_beyond_loopback(home: Path, tmp_path: Path) -> None:
+    daemon.start(home, tmp_path, ["--user=ada@example.com"])
+    addresses = [line.split()[-1] for line in localcloud(home, "status").stdout.splitlines()]
+    assert len(addresses) == 4, "front door, sign-in, storage, one metadata server"
+    assert all(address.startswith("127.0.0.1:") for address in addresses)
+
+
+def test_a_second_start_finds_the_first(home: Path, tmp_path: Path) -> None:
+    assert daemon.start(home, tmp_path, []) == daemon.start(home, tmp_path, [])
+
+
+def test_a_taken_port_is_one_clear_line(home: Path, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(daemon.NotUp) as refused:
+            daemon.start(home, tmp_path, [f"--port={port}"])
+    assert str(refused.value) == f"[localcloud] port {port} of 127.0.0.1 (front door) is taken by another program"
+
+
+def test_ports_and_keys_outlive_the_process(home: Path, tmp_path: Path) -> None:
+    first = daemon.start(home, tmp_path, ["--user=ada@example.com"])
+    keys = httpx.get(f"http://127.0.0.1:{first['ports']['sign-in']}/certs").json()
+    os.kill(first["pid"], signal.SIGKILL)
+    wait_for(lambda: daemon.facts(home) is None, "the end of the process")
+    second = daemon.start(home, tmp_path, [f"--port={first['ports']['front door']}", "--user=ada@example.com"])
+    assert second["ports"] == first["ports"]
+    assert httpx.get(f"http://127.0.0.1:{second['ports']['sign-in']}/certs").json() == keys
+
+
+def test_down_ends_the_process_and_reset_forgets_its_files(home: Path, tmp_path: Path) -> None:
+    daemon.start(home, tmp_path, [f"--port={free_port()}"])
+    assert localcloud(home, "down").returncode == 0
+    assert daemon.facts(home) is None
+    assert localcloud(home, "reset").returncode == 0
+    assert {path.name for path in home.iterdir()} == {"lock"}
+
+
+def test_an_oauth_client_keeps_its_secret_until_it_gets_another(home: Path) -> None:
+    first, again, other = (
+        localcloud(home, "oauth-client", "1-x.apps.googleusercontent.com", *more).stdout
+        for more in ([], [], ["--anew"])
+    )
+    assert first == again != other
