@@ -3,7 +3,6 @@
 Prints the table and rewrites docs/bench/image.md, which says what each baseline is, and its chart.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from tests.image import local
 from tests.image.harness import PORT, SEARCH, Platform, Service
 from tests.image.load import mixed_calls
 
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
+ROUNDS = 5
 CALLS, AT_A_TIME = 500, 20
 LOAD_SCRIPT = Path(__file__).parent / "load_from_inside.py"
 DOCUMENT = Path(__file__).parents[1] / "docs/bench/image.md"
