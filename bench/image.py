@@ -1,18 +1,17 @@
 """The image against its baselines, in one run: start, memory, throughput through the proxy, size.
 
-Baselines: `mlflow server` as it comes (4 workers) and with one worker, jobs off, in the same image behind the same
-proxy; MLflow asked directly; the article's image (`pip install mlflow`). Prints the table and rewrites
-docs/bench/image.md and its chart.
+Prints the table and rewrites docs/bench/image.md, which says what each baseline is, and its chart.
 """
 
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
+from bench import profile
 from bench.chart import Bar, draw
 from localcloud import images
 from localcloud.engine import ContainerSpec, Engine
@@ -20,18 +19,17 @@ from tests.image import local
 from tests.image.harness import PORT, SEARCH, Platform, Service
 from tests.image.load import mixed_calls
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 ROUNDS = 5
 CALLS, AT_A_TIME = 500, 20
 LOAD_SCRIPT = Path(__file__).parent / "load_from_inside.py"
 DOCUMENT = Path(__file__).parents[1] / "docs/bench/image.md"
 ARTICLE = Path(__file__).parents[1] / "tests/image/article"
 GIVE_UP_S = 180
+OURS = "ours"
+# By the name of the variant: what each baseline is. The first is what `pip install` and the manual give.
+PLAIN_WORKERS = {"plain, 4 workers": 4, "plain, 1 worker": 1}
 # Proxy, direct, direct, proxy: the database grows, so each goes first as often.
 PROXY_FIRST = (0, 3)
-IMPORTS = "import uvicorn, mlflow_cloudrun.database, mlflow.cli, mlflow.server.fastapi_app"
 # What the image sets for itself and `mlflow server` as it comes does not know; jobs stay off.
 PLAIN = """
 unset MLFLOW_UVICORN_OPTS MALLOC_ARENA_MAX MLFLOW_SQLALCHEMYSTORE_{POOL_SIZE,MAX_OVERFLOW,POOL_RECYCLE}
@@ -90,8 +88,17 @@ def plain(spec: ContainerSpec, workers: int) -> ContainerSpec:
     return replace(spec, entrypoint="/bin/bash", command=["-c", PLAIN], environment=environment)
 
 
-def start_and_load(platform: Platform, spec: ContainerSpec) -> tuple[float, float]:
-    """Returns seconds from the engine's call to the first 200 with a token, and MiB after the load."""
+@dataclass(frozen=True)
+class Start:
+    """One start: seconds from the engine's call to the first 200 with a token, CPU until then, MiB after the load."""
+
+    seconds: float
+    cpu_seconds: float
+    memory_mib: float
+
+
+def start_and_load(platform: Platform, spec: ContainerSpec) -> Start:
+    """Starts a container, waits for its first answer, loads it."""
     begin = time.monotonic()
     with platform.running(spec) as container:
         service = Service(container, platform.google.identity)
@@ -100,15 +107,23 @@ def start_and_load(platform: Platform, spec: ContainerSpec) -> tuple[float, floa
             if time.monotonic() - begin > GIVE_UP_S or not container.running:
                 raise TimeoutError(f"not ready: {container.logs()[-2000:]}")
             time.sleep(0.02)
-        seconds = time.monotonic() - begin
+        seconds, cpu_seconds = time.monotonic() - begin, container.cpu_seconds()
         mixed_calls(service, calls=CALLS, at_a_time=AT_A_TIME)
-        return seconds, container.memory_mib()
+        return Start(seconds, cpu_seconds, container.memory_mib())
 
 
-def throughput(platform: Platform, spec: ContainerSpec) -> tuple[list[float], list[float]]:
-    """Returns requests per second through the proxy and to MLflow directly, in turn, asked from inside its network."""
-    through: list[float] = []
-    direct: list[float] = []
+@dataclass(frozen=True)
+class Load:
+    """A load of CALLS calls: calls a second, and CPU milliseconds of the container for each."""
+
+    calls_per_second: float
+    cpu_ms: float
+
+
+def throughput(platform: Platform, spec: ContainerSpec) -> tuple[list[Load], list[Load]]:
+    """Loads the service through the proxy and MLflow directly, in turn, from inside its network."""
+    through: list[Load] = []
+    direct: list[Load] = []
     with platform.running(spec) as container:
         service = Service(container, platform.google.identity)
         service.wait_until_ready()
@@ -122,47 +137,61 @@ def throughput(platform: Platform, spec: ContainerSpec) -> tuple[list[float], li
                 environment={"TOKEN": token},
                 mounts={LOAD_SCRIPT: "/load.py"},
             )
+            before = container.cpu_seconds()
             client = platform.engine.start(load, beside=container)
             status, log = client.wait(120), client.logs()
             client.remove()
             if status:
                 raise RuntimeError(log)
-            results.append(float(log))
+            results.append(Load(float(log), (container.cpu_seconds() - before) / CALLS * 1000))
     return through[1:], direct[1:]  # the first pair warms up
 
 
-def measure(platform: Platform) -> list[Goal]:
-    """Runs everything, the variants in turn."""
+def starts(platform: Platform, fresh: Callable[[], ContainerSpec]) -> dict[str, list[Start]]:
+    """Starts and loads each variant some times, in turn."""
+
+    def plain_with(workers: int) -> Callable[[], ContainerSpec]:
+        return lambda: plain(fresh(), workers)
+
+    variants = {OURS: fresh} | {name: plain_with(workers) for name, workers in PLAIN_WORKERS.items()}
+    results: dict[str, list[Start]] = {name: [] for name in variants}
+    for number in range(ROUNDS):
+        for name, spec in variants.items():
+            start = start_and_load(platform, spec())
+            results[name].append(start)
+            print(
+                f"round {number + 1}, {name}: {start.seconds:.2f} s ({start.cpu_seconds:.2f} s of CPU), "
+                f"{start.memory_mib:.0f} MiB",
+                flush=True,
+            )
+    return results
+
+
+def measure(platform: Platform) -> tuple[list[Goal], list[str]]:
+    """Runs everything; returns the figures, and the lines that say where a start's time goes."""
     template = local.migrated_database(platform)
 
     def fresh() -> ContainerSpec:
         return platform.spec(platform.postgres.uri(platform.postgres.create(template=template)))
 
-    variants: dict[str, Callable[[], ContainerSpec]] = {
-        "ours": fresh,
-        "plain, 4 workers": lambda: plain(fresh(), 4),
-        "plain, 1 worker": lambda: plain(fresh(), 1),
-    }
-    results: dict[str, list[tuple[float, float]]] = {name: [] for name in variants}
-    for number in range(ROUNDS):
-        for name, spec in variants.items():
-            results[name].append(start_and_load(platform, spec()))
-            print(
-                f"round {number + 1}, {name}: {results[name][-1][0]:.2f} s, {results[name][-1][1]:.0f} MiB", flush=True
-            )
+    results = starts(platform, fresh)
     through, direct = throughput(platform, fresh())
     version = {"MLFLOW_VERSION": images.mlflow_version()}
     article = images.build(platform.engine, context=ARTICLE, name="localhost/article", arguments=version)
     sizes = [platform.engine.image_mib(image) for image in (platform.image, article)]
-    ours = results["ours"]
     goals: list[Goal] = []
-    for name in ("plain, 4 workers", "plain, 1 worker"):
-        base = results[name]
-        goals.append(Goal("start to first 200", [s for s, _ in ours], name, [s for s, _ in base], "s", 0.5))
-        goals.append(Goal("memory after the load", [m for _, m in ours], name, [m for _, m in base], "MiB", 0.7))
-    goals.append(Goal("requests a second", through, "MLflow directly", direct, "/s", 0.9, at_least=True))
+    for name in PLAIN_WORKERS:
+        seconds, plain_seconds = ([start.seconds for start in results[of]] for of in (OURS, name))
+        memory, plain_memory = ([start.memory_mib for start in results[of]] for of in (OURS, name))
+        goals.append(Goal("start to first 200", seconds, name, plain_seconds, "s", 0.5))
+        goals.append(Goal("memory after the load", memory, name, plain_memory, "MiB", 0.7))
+    rates, direct_rates = ([load.calls_per_second for load in loads] for loads in (through, direct))
+    goals.append(Goal("requests a second", rates, "MLflow directly", direct_rates, "/s", 0.9, at_least=True))
     goals.append(Goal("image", sizes[:1], "pip install mlflow", sizes[1:], "MiB", 0.5))
-    return goals
+    start_cpu = {name: median(start.cpu_seconds for start in of) for name, of in results.items()}
+    call_cpu_ms = [median(load.cpu_ms for load in loads) for loads in (through, direct)]
+    start_parts = profile.start_section(profile.measure(platform, fresh, ROUNDS), start_cpu)
+    return goals, [*start_parts, *profile.call_section(*call_cpu_ms)]
 
 
 def bar(goal: Goal) -> Bar:
@@ -171,60 +200,40 @@ def bar(goal: Goal) -> Bar:
     return Bar(label=f"{goal.name} / {goal.baseline_name}", share=goal.ratio(), goal=goal.limit, value=value)
 
 
-def phases(platform: Platform) -> list[str]:
-    """Returns where a start's time goes: each part run alone in a container with one CPU, medians of ROUNDS."""
-    python = "/opt/mlflow/bin/python"
-    scripts = {
-        "an empty container": "true",
-        "check of the environment": f"{python} -m mlflow_cloudrun.settings gc /tmp/none || true",
-        "imports of MLflow and its server": f"{python} -W ignore -c 'import gc; gc.disable(); {IMPORTS}'",
-    }
-    lines: list[str] = []
-    options = ["--rm", "--network=none", "--cpus=1", "--entrypoint=/bin/bash", platform.image, "-c"]
-    for name, script in scripts.items():
-        times: list[float] = []
-        for _ in range(ROUNDS):
-            begin = time.monotonic()
-            platform.engine.run("run", *options, script)
-            times.append(time.monotonic() - begin)
-        lines.append(f"| {name}{'' if script == 'true' else ', container included'} | {figure(times, 's')} |")
-    return lines
-
-
 def document(goals: list[Goal], parts: list[str], versions: str) -> str:
     """Returns the page with the table."""
-    lines = [
-        "# The image, measured",
-        "",
-        f"By `make bench-image`: {versions}; 1 CPU and 1 GiB a container, PostgreSQL on a socket, median of {ROUNDS}",
-        f"(range), variants in turn. The load is {CALLS} mixed calls, {AT_A_TIME} at a time. Plain is `mlflow server`",
-        "with jobs off in the same image behind the same proxy.",
-        "",
-        "| figure | ours | baseline | ratio | goal |",
-        "| --- | --- | --- | --- | --- |",
-        *(goal.row() for goal in goals),
-        "",
-        "![Each figure as a share of its baseline](image.svg)",
-        "",
-        "## Where a start's time goes",
-        "",
-        "| part, alone | time |",
-        "| --- | --- |",
-        *parts,
-        "",
-        "The rest of a start is the check of the schema and the first request. `mlflow server` with one worker imports",
-        "twice, in the parent and in its child. Ours imports once: to halve that baseline, too, MLflow itself would",
-        "have to import less.",
-        "",
-    ]
-    return "\n".join(lines)
+    rows = "\n".join(goal.row() for goal in goals)
+    sections = "\n".join(parts)
+    return f"""\
+# The image, measured
+
+By `make bench-image`: {versions}; 1 CPU and 1 GiB a container, PostgreSQL on a
+socket. Medians of {ROUNDS} rounds (range), the variants in turn. The load: {CALLS} mixed calls, {AT_A_TIME} at a time.
+
+| figure | ours | baseline | ratio | goal |
+| --- | --- | --- | --- | --- |
+{rows}
+
+![Each figure as a share of its baseline](image.svg)
+
+What the baselines are:
+
+- *plain, 4 workers*: `mlflow server` in the same image, started by start.sh's functions behind the same proxy, with
+  jobs off and everything else as it comes, which is 4 workers.
+- *plain, 1 worker*: the same with `MLFLOW_WORKERS=1`, the leanest way to run it without this project.
+- *MLflow directly*: our container, asked on port 8080 instead of through oauth2-proxy; in both cases by a client
+  beside it, which has a CPU of its own.
+- *pip install mlflow*: the article's image with today's MLflow. It has no other row: in 1 GiB it does not get ready
+  ([test_memory.py](../../tests/image/test_memory.py)).
+
+{sections}"""
 
 
 def main() -> int:
     """Measures, prints and writes; returns 1 when a goal is missed."""
     with local.platform(Engine()) as platform:
         said = platform.engine.run("run", "--rm", "--network=none", platform.image, "version").splitlines()
-        goals, parts = measure(platform), phases(platform)
+        goals, parts = measure(platform)
     DOCUMENT.parent.mkdir(exist_ok=True)
     text = document(goals, parts, ", ".join(line.partition(" (")[0] for line in said))
     DOCUMENT.write_text(text)

@@ -132,17 +132,17 @@ class Container:
 
     def memory_mib(self) -> float:
         """Returns the working set in MiB: what the limit counts, less the page cache that can be dropped."""
-        cgroup = memory_cgroup(self.pid)
+        cgroup = control_group(self.pid, "memory")
         name = "memory.current" if (cgroup / "memory.current").exists() else "memory.usage_in_bytes"
         return (int((cgroup / name).read_text()) - memory_statistic(cgroup, "inactive_file")) / MIB
 
     def major_faults(self) -> int:
         """Returns how often its processes waited for the disk to give back a page that they use, such as their code."""
-        return memory_statistic(memory_cgroup(self.pid), "pgmajfault")
+        return memory_statistic(control_group(self.pid, "memory"), "pgmajfault")
 
     def memory_kills(self) -> int:
         """Returns how many of its processes the kernel killed at the memory limit; Cloud Run would end the instance."""
-        cgroup = memory_cgroup(self.pid)
+        cgroup = control_group(self.pid, "memory")
         path = cgroup / "memory.events"
         counts = (path if path.exists() else cgroup / "memory.oom_control").read_text()
         return int(dict(line.split() for line in counts.splitlines())["oom_kill"])
@@ -155,6 +155,14 @@ class Container:
         """Lets its processes go on."""
         self._engine.run("unpause", self.id)
 
+    def cpu_seconds(self) -> float:
+        """Returns the CPU time that its processes took so far, those that ended included."""
+        cgroup = control_group(self.pid, "cpuacct")
+        if (cgroup / "cpu.stat").exists() and not (cgroup / "cpuacct.usage").exists():
+            stat = dict(line.split() for line in (cgroup / "cpu.stat").read_text().splitlines())
+            return int(stat["usage_usec"]) / 1e6
+        return int((cgroup / "cpuacct.usage").read_text()) / 1e9
+
     def stop(self, grace_s: int = 10) -> None:
         """Sends TERM, and KILL after the grace period, as Cloud Run does."""
         self._engine.run("stop", f"--time={grace_s}", self.id)
@@ -164,12 +172,12 @@ class Container:
         self._engine.run("rm", "--force", "--volumes", self.id)
 
 
-def memory_cgroup(pid: int) -> Path:
-    """Returns the folder of the control group that limits a process's memory (version 1 or 2)."""
+def control_group(pid: int, controller: str) -> Path:
+    """Returns the folder of a process's control group: version 1 has one for each controller, version 2 has one."""
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers == "memory":
-            return Path(f"/sys/fs/cgroup/memory{path}")
+        if controller in controllers.split(","):
+            return Path(f"/sys/fs/cgroup/{controller}{path}")
     return Path(f"/sys/fs/cgroup{path}")  # pyright: ignore[reportPossiblyUnboundVariable]  version 2 has one line
 
 

@@ -71,6 +71,15 @@ def test_term_under_load_loses_no_acknowledged_write(own: Service, postgres: Pos
     assert not [status for status in writers.answers if status.startswith("5")], writers.answers
 
 
+@pytest.mark.fault("`TERM` while MLflow starts", "status 0 within 10 s")
+def test_term_before_the_port_opens_ends_the_start(platform: Platform) -> None:
+    nowhere = replace(platform.spec(platform.postgres.uri("mlflow", sockets="/cloudsql/nowhere")), ports=())
+    with platform.running(nowhere) as container:
+        wait_for(lambda: "could not be created" in container.logs(), "first try")
+        container.signal("TERM")
+        assert container.wait(10) == 0
+
+
 @pytest.mark.fault(
     "the database restarts under load", "the container lives on, answers again, and no acknowledged write is lost"
 )
