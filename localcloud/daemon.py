@@ -93,7 +93,8 @@ def facts(home: Path) -> dict[str, Any] | None:
         told = json.loads((home / _FILE).read_text())
     except OSError:
         return None
-    return told if _is_held(home) else None
+    # The file of one that was killed stays, while the next one already holds the folder.
+    return told if _is_held(home) and Path(f"/proc/{told['pid']}").exists() else None
 
 
 def _is_held(home: Path) -> bool:
