@@ -35,7 +35,7 @@ class VariablesStack(TerraformStack):
             field.name: self._variable(field.name, field.type) for field in fields(Inputs) if field.name not in GROUPS
         }
         inputs = Inputs(**plain, **groups)
-        add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs), inputs.access)
+        add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs))
 
     def _variable(self, name: str, kind: Any) -> Any:
         if name == "access_oauth_client_secret":
