@@ -8,8 +8,9 @@ from pydantic.fields import FieldInfo
 
 from stacks.settings.model import PROD_DEFAULTS, Settings, section_of
 from stacks.settings.section import Section
+from stacks.variables.cross_validations import cross_validations
 from stacks.variables.language import literal, type_of
-from stacks.variables.validations import Validation, cross_validations, field_validations
+from stacks.variables.validations import Validation, field_validations
 
 REQUIRED: Final = object()
 """The default of a variable that has none."""

@@ -1,17 +1,22 @@
 """Terraform's language: values and types as text."""
 
 import json
-from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
+
+_PRIMITIVES: Final = {str: "string", int: "number", bool: "bool"}
+
+
+def text(value: str) -> str:
+    """A string that means itself in a template.
+
+    Source: https://developer.hashicorp.com/terraform/language/expressions/strings#escape-sequences
+    """
+    return value.replace("${", "$${").replace("%{", "%%{")
 
 
 def literal(value: Any) -> str:  # noqa: ANN401 - any plain value
-    """A plain value as an expression.
-
-    Strings of Terraform's language are written like JSON's, but for the template marks:
-    https://developer.hashicorp.com/terraform/language/expressions/strings#escape-sequences
-    """
-    return json.dumps(value).replace("${", "$${").replace("%{", "%%{")
+    """A plain value as an expression; strings are written like JSON's, but for the marks of templates."""
+    return text(json.dumps(value))
 
 
 def type_of(annotation: Any) -> str:  # noqa: ANN401 - a type, or a form of typing
@@ -20,15 +25,17 @@ def type_of(annotation: Any) -> str:  # noqa: ANN401 - a type, or a form of typi
     Raises:
         TypeError: Nobody said yet how such a field is a variable.
     """
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return type_of(get_args(annotation)[0])
-    if origin is Literal:
-        return "string"
-    if origin is list:
-        return f"list({type_of(get_args(annotation)[0])})"
-    if origin is dict:
-        return f"map({type_of(get_args(annotation)[1])})"
-    if origin is not UnionType and annotation in (names := {str: "string", int: "number", bool: "bool"}):
-        return names[annotation]
-    raise TypeError(f"{annotation} has no counterpart among Terraform's types")
+    arguments = get_args(annotation)
+    match get_origin(annotation):
+        case None if annotation in _PRIMITIVES:
+            return _PRIMITIVES[annotation]
+        case kind if kind is Annotated:
+            return type_of(arguments[0])
+        case kind if kind is Literal:
+            return "string"
+        case kind if kind is list:
+            return f"list({type_of(arguments[0])})"
+        case kind if kind is dict:
+            return f"map({type_of(arguments[1])})"
+        case _:
+            raise TypeError(f"{annotation} has no counterpart among Terraform's types")

@@ -10,6 +10,11 @@ from stacks.variables.language import literal
 _RENAMED: Final = {"project.id": "var.project_id", "project.number": "var.project_number"}
 
 
+def name_of(path: str) -> str:
+    """The variable, or the attribute of one, that is a setting: `database.tier`, `project_id`."""
+    return variable(path).removeprefix("var.")
+
+
 def variable(path: str) -> str:
     """The expression of what the caller gave.
 
