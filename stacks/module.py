@@ -6,6 +6,7 @@ from typing import Any, Final
 from cdktf import App, TerraformOutput, TerraformStack, TerraformVariable, Token
 from constructs import Construct
 
+from stacks.constructs.expressions import local, string
 from stacks.inputs import (
     AccessInputs,
     BucketInputs,
@@ -13,12 +14,14 @@ from stacks.inputs import (
     Flag,
     FoundationInputs,
     Inputs,
+    InstanceInputs,
     ServiceInputs,
+    ServingInputs,
     StringMap,
 )
 from stacks.serving import Serving
 from stacks.tracking import TrackingServer
-from stacks.variables.declarations import SECRET, Variable, module_variables
+from stacks.variables.declarations import SECRET, Variable, module_variables, service_variables
 from stacks.variables.values import value
 
 Document = dict[str, Any]
@@ -45,11 +48,7 @@ class ModuleStack(TerraformStack):
             self,
             "tracking-server",
             inputs=Inputs(
-                name=_token("name", str),
-                region=_token("region", str),
-                labels=_token("labels", StringMap),
-                project_id=_token("project.id", str),
-                project_number=_token("project.number", str),
+                **_common(),
                 database=_group("database", DatabaseInputs),
                 bucket=_group("bucket", BucketInputs),
                 service=_group("service", ServiceInputs),
@@ -57,6 +56,40 @@ class ModuleStack(TerraformStack):
             ),
         )
         add_module_outputs(self, server.foundation, server.serving)
+
+
+class ServiceModuleStack(TerraformStack):
+    """The service as a module of its own: on an account, an instance and a bucket that exist."""
+
+    def __init__(self, scope: Construct, id_: str) -> None:
+        super().__init__(scope, id_)
+        declare(self, service_variables())
+        connection = "var.database.connection_name"
+        foundation = FoundationInputs(
+            bucket_name=_token("bucket_name", str),
+            instance=InstanceInputs(
+                name=string(local(self, "instance", string(f'split(":", {connection})[2]'))),
+                project_id=string(local(self, "instance_project", string(f'split(":", {connection})[0]'))),
+                connection_name=string(connection),
+                engine=local(self, "database_engine", string("var.database.engine")),
+                database=_token("database.name", str),
+                user=_token("database.user", str),
+            ),
+            service_account=_token("service_account_email", str),
+            service_account_member=f"serviceAccount:{_token('service_account_email', str)}",
+        )
+        serving = Serving(
+            self,
+            "serving",
+            foundation=foundation,
+            inputs=ServingInputs(
+                **_common(),
+                database_rotation=_token("database.rotation", float),
+                service=_group("service", ServiceInputs),
+                access=_group("access", AccessInputs, oauth_client_secret=f"var.{SECRET}"),
+            ),
+        )
+        add_module_outputs(self, foundation, serving)
 
 
 def declare(stack: TerraformStack, variables: dict[str, Variable]) -> None:
@@ -90,13 +123,20 @@ def add_module_outputs(stack: TerraformStack, foundation: FoundationInputs, serv
         ),
         ("url", serving.url, "The URL that Cloud Run gives the service; known before it exists."),
     ):
-        TerraformOutput(stack, name, value=output, description=description)
+        # A variable may have the same name; constructs of one scope may not.
+        element = TerraformOutput(stack, f"output-{name}", value=output, description=description)
+        element.override_logical_id(name)
 
 
 def module_files() -> dict[str, Document]:
     """The documents of the modules by their path below module/."""
     app = App(skip_validation=True)
-    return _files(ModuleStack(app, "module").to_terraform())
+    modules = {"": ModuleStack(app, "module"), "modules/service/": ServiceModuleStack(app, "service")}
+    return {
+        f"{folder}{name}": document
+        for folder, stack in modules.items()
+        for name, document in _files(stack.to_terraform()).items()
+    }
 
 
 def _files(document: Document) -> dict[str, Document]:
@@ -107,6 +147,16 @@ def _files(document: Document) -> dict[str, Document]:
         "outputs.tf.json": {"output": document["output"]},
         "variables.tf.json": {"variable": document["variable"]},
         "versions.tf.json": VERSIONS,
+    }
+
+
+def _common() -> dict[str, Any]:
+    return {
+        "name": _token("name", str),
+        "region": _token("region", str),
+        "labels": _token("labels", StringMap),
+        "project_id": _token("project.id", str),
+        "project_number": _token("project.number", str),
     }
 
 

@@ -1,14 +1,16 @@
 """The variables of the modules, from the fields of the settings."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
+from stacks.names import CloudNames
 from stacks.settings.model import PROD_DEFAULTS, Settings, section_of
 from stacks.settings.section import Section
 from stacks.variables.cross_validations import cross_validations
+from stacks.variables.foundation import ExistingDatabase, Foundation
 from stacks.variables.language import literal, type_of
 from stacks.variables.validations import Validation, field_validations
 
@@ -75,6 +77,22 @@ def module_variables() -> dict[str, Variable]:
         else:
             found[name] = _plain(name, info)
     return dict(sorted(found.items()))
+
+
+def service_variables() -> dict[str, Variable]:
+    """The variables of the service module, in alphabetical order: what it stands on is named, not described."""
+    whole = module_variables()
+    kept = {name: _without_absent(variable) for name, variable in whole.items() if name not in ("bucket", "database")}
+    fields = Foundation.model_fields
+    named = {name: _plain(name, fields[name]) for name in ("bucket_name", "service_account_email")}
+    return dict(sorted((kept | named | {"database": _group("database", ExistingDatabase, required=True)}).items()))
+
+
+def _without_absent(variable: Variable) -> Variable:
+    """A variable without the rules on what the service module does not make."""
+    absent = ("var.bucket", "var.database", CloudNames.of("${var.name}").service_account)
+    rules = tuple(one for one in variable.validations if not any(name in one.condition for name in absent))
+    return replace(variable, validations=rules)
 
 
 def _secret() -> Variable:

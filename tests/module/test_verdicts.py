@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -96,7 +97,7 @@ def test_what_is_required_is_asked_for(tmp_path: Path, missing: str) -> None:
 
 
 def test_an_unknown_variable_is_refused(tmp_path: Path) -> None:
-    assert 'An argument named "tier" is not expected here' in _refused_at_once(tmp_path, arguments({"tier": "x"}))
+    assert 'No argument or block type is named "tier"' in _refused_at_once(tmp_path, arguments({"tier": "x"}))
 
 
 @pytest.mark.parametrize("secret", ["", "short", "GOCSPX-with space", "GOCSPX-line\n", "GOCSPX-\u00e9\u00e9\u00e9"])
@@ -109,13 +110,19 @@ def test_a_client_secret_that_is_none_is_refused_and_not_shown(tmp_path: Path, s
 def _refused_at_once(folder: Path, given: dict[str, object], secret: str = "") -> str:
     (folder / "module").mkdir()
     shutil.copy(CHECKOUT / "module" / "variables.tf.json", folder / "module")
-    variable = {"secret": {"type": "string", "ephemeral": True, "default": secret}}
+    variable = {"secret": {"type": "string", "ephemeral": True}}
     document = {"variable": variable, "module": {"mlflow": {"source": "./module", **given}}}
     (folder / "main.tf.json").write_text(json.dumps(document))
     said = ""
     for command in ("init", "plan"):
         result = subprocess.run(
-            ["terraform", command, "-no-color"], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+            ["terraform", command, "-no-color"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=os.environ | {"TF_VAR_secret": secret},
         )
         said += " ".join(f"{result.stdout}{result.stderr}".replace("│", " ").split())
     return said

@@ -114,7 +114,7 @@ def _problems(folder: Path, tried: Sequence[Input]) -> list[list[str]]:
         (folder / f"{name}.tf.json").write_text(json.dumps({"module": {name: call}}))
     _terraform(folder, "init")
     said: defaultdict[str, list[str]] = defaultdict(list)
-    while refused := _refused(folder):
+    while any(folder.glob("input_*")) and (refused := _refused(folder)):
         for name, details in refused.items():
             said[name] += details
             (folder / f"{name}.tf.json").unlink()
@@ -137,7 +137,9 @@ def _refused(folder: Path) -> dict[str, list[str]]:
             diagnostic = message["diagnostic"]
             name = diagnostic["range"]["filename"].removesuffix(".tf.json")
             assert name.startswith("input_"), f"the module itself is wrong: {diagnostic}"
-            shown = [f"{one['traversal']} {one['statement']}" for one in diagnostic["snippet"]["values"]]
+            shown = [
+                f"{one['traversal']} {one['statement']}" for one in diagnostic.get("snippet", {}).get("values", ())
+            ]
             found[name].append("\n".join((diagnostic["detail"], *shown)))
     return found
 
