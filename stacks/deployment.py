@@ -71,7 +71,7 @@ def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Input
     database["version"] = database["version"] or DEFAULT_VERSION[settings.database.engine]
     bucket["name"] = bucket["name"] or names.artifacts_bucket(settings.name, settings.project.id)
     return Inputs(
-        name=settings.name,
+        names=names.CloudNames.of(settings.name),
         region=settings.region,
         labels=literal(settings.labels),
         project_id=settings.project.id,

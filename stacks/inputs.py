@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 from cdktf import IResolvable
 
+from stacks.names import CloudNames
+
 Flag: TypeAlias = bool | IResolvable
 StringMap: TypeAlias = Mapping[str, str]
 
@@ -121,7 +123,7 @@ class ServingInputs:
         database_rotation: Raised for a new database password.
     """
 
-    name: str
+    names: CloudNames
     region: str
     labels: StringMap
     project_id: str
@@ -135,7 +137,7 @@ class ServingInputs:
 class Inputs:
     """The inputs of the whole system; one region, so database, bucket, secrets and service cannot differ."""
 
-    name: str
+    names: CloudNames
     region: str
     labels: StringMap
     project_id: str

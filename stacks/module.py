@@ -19,10 +19,11 @@ from stacks.inputs import (
     ServingInputs,
     StringMap,
 )
+from stacks.names import CloudNames
 from stacks.serving import Serving
 from stacks.tracking import TrackingServer
 from stacks.variables.declarations import SECRET, Variable, module_variables, service_variables
-from stacks.variables.values import value
+from stacks.variables.values import cloud_names, value
 
 Document = dict[str, Any]
 
@@ -49,6 +50,7 @@ class ModuleStack(TerraformStack):
             "tracking-server",
             inputs=Inputs(
                 **_common(),
+                names=cloud_names(),
                 database=_group("database", DatabaseInputs),
                 bucket=_group("bucket", BucketInputs),
                 service=_group("service", ServiceInputs),
@@ -84,6 +86,7 @@ class ServiceModuleStack(TerraformStack):
             foundation=foundation,
             inputs=ServingInputs(
                 **_common(),
+                names=CloudNames.of("${var.name}"),
                 database_rotation=_token("database.rotation", float),
                 service=_group("service", ServiceInputs),
                 access=_group("access", AccessInputs, oauth_client_secret=f"var.{SECRET}"),
@@ -152,7 +155,6 @@ def _files(document: Document) -> dict[str, Document]:
 
 def _common() -> dict[str, Any]:
     return {
-        "name": _token("name", str),
         "region": _token("region", str),
         "labels": _token("labels", StringMap),
         "project_id": _token("project.id", str),

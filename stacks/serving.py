@@ -9,7 +9,7 @@ from stacks.constructs.secrets import Secret, SecretConfig
 from stacks.constructs.service import Service, ServiceConfig
 from stacks.constructs.sign_in import SignIn, SignInConfig
 from stacks.inputs import FoundationInputs, ServingInputs
-from stacks.names import CloudNames, service_host
+from stacks.names import service_host
 
 
 class Serving(Construct):
@@ -25,8 +25,7 @@ class Serving(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, foundation: FoundationInputs, inputs: ServingInputs) -> None:
         super().__init__(scope, id_)
-        cloud_names = CloudNames.of(inputs.name)
-        self.url = f"https://{service_host(cloud_names.service, inputs.project_number, inputs.region)}"
+        self.url = f"https://{service_host(inputs.names.service, inputs.project_number, inputs.region)}"
 
         database = Database(
             self,
@@ -48,7 +47,7 @@ class Serving(Construct):
             self,
             "backend-store-uri",
             config=SecretConfig(
-                secret_id=cloud_names.backend_store_uri_secret,
+                secret_id=inputs.names.backend_store_uri_secret,
                 project_id=inputs.project_id,
                 logical_id="backend_store_uri",
                 region=inputs.region,
@@ -62,7 +61,7 @@ class Serving(Construct):
             self,
             "oauth2-proxy",
             config=SecretConfig(
-                secret_id=cloud_names.oauth2_proxy_secret,
+                secret_id=inputs.names.oauth2_proxy_secret,
                 project_id=inputs.project_id,
                 logical_id="oauth2_proxy",
                 region=inputs.region,
@@ -85,7 +84,7 @@ class Serving(Construct):
             "service",
             config=ServiceConfig(
                 inputs=inputs.service,
-                name=cloud_names.service,
+                name=inputs.names.service,
                 project_id=inputs.project_id,
                 region=inputs.region,
                 service_account=foundation.service_account,

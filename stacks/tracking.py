@@ -7,7 +7,6 @@ from stacks.constructs.artifacts import Artifacts, ArtifactsConfig
 from stacks.constructs.identity import Identity, IdentityConfig
 from stacks.constructs.instance import Instance, InstanceConfig
 from stacks.inputs import FoundationInputs, Inputs, InstanceInputs, ServingInputs
-from stacks.names import CloudNames
 from stacks.serving import Serving
 
 
@@ -16,18 +15,17 @@ class TrackingServer(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, inputs: Inputs) -> None:
         super().__init__(scope, id_)
-        cloud_names = CloudNames.of(inputs.name)
         identity = Identity(
             self,
             "identity",
-            config=IdentityConfig(account_id=cloud_names.service_account, project_id=inputs.project_id),
+            config=IdentityConfig(account_id=inputs.names.service_account, project_id=inputs.project_id),
         )
         instance = Instance(
             self,
             "instance",
             config=InstanceConfig(
                 inputs=inputs.database,
-                name=cloud_names.instance,
+                name=inputs.names.instance,
                 project_id=inputs.project_id,
                 region=inputs.region,
                 labels=inputs.labels,
@@ -58,7 +56,7 @@ class TrackingServer(Construct):
             "serving",
             foundation=self.foundation,
             inputs=ServingInputs(
-                name=inputs.name,
+                names=inputs.names,
                 region=inputs.region,
                 labels=inputs.labels,
                 project_id=inputs.project_id,

@@ -164,6 +164,7 @@ class User(_Part):
 
     type = "google_sql_user"
     immutable = frozenset({"host", "instance", "name", "project"})
+    imports = ("{project}/{instance}/{host}/{name}", "{project}/{instance}/{name}")
     # Google does not know these; an update whose answer was lost is so sent again.
     kept_by_terraform = frozenset({"password_wo_version"})
 

@@ -10,7 +10,7 @@ from stacks.names import CloudNames
 from stacks.settings.model import PROD_DEFAULTS, Settings, section_of
 from stacks.settings.section import Section
 from stacks.variables.cross_validations import cross_validations
-from stacks.variables.foundation import ExistingDatabase, Foundation
+from stacks.variables.foundation import ExistingDatabase, Foundation, Names
 from stacks.variables.language import literal, type_of
 from stacks.variables.validations import Validation, field_validations
 
@@ -22,7 +22,7 @@ LEFT_OUT: Final = {
 }
 """Sections of the settings that are no variables, and why."""
 
-SECRET: Final = "oauth_client_secret"
+SECRET: Final = "oauth_client_secret"  # noqa: S105 - its name
 """The one variable that is no setting."""
 
 SECRET_VALIDATION: Final = Validation(
@@ -65,7 +65,7 @@ class Variable:
 
 def module_variables() -> dict[str, Variable]:
     """The variables of the module, in alphabetical order."""
-    found = {SECRET: _secret()}
+    found = {SECRET: _secret(), "names": _group("names", Names, required=False)}
     for name, info in Settings.model_fields.items():
         section = section_of(name)
         if name in LEFT_OUT:
@@ -79,10 +79,14 @@ def module_variables() -> dict[str, Variable]:
     return dict(sorted(found.items()))
 
 
+ABSENT: Final = ("bucket", "database", "names")
+"""Variables of the module that the service module does not have, or not so."""
+
+
 def service_variables() -> dict[str, Variable]:
     """The variables of the service module, in alphabetical order: what it stands on is named, not described."""
     whole = module_variables()
-    kept = {name: _without_absent(variable) for name, variable in whole.items() if name not in ("bucket", "database")}
+    kept = {name: _without_absent(variable) for name, variable in whole.items() if name not in ABSENT}
     fields = Foundation.model_fields
     named = {name: _plain(name, fields[name]) for name in ("bucket_name", "service_account_email")}
     return dict(sorted((kept | named | {"database": _group("database", ExistingDatabase, required=True)}).items()))
@@ -90,7 +94,7 @@ def service_variables() -> dict[str, Variable]:
 
 def _without_absent(variable: Variable) -> Variable:
     """A variable without the rules on what the service module does not make."""
-    absent = ("var.bucket", "var.database", CloudNames.of("${var.name}").service_account)
+    absent = (*(f"var.{name}" for name in ABSENT), CloudNames.of("${var.name}").service_account)
     rules = tuple(one for one in variable.validations if not any(name in one.condition for name in absent))
     return replace(variable, validations=rules)
 
@@ -98,8 +102,8 @@ def _without_absent(variable: Variable) -> Variable:
 def _secret() -> Variable:
     return Variable(
         type="string",
-        description="Secret of the OAuth client. Ephemeral: in no plan and in no state, so it is given at every plan and"
-        " apply; it is written when access.sign_in_rotation rises.",
+        description="Secret of the OAuth client. Ephemeral, in no plan and in no state: give it at every plan and apply."
+        " It is written when access.sign_in_rotation rises.",
         ephemeral=True,
         validations=(SECRET_VALIDATION,),
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import AfterValidator, Field
 
 from stacks import names
+from stacks.settings import limits
 from stacks.settings.access import ServiceAccountEmail
 from stacks.settings.database import Engine, Rotation
 from stacks.settings.field_rules import Pattern
@@ -34,6 +35,50 @@ ConnectionName: TypeAlias = Annotated[
         )
     ),
 ]
+SecretName: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[A-Za-z0-9_-]{0,255}",
+            rule="a secret's id has at most 255 letters, digits, _ and -",
+            remedy="leave it out",
+            url="https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/create",
+        )
+    ),
+]
+InstanceName: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"([a-z]([a-z0-9-]{0,95}[a-z0-9])?)?",
+            rule="an instance's name has lower-case letters, digits and -, and starts with a letter",
+            remedy="copy it from `gcloud sql instances list`, or leave it out",
+            url=f"{_SQL_DOCS}/postgres/instance-settings",
+        )
+    ),
+]
+ServiceName: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"([a-z]([a-z0-9-]{0,47}[a-z0-9])?)?",
+            rule="a service's name has at most 49 lower-case letters, digits and -, and starts with a letter",
+            remedy="copy it from `gcloud run services list`, or leave it out",
+            url=limits.SERVICE_URL,
+        )
+    ),
+]
+AccountId: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"([a-z][a-z0-9-]{4,28}[a-z0-9])?",
+            rule="an account's id, what stands before the @, has 6 to 30 lower-case letters, digits and -",
+            remedy="copy it from `gcloud iam service-accounts list`, or leave it out",
+            url=limits.SERVICE_ACCOUNT_URL,
+        )
+    ),
+]
 DatabaseName: TypeAlias = Annotated[
     str,
     AfterValidator(
@@ -46,6 +91,16 @@ DatabaseName: TypeAlias = Annotated[
         )
     ),
 ]
+
+
+class Names(Section):
+    """Names of resources that are adopted, or that follow a convention of yours; each is made from `name` by default."""
+
+    backend_store_uri_secret: SecretName = Field(default="", description="Secret; default NAME-backend-store-uri.")
+    instance: InstanceName = Field(default="", description="Cloud SQL instance; default NAME-db.")
+    oauth2_proxy_secret: SecretName = Field(default="", description="Secret; default NAME-oauth2-proxy.")
+    service: ServiceName = Field(default="", description="Cloud Run service; default NAME.")
+    service_account: AccountId = Field(default="", description="Id of the service account; default NAME-server.")
 
 
 class ExistingDatabase(Section):

@@ -1,5 +1,6 @@
 """What a module makes of its variables: the expression behind each setting."""
 
+import dataclasses
 from typing import Final
 
 from stacks import names
@@ -8,6 +9,12 @@ from stacks.settings.model import PROD_DEFAULTS
 from stacks.variables.language import literal
 
 _RENAMED: Final = {"project.id": "var.project_id", "project.number": "var.project_number"}
+
+
+def cloud_names() -> names.CloudNames:
+    """The names of the resources: what the caller gave, or else what is made from the prefix."""
+    derived = dataclasses.asdict(names.CloudNames.of("${var.name}"))
+    return names.CloudNames(**{key: f'${{coalesce(var.names.{key}, "{name}")}}' for key, name in derived.items()})
 
 
 def name_of(path: str) -> str:
