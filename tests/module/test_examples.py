@@ -21,6 +21,7 @@ FIRST = {"existing-bucket-and-database": "existing", ADOPT: "handmade"}
 
 UNPROTECTED = {"complete": ("-var=deletion_protection=false",)}
 
+
 def _there(home: Path) -> set[tuple[str, str]]:
     store = Store(home)
     there = {(kind, key) for kind, key in store.listing() if kind.startswith("google_")}
