@@ -1,4 +1,4 @@
-"""The tracking server: makes what the service stands on, and the service on it; shared by every root that deploys it."""
+"""The tracking server: what the service stands on, and the service on it; shared by every root that deploys it."""
 
 from constructs import Construct
 

@@ -1,4 +1,4 @@
-"""The Cloud SQL instance: PostgreSQL or MySQL, with backups, a maintenance window and no way in but Google's connectors."""
+"""The Cloud SQL instance: PostgreSQL or MySQL, with backups, and no way in but Google's connectors."""
 
 import json
 from dataclasses import dataclass

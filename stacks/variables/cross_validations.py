@@ -1,8 +1,8 @@
 """Validation blocks from the rules between settings.
 
-The rules themselves are Python (stacks/settings/cross_rules.py) and are said here once more in Terraform's language; the
-verdict tests hold both against the same inputs, word for word. A condition that cannot be evaluated, for a value that it
-reads is refused elsewhere, has nothing to say.
+The rules themselves are Python (stacks/settings/cross_rules.py) and are said here once more in Terraform's language;
+the tests of verdicts hold both against the same inputs, word for word. A condition that cannot be evaluated, since a
+value that it reads is refused elsewhere, has nothing to say.
 """
 
 from collections.abc import Iterable
@@ -168,7 +168,8 @@ CROSS_VALIDATIONS: Final = (
         field="service.max_instances",
         condition=f"var.service.max_instances * {_PER_INSTANCE} <= {_AVAILABLE}",
         rule=f"two revisions x ${{var.service.max_instances}} instances x {CONNECTIONS_PER_INSTANCE} connections"
-        f" = ${{var.service.max_instances * {_PER_INSTANCE}}}, but ${{var.database.tier}} has ${{{_AVAILABLE}}} to give",
+        f" = ${{var.service.max_instances * {_PER_INSTANCE}}}, but ${{var.database.tier}} has ${{{_AVAILABLE}}} to"
+        " give",
         remedy=f'${{{_MOST_INSTANCES} > 0 ? "Lower max_instances to ${{{_MOST_INSTANCES}}} or take a larger tier"'
         ' : "Take a larger tier"}',
         url=f"{_SQL_DOCS}/{_SQL_ENGINE}/quotas",

@@ -102,7 +102,7 @@ def _without_absent(variable: Variable) -> Variable:
 def _secret() -> Variable:
     return Variable(
         type="string",
-        description="Secret of the OAuth client. Ephemeral, in no plan and in no state: give it at every plan and apply."
+        description="Secret of the OAuth client. Ephemeral, in no plan or state: give it at every plan and apply."
         " It is written when access.sign_in_rotation rises.",
         ephemeral=True,
         validations=(SECRET_VALIDATION,),

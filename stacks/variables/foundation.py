@@ -94,7 +94,7 @@ DatabaseName: TypeAlias = Annotated[
 
 
 class Names(Section):
-    """Names of resources that are adopted, or that follow a convention of yours; each is made from `name` by default."""
+    """Names of resources that are adopted or follow a convention of yours; by default they are made from `name`."""
 
     backend_store_uri_secret: SecretName = Field(default="", description="Secret; default NAME-backend-store-uri.")
     instance: InstanceName = Field(default="", description="Cloud SQL instance; default NAME-db.")

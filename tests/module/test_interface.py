@@ -1,4 +1,4 @@
-"""Callers hold on to addresses, variables and outputs: none goes without notice, and the files are what the code says."""
+"""Callers hold on to addresses, variables and outputs: none goes without notice, and no file drifts."""
 
 from __future__ import annotations
 

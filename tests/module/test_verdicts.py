@@ -107,9 +107,46 @@ def test_a_client_secret_that_is_none_is_refused_and_not_shown(tmp_path: Path, s
     assert "GOCSPX" not in said
 
 
-def _refused_at_once(folder: Path, given: dict[str, object], secret: str = "") -> str:
+FOUNDATION = {
+    "bucket_name": "acme-ml-dev-shared",
+    "database": {"connection_name": "acme-ml-dev:europe-west1:shared", "name": "mlflow_a", "user": "mlflow_a"},
+    "service_account_email": "tracking@acme-ml-dev.iam.gserviceaccount.com",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bucket_name": "gs://acme"}, "no gs:// before it"),
+        ({"database": {"connection_name": "shared"}}, "a connection name is PROJECT:REGION:INSTANCE"),
+        ({"database": {**FOUNDATION["database"], "name": "a/b?host=evil"}}, "a name in the database has at most 32"),
+        ({"database": {**FOUNDATION["database"], "user": "a:b@c"}}, "a name in the database has at most 32"),
+        ({"database": {**FOUNDATION["database"], "engine": "oracle"}}, 'the engine is "postgresql" or "mysql"'),
+        ({"service_account_email": "ada@example.com"}, "a service account is NAME@PROJECT"),
+    ],
+    ids=str,
+)
+def test_what_the_service_stands_on_is_named_rightly(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    given = {name: value for name, value in arguments({}).items() if name not in ("bucket", "database")}
+    assert words in _refused_at_once(tmp_path, given | FOUNDATION | changes, module="modules/service")
+
+
+def test_a_foundation_that_is_named_rightly_is_accepted(tmp_path: Path) -> None:
+    given = {name: value for name, value in arguments({}).items() if name not in ("bucket", "database")}
+    assert "Error" not in _refused_at_once(tmp_path, given | FOUNDATION, module="modules/service")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("instance", "Db"), ("service", "a" * 50), ("service_account", "short"), ("oauth2_proxy_secret", "a.b")],
+)
+def test_a_name_of_your_own_is_one_that_google_takes(tmp_path: Path, name: str, value: str) -> None:
+    assert f"names.{name}: " in _refused_at_once(tmp_path, arguments({}) | {"names": {name: value}})
+
+
+def _refused_at_once(folder: Path, given: dict[str, object], secret: str = "", module: str = "") -> str:
     (folder / "module").mkdir()
-    shutil.copy(CHECKOUT / "module" / "variables.tf.json", folder / "module")
+    shutil.copy(CHECKOUT / "module" / module / "variables.tf.json", folder / "module")
     variable = {"secret": {"type": "string", "ephemeral": True}}
     document = {"variable": variable, "module": {"mlflow": {"source": "./module", **given}}}
     (folder / "main.tf.json").write_text(json.dumps(document))

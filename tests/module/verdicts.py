@@ -43,33 +43,51 @@ class Input:
 
 def inputs() -> list[Input]:
     """Every input, but those of settings that the module leaves out."""
-    return [one for one in _all() if not any(name.split(".")[0] in LEFT_OUT for name in one.changes)]
+    groups = {
+        "single settings": _single(),
+        "entries of maps": _entries(),
+        "between settings": _between(),
+        KINDS: _other_kinds(),
+        "unknown attributes": _unknown(),
+    }
+    return [
+        Input(group=group, changes=changes)
+        for group, found in groups.items()
+        for changes in found
+        if not any(name.split(".")[0] in LEFT_OUT for name in changes)
+    ]
 
 
-def _all() -> Iterator[Input]:
+def _single() -> Iterator[Table]:
     for field, row in ROWS.items():
         for value in (*row.good, *row.bad):
-            yield Input(group="single settings", changes={**row.beside, field: value})
-    for label in BAD_LABELS:
-        yield Input(group="entries of maps", changes={"labels": label})
-    for value in BAD_LABEL_VALUES:
-        yield Input(group="entries of maps", changes={"labels": {"team": value}})
-    for name in (*RESERVED, *FREE_NAMES):
-        yield Input(group="entries of maps", changes={"service.env": {name: "1"}})
-    for value in SECRETS:
-        yield Input(group="entries of maps", changes={"service.env": {"SETTING": value}})
+            yield {**row.beside, field: value}
+
+
+def _entries() -> Iterator[Table]:
+    yield from ({"labels": label} for label in BAD_LABELS)
+    yield from ({"labels": {"team": value}} for value in BAD_LABEL_VALUES)
+    yield from ({"service.env": {name: "1"}} for name in (*RESERVED, *FREE_NAMES))
+    yield from ({"service.env": {"SETTING": value}} for value in SECRETS)
+
+
+def _between() -> Iterator[Table]:
     for case in CASES:
-        yield Input(group="between settings", changes=case.bad)
-        yield Input(group="between settings", changes={**case.bad, **case.mend})
-    for changes in _PROFILES:
-        yield Input(group="between settings", changes={"service.image": ROWS["service.image"].good[1], **changes})
+        yield case.bad
+        yield {**case.bad, **case.mend}
+    yield from ({"service.image": ROWS["service.image"].good[1], **changes} for changes in _PROFILES)
+
+
+def _other_kinds() -> Iterator[Table]:
     for field in ROWS:
-        for value in OTHER_KINDS:
-            yield Input(group=KINDS, changes={field: value})
-    for field in ("service.image", "access.oauth_client_id"):
-        yield Input(group=KINDS, changes={field: None})
-    for field in ("access.email_domain", "bucket.lifecycle", "database.teir", "service.timeout"):
-        yield Input(group="unknown attributes", changes={field: "x"})
+        yield from ({field: value} for value in OTHER_KINDS)
+    yield from ({field: None} for field in ("service.image", "access.oauth_client_id"))
+
+
+def _unknown() -> Iterator[Table]:
+    yield from (
+        {field: "x"} for field in ("access.email_domain", "bucket.lifecycle", "database.teir", "service.timeout")
+    )
 
 
 _PROFILES: Final = (
@@ -95,8 +113,9 @@ def problems_in_settings(folder: Path, one: Input) -> tuple[Problem, ...]:
 def problems_in_module(folder: Path, tried: Sequence[Input]) -> list[list[str]]:
     """What Terraform says of each input, with the values that it shows; many are in one plan.
 
-    Each is a call of the module in a file of its own, by which its problems are told from those of others. A rule that reads several variables is held only once no variable breaks one of its own: so what was refused is
-    taken out, and the rest is planned again, until a plan refuses nothing.
+    Each is a call of the module in a file of its own, by which its problems are told from those of others. A rule that
+    reads several variables is held only once no variable breaks one of its own: so what was refused is taken out, and
+    the rest is planned again, until a plan refuses nothing.
     """
     return [
         problems
@@ -122,7 +141,7 @@ def _problems(folder: Path, tried: Sequence[Input]) -> list[list[str]]:
 
 
 def arguments(changes: Table) -> dict[str, Any]:
-    """The good settings, with some changed, as arguments of the module: all, for Terraform tells the place of an argument."""
+    """The good settings, with some changed, as arguments; all are given, for Terraform tells where an argument is."""
     table = {"bucket": {}, "database": {}, "labels": {}, "name": "mlflow", "profile": "dev", **changed(changes)}
     project = table.pop("project")
     rest = {f"project_{name}": value for name, value in project.items()} if isinstance(project, dict) else {}
