@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-real-provider lint scan snapshots docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image clean setup-synth setup-test
+.PHONY: help synth test test-real-provider lint scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -37,6 +37,10 @@ scan: setup-test synth ## Scan the synthesized Terraform with checkov and the po
 
 snapshots: setup-test ## Accept the synthesized documents and their plans as the new snapshots
 	@pytest --snapshot-update tests/stacks/test_snapshots.py tests/localcloud/test_plans.py
+
+module: setup-test ## Rewrite the Terraform modules in module/ and the generated parts of their pages
+	@python -m tools.module
+	@pytest -n 0 --snapshot-update tests/module/test_verdicts.py
 
 docs: setup-test ## Rewrite what is generated in the READMEs, docs/ and environments/example.toml
 	@python -m tools.docs

@@ -20,7 +20,7 @@ from cdktf_cdktf_provider_google.storage_bucket import (
 )
 from constructs import Construct
 
-from stacks.names import CloudNames, image_repository, pin
+from stacks.names import image_repository, pin
 from stacks.root import RootStack
 from stacks.settings.model import Settings
 
@@ -74,7 +74,7 @@ class BootstrapStack(RootStack):
             ArtifactRegistryRepository(
                 self,
                 "images",
-                repository_id=CloudNames.of(settings.name).repository,
+                repository_id=settings.name,
                 location=settings.region,
                 format="DOCKER",
                 description="Images of the MLflow tracking server.",

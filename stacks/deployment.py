@@ -32,8 +32,7 @@ class DeploymentStack(RootStack):
         self.add_override("terraform.required_providers.random.version", _RANDOM_VERSION)
 
         inputs = settings_to_inputs(settings, oauth_client_secret=self._ask_for_client_secret())
-        server = TrackingServer(self, "tracking-server", inputs=inputs)
-        add_outputs(self, server, inputs.access)
+        add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs))
 
     def _ask_for_client_secret(self) -> str:
         variable = TerraformVariable(
@@ -72,7 +71,7 @@ def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Input
     database["version"] = database["version"] or DEFAULT_VERSION[settings.database.engine]
     bucket["name"] = bucket["name"] or names.artifacts_bucket(settings.name, settings.project.id)
     return Inputs(
-        name=settings.name,
+        names=names.CloudNames.of(settings.name),
         region=settings.region,
         labels=literal(settings.labels),
         project_id=settings.project.id,

@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 from cdktf import IResolvable
 
+from stacks.names import CloudNames
+
 Flag: TypeAlias = bool | IResolvable
 StringMap: TypeAlias = Mapping[str, str]
 
@@ -80,10 +82,62 @@ class AccessInputs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InstanceInputs:
+    """A Cloud SQL instance, made here or elsewhere, and what is MLflow's in it.
+
+    Attributes:
+        connection_name: `PROJECT:REGION:INSTANCE`, as the volume of Cloud Run wants it.
+        engine: An expression without its `${` and `}` that yields `postgresql` or `mysql`.
+        database: Name of MLflow's database.
+        user: Name of its user.
+    """
+
+    name: str
+    project_id: str
+    connection_name: str
+    engine: str
+    database: str
+    user: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundationInputs:
+    """What the service stands on: it is made by the same root, or it exists.
+
+    Attributes:
+        service_account: E-mail address of the account that the service runs as.
+        service_account_member: The same as an IAM member.
+    """
+
+    bucket_name: str
+    instance: InstanceInputs
+    service_account: str
+    service_account_member: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServingInputs:
+    """The inputs of what runs on a foundation.
+
+    Attributes:
+        database_rotation: Raised for a new database password.
+    """
+
+    names: CloudNames
+    region: str
+    labels: StringMap
+    project_id: str
+    project_number: str
+    database_rotation: float
+    service: ServiceInputs
+    access: AccessInputs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
     """The inputs of the whole system; one region, so database, bucket, secrets and service cannot differ."""
 
-    name: str
+    names: CloudNames
     region: str
     labels: StringMap
     project_id: str

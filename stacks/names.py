@@ -35,7 +35,6 @@ class CloudNames:
     instance: str
     backend_store_uri_secret: str
     oauth2_proxy_secret: str
-    repository: str
 
     @classmethod
     def of(cls, prefix: str) -> CloudNames:
@@ -50,7 +49,6 @@ class CloudNames:
             instance=f"{prefix}-db",
             backend_store_uri_secret=f"{prefix}-backend-store-uri",
             oauth2_proxy_secret=f"{prefix}-oauth2-proxy",
-            repository=prefix,
         )
 
 

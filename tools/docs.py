@@ -259,11 +259,14 @@ def main() -> int:
     """Rewrites what drifted, or with `--check` names it; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 when something drifted")
-    check = parser.parse_args().check
-    parts = generate()
+    return refresh(generate(), check=parser.parse_args().check, target="docs")
+
+
+def refresh(parts: list[Part], *, check: bool, target: str) -> int:
+    """Rewrites the parts that drifted, or only names them, with the make target that would; returns the exit status."""
     stale = drifted(parts, CHECKOUT)
     for part in stale:
-        print(f"{part} {'is out of date: run `make docs`' if check else 'is rewritten'}")
+        print(f"{part} {f'is out of date: run `make {target}`' if check else 'is rewritten'}")
     if not check:
         write(stale, CHECKOUT)
     return 1 if check and stale else 0

@@ -12,7 +12,7 @@ from typing import Final
 
 from localcloud import images
 from localcloud.engine import Engine, EngineError
-from stacks.names import CloudNames, image_repository
+from stacks.names import image_repository
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
@@ -29,7 +29,7 @@ _NOT_LOGGED_IN: Final = ("unauthorized", "no basic auth", "authentication requir
 
 def repository_of(settings: Settings) -> str:
     """The image's name in the repository of the environment, without tag."""
-    return f"{image_repository(settings.region, settings.project.id, CloudNames.of(settings.name).repository)}/{IMAGE}"
+    return f"{image_repository(settings.region, settings.project.id, settings.name)}/{IMAGE}"
 
 
 def push(engine: Engine, image: str, repository: str) -> str:

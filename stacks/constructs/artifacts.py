@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cdktf import ITerraformDependable, TerraformIterator, Token
+from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_google.storage_bucket import (
     StorageBucket,
     StorageBucketLifecycleRule,
@@ -14,7 +14,7 @@ from cdktf_cdktf_provider_google.storage_bucket import (
 from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
 from constructs import Construct
 
-from stacks.constructs.expressions import local, number
+from stacks.constructs.expressions import local, number, string
 from stacks.inputs import BucketInputs, StringMap
 from stacks.names import pin
 
@@ -23,23 +23,19 @@ _SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArtifactsConfig:
-    """What the bucket needs; strings and lists may be Terraform tokens."""
+    """What the bucket needs; strings may be Terraform tokens."""
 
     inputs: BucketInputs
+    project_id: str
     region: str
-    writers: list[str]
     labels: StringMap
 
 
 class Artifacts(Construct):
-    """The artifact bucket and who may write to it.
-
-    Clients write to the bucket themselves: through the server a file would pass its memory and the 32 MiB limit of
-    https://cloud.google.com/run/quotas.
+    """The artifact bucket.
 
     Attributes:
         bucket_name: The bucket's name.
-        root: `gs://BUCKET`, MLflow's default artifact root.
     """
 
     def __init__(self, scope: Construct, id_: str, *, config: ArtifactsConfig) -> None:
@@ -50,6 +46,7 @@ class Artifacts(Construct):
                 self,
                 "bucket",
                 name=config.inputs.name,
+                project=config.project_id,
                 location=config.region,
                 force_destroy=config.inputs.force_destroy,
                 uniform_bucket_level_access=True,
@@ -75,22 +72,35 @@ class Artifacts(Construct):
             ),
             "artifacts",
         )
-        self._bucket = bucket
         self.bucket_name = bucket.name
-        self.root = f"gs://{bucket.name}"
-        writers = TerraformIterator.from_list(config.writers)
-        pin(
+
+
+class ArtifactAccess(Construct):
+    """Who may use the artifacts in a bucket, which this construct does not make.
+
+    Clients write to the bucket themselves: through the server a file would pass its memory and the 32 MiB limit of
+    https://cloud.google.com/run/quotas.
+
+    Attributes:
+        root: `gs://BUCKET`, MLflow's default artifact root.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, bucket_name: str, writers: list[str]) -> None:
+        super().__init__(scope, id_)
+        self._bucket_name = bucket_name
+        self.root = f"gs://{bucket_name}"
+        clients = pin(
             StorageBucketIamMember(
                 self,
                 "clients",
-                for_each=writers,
-                bucket=bucket.name,
+                bucket=bucket_name,
                 # Why: clients upload artifacts to the bucket, and MLflow's own clients also delete and overwrite.
                 role="roles/storage.objectUser",
-                member=Token.as_string(writers.value),
+                member=string("each.value"),
             ),
             "clients_write",
         )
+        clients.add_override("for_each", string(f"toset({local(self, 'artifact_writers', writers)})"))
 
     def grant_viewer(self, member: str) -> ITerraformDependable:
         """Lets a member read the objects of this bucket."""
@@ -98,7 +108,7 @@ class Artifacts(Construct):
             StorageBucketIamMember(
                 self,
                 "server",
-                bucket=self._bucket.name,
+                bucket=self._bucket_name,
                 # Why: the web page shows artifacts through the server's own read access.
                 role="roles/storage.objectViewer",
                 member=member,

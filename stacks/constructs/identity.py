@@ -13,6 +13,7 @@ class IdentityConfig:
     """What the identity needs; strings may be Terraform tokens."""
 
     account_id: str
+    project_id: str
 
 
 class Identity(Construct):
@@ -30,6 +31,7 @@ class Identity(Construct):
                 self,
                 "account",
                 account_id=config.account_id,
+                project=config.project_id,
                 display_name="MLflow tracking server",
                 description="Runs the MLflow tracking server on Cloud Run; used by nothing else.",
             ),

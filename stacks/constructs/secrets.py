@@ -26,6 +26,7 @@ class SecretConfig:
     """
 
     secret_id: str
+    project_id: str
     logical_id: str
     region: str
     value: str
@@ -40,6 +41,7 @@ class Secret(Construct):
     The value goes to Google in a write-only argument, when `value_version` rises and at no other time.
 
     Attributes:
+        id: `projects/PROJECT/secrets/NAME`.
         name: The secret's id, as Cloud Run refers to it.
         version: The number of the version in use. Naming it, not `latest`, makes a rotation a new revision:
             https://cloud.google.com/run/docs/configuring/services/secrets
@@ -53,6 +55,7 @@ class Secret(Construct):
                 self,
                 "secret",
                 secret_id=config.secret_id,
+                project=config.project_id,
                 replication=SecretManagerSecretReplication(
                     user_managed=SecretManagerSecretReplicationUserManaged(
                         replicas=[SecretManagerSecretReplicationUserManagedReplicas(location=config.region)]
@@ -77,6 +80,7 @@ class Secret(Construct):
             ),
             config.logical_id,
         )
+        self.id = self._secret.id
         self.name = self._secret.secret_id
         self.version = version.version
 

@@ -46,6 +46,7 @@ class ServiceConfig:
 
     inputs: ServiceInputs
     name: str
+    project_id: str
     region: str
     service_account: str
     invoker_iam_disabled: Flag
@@ -62,6 +63,7 @@ class Service(Construct):
 
     Attributes:
         name: The service's name.
+        id: `projects/PROJECT/locations/REGION/services/NAME`.
     """
 
     def __init__(self, scope: Construct, id_: str, *, config: ServiceConfig) -> None:
@@ -71,6 +73,7 @@ class Service(Construct):
                 self,
                 "service",
                 name=config.name,
+                project=config.project_id,
                 location=config.region,
                 ingress=config.inputs.ingress,
                 invoker_iam_disabled=config.invoker_iam_disabled,
@@ -86,6 +89,7 @@ class Service(Construct):
             add_name_value_blocks(service, "template.containers.0", "env", config.inputs.env)
         self._let_the_public_call(service, config)
         self.name = service.name
+        self.id = service.id
 
     def _let_the_public_call(self, service: CloudRunV2Service, config: ServiceConfig) -> None:
         invoker = pin(
@@ -93,6 +97,7 @@ class Service(Construct):
                 self,
                 "public",
                 name=service.name,
+                project=config.project_id,
                 location=config.region,
                 # Why: browsers have no Google identity to show before they have signed in. Not needed, and refused by
                 # organizations with domain-restricted sharing, where the invoker check is off:

@@ -8,7 +8,6 @@ https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#environment-v
 
 from dataclasses import dataclass
 
-from cdktf import Fn, Token
 from constructs import Construct
 
 from stacks import names
@@ -51,6 +50,9 @@ class SignIn(Construct):
         service_url = local(self, "service_url", config.service_url)
         public_url = local(self, "public_url", config.public_url)
         base_url = local(self, "base_url", string(f"coalesce({public_url}, {service_url})"))
+        emails = local(self, "emails", inputs.emails)
+        email_domains = local(self, "email_domains", inputs.email_domains)
+        service_accounts = local(self, "service_accounts", inputs.service_accounts)
         self.base_url = string(base_url)
         self.redirect_uri = f"{self.base_url}{names.CALLBACK_PATH}"
         self.secret_file = "".join(
@@ -63,8 +65,8 @@ class SignIn(Construct):
         )
         self.environment = {
             "OAUTH_PROXY_CONFIG": f"{names.PROXY_CONFIG_FOLDER}/{names.PROXY_CONFIG_FILE}",
-            "OAUTH_PROXY_EMAILS": Fn.join(",", Token.as_list(Fn.concat([inputs.emails, inputs.service_accounts]))),
-            "OAUTH2_PROXY_EMAIL_DOMAINS": Fn.join(",", inputs.email_domains),
+            "OAUTH_PROXY_EMAILS": string(f'join(",", concat({emails}, {service_accounts}))'),
+            "OAUTH2_PROXY_EMAIL_DOMAINS": string(f'join(",", {email_domains})'),
             "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES": self._audiences(inputs, service_url, public_url),
             "OAUTH2_PROXY_REDIRECT_URL": self.redirect_uri,
             # MLflow refuses a Host and an Origin that it was not told:

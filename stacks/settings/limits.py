@@ -28,10 +28,10 @@ MOST_CPUS: Final = 96
 RESERVED_CONNECTIONS: Final = 10
 """Left to Google's own maintenance, to migrations and to a person with a shell."""
 
-_MYSQL_CONNECTIONS: Final = {"db-f1-micro": 250, "db-g1-small": 1_000}
-_MYSQL_CUSTOM_CONNECTIONS: Final = 4_000
-_POSTGRESQL_CONNECTIONS: Final = {"db-f1-micro": 25, "db-g1-small": 50}
-_POSTGRESQL_CONNECTIONS_BY_MEMORY: Final = (
+MYSQL_CONNECTIONS: Final = {"db-f1-micro": 250, "db-g1-small": 1_000}
+MYSQL_CUSTOM_CONNECTIONS: Final = 4_000
+POSTGRESQL_CONNECTIONS: Final = {"db-f1-micro": 25, "db-g1-small": 50}
+POSTGRESQL_CONNECTIONS_BY_MEMORY: Final = (
     (122_880, 1_000),
     (61_440, 800),
     (30_720, 600),
@@ -65,8 +65,8 @@ def max_connections(engine: str, tier: str) -> int:
     https://cloud.google.com/sql/docs/mysql/quotas#maximum_concurrent_connections.
     """
     if engine == "mysql":
-        return _MYSQL_CONNECTIONS.get(tier, _MYSQL_CUSTOM_CONNECTIONS)
+        return MYSQL_CONNECTIONS.get(tier, MYSQL_CUSTOM_CONNECTIONS)
     size = custom_tier(tier)
     if size is None:
-        return _POSTGRESQL_CONNECTIONS[tier]
-    return next(count for memory, count in _POSTGRESQL_CONNECTIONS_BY_MEMORY if size[1] >= memory)
+        return POSTGRESQL_CONNECTIONS[tier]
+    return next(count for memory, count in POSTGRESQL_CONNECTIONS_BY_MEMORY if size[1] >= memory)

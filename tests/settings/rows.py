@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from stacks import mlflow
 from tests.settings.files import DIGEST, IMAGE, Table
 
 _NAME_RULE_BREAKERS: Final = (
@@ -205,3 +206,39 @@ ROWS: Final[dict[str, Row]] = {
     ),
     "access.sign_in_rotation": _ROTATION,
 }
+
+BAD_LABELS: Final = ({"": "x"}, {"Team": "x"}, {"1a": "x"}, {"goog-x": "x"}, {"a" * 64: "x"}, {"a\n": "x"})
+BAD_LABEL_VALUES: Final = ("Ml", "a b", "a" * 64, "a.b", "\u00e9", "a\n")
+
+RESERVED: Final = (
+    *("PORT", "HOME", "PATH", "IFS", "ENV", "BASH_ENV", "LD_PRELOAD", "PYTHONPATH", "K_SERVICE", "CLOUD_RUN_TIMEOUT"),
+    *("OAUTH_PROXY_CONFIG", "OAUTH_PROXY_EMAILS", "OAUTH2_PROXY_SKIP_AUTH_ROUTES", "OAUTH2_PROXY_EMAIL_DOMAINS"),
+    *("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "_MLFLOW_SERVER_FILE_STORE"),
+    *("MLFLOW_HOST", "MLFLOW_PORT", "MLFLOW_BACKEND_STORE_URI", "BACKEND_STORE_URI", "DEFAULT_ARTIFACT_ROOT"),
+    *("MLFLOW_STATIC_PREFIX", "MLFLOW_TRACKING_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"),
+    *(
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "FORWARDED_ALLOW_IPS",
+        "WEB_CONCURRENCY",
+        "GUNICORN_CMD_ARGS",
+        "GODEBUG",
+    ),
+    *("DB_PASSWORD", "OPENAI_API_KEY", "client_secret", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"),
+    *mlflow.ENVIRONMENT,
+)
+"""Names of variables that would open or break the service."""
+
+FREE_NAMES: Final = ("PORTAL", "MLFLOW_LOGGING_LEVEL", "TOKENIZERS_PARALLELISM", "MY_PATH", "TZ", "KEY_RING")
+
+SECRETS: Final = (
+    "postgresql://mlflow:hunter2@db/mlflow",
+    "say redis://:hunter2@cache",
+    "GOCSPX-hunter2",
+    "ya29.hunter2",
+    "-----BEGIN PRIVATE KEY-----hunter2",
+    "eyJhbGciOiJub25lIn0.hunter2",
+    "nul\x00hunter2",
+)
+"""Values of variables that are secrets, each with the word hunter2 in it."""

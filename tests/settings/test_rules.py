@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from stacks import mlflow
 from stacks.settings.model import Settings, field_names, section_of
 from tests.settings.files import GOOD, changed, read, refused
-from tests.settings.rows import ROWS
+from tests.settings.rows import BAD_LABEL_VALUES, BAD_LABELS, FREE_NAMES, RESERVED, ROWS, SECRETS
 
 
 def _name(value: object) -> str:
@@ -68,9 +67,7 @@ def test_what_is_not_required_has_a_default(tmp_path: Path) -> None:
     assert Settings.model_validate(settings.model_dump()) == settings
 
 
-@pytest.mark.parametrize(
-    "label", [{"": "x"}, {"Team": "x"}, {"1a": "x"}, {"goog-x": "x"}, {"a" * 64: "x"}, {"a\n": "x"}]
-)
+@pytest.mark.parametrize("label", BAD_LABELS)
 def test_a_label_key_is_refused_by_name(tmp_path: Path, label: dict[str, str]) -> None:
     (problem,) = refused(tmp_path, changed({"labels": label}))
     assert problem.field.startswith("labels.")
@@ -78,56 +75,24 @@ def test_a_label_key_is_refused_by_name(tmp_path: Path, label: dict[str, str]) -
     assert "a label's key" in problem.rule
 
 
-@pytest.mark.parametrize("value", ["Ml", "a b", "a" * 64, "a.b", "\u00e9", "a\n"])
+@pytest.mark.parametrize("value", BAD_LABEL_VALUES)
 def test_a_label_value_is_refused_under_its_key(tmp_path: Path, value: str) -> None:
     (problem,) = refused(tmp_path, changed({"labels": {"team": value}}))
     assert (problem.field, problem.value) == ("labels.team", value)
 
 
-_RESERVED = [
-    *("PORT", "HOME", "PATH", "IFS", "ENV", "BASH_ENV", "LD_PRELOAD", "PYTHONPATH", "K_SERVICE", "CLOUD_RUN_TIMEOUT"),
-    *("OAUTH_PROXY_CONFIG", "OAUTH_PROXY_EMAILS", "OAUTH2_PROXY_SKIP_AUTH_ROUTES", "OAUTH2_PROXY_EMAIL_DOMAINS"),
-    *("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "_MLFLOW_SERVER_FILE_STORE"),
-    *("MLFLOW_HOST", "MLFLOW_PORT", "MLFLOW_BACKEND_STORE_URI", "BACKEND_STORE_URI", "DEFAULT_ARTIFACT_ROOT"),
-    *("MLFLOW_STATIC_PREFIX", "MLFLOW_TRACKING_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"),
-    *(
-        "HTTPS_PROXY",
-        "https_proxy",
-        "ALL_PROXY",
-        "FORWARDED_ALLOW_IPS",
-        "WEB_CONCURRENCY",
-        "GUNICORN_CMD_ARGS",
-        "GODEBUG",
-    ),
-    *("DB_PASSWORD", "OPENAI_API_KEY", "client_secret", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"),
-]
-
-
-@pytest.mark.parametrize("name", [*_RESERVED, *mlflow.ENVIRONMENT])
+@pytest.mark.parametrize("name", RESERVED)
 def test_a_variable_that_would_open_or_break_the_service_is_refused(tmp_path: Path, name: str) -> None:
     (problem,) = refused(tmp_path, changed({"service.env": {name: "1"}}))
     assert problem.field == f"service.env.{name}"
 
 
-@pytest.mark.parametrize(
-    "name", ["PORTAL", "MLFLOW_LOGGING_LEVEL", "TOKENIZERS_PARALLELISM", "MY_PATH", "TZ", "KEY_RING"]
-)
+@pytest.mark.parametrize("name", FREE_NAMES)
 def test_other_variables_are_the_users_own(tmp_path: Path, name: str) -> None:
     assert read(tmp_path, changed({"service.env": {name: "1"}})).service.env == {name: "1"}
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "postgresql://mlflow:hunter2@db/mlflow",
-        "say redis://:hunter2@cache",
-        "GOCSPX-hunter2",
-        "ya29.hunter2",
-        "-----BEGIN PRIVATE KEY-----hunter2",
-        "eyJhbGciOiJub25lIn0.hunter2",
-        "nul\x00hunter2",
-    ],
-)
+@pytest.mark.parametrize("value", SECRETS)
 def test_a_secret_in_a_variable_is_refused_and_not_shown(tmp_path: Path, value: str) -> None:
     (problem,) = refused(tmp_path, changed({"service.env": {"SETTING": value}}))
     assert problem.field == "service.env.SETTING"

@@ -57,9 +57,11 @@ def test_each_secret_and_the_bucket_are_granted_alone() -> None:
 
 def test_writers_are_the_client_members_of_the_settings() -> None:
     grant = resource("maximal", "google_storage_bucket_iam_member.clients_write")
-    assert grant["for_each"] == (
-        '${toset(["group:data-science@example.com", "serviceAccount:trainer@other-project.iam.gserviceaccount.com"])}'
-    )
+    assert grant["for_each"] == "${toset(local.artifact_writers)}"
+    assert document("maximal")["locals"]["artifact_writers"] == [
+        "group:data-science@example.com",
+        "serviceAccount:trainer@other-project.iam.gserviceaccount.com",
+    ]
 
 
 def test_a_revision_waits_for_every_grant_that_it_needs() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 import cdktf
 import pytest
@@ -11,13 +11,20 @@ from cdktf_cdktf_provider_google.provider import GoogleProvider
 
 from stacks.deployment import settings_to_inputs
 from stacks.inputs import AccessInputs, BucketInputs, DatabaseInputs, Flag, Inputs, ServiceInputs, StringMap
+from stacks.names import CloudNames
 from stacks.outputs import add_outputs
 from stacks.settings.load import load
 from stacks.tracking import TrackingServer
 from tests.stacks.documents import ENVIRONMENTS, document, resources
 from tests.stacks.evaluate import evaluate
 
-GROUPS = {"database": DatabaseInputs, "bucket": BucketInputs, "service": ServiceInputs, "access": AccessInputs}
+GROUPS = {
+    "names": CloudNames,
+    "database": DatabaseInputs,
+    "bucket": BucketInputs,
+    "service": ServiceInputs,
+    "access": AccessInputs,
+}
 TERRAFORM_TYPES = {str: "string", float: "number", Flag: "bool", list[str]: "list(string)", StringMap: "map(string)"}
 
 
@@ -28,14 +35,16 @@ class VariablesStack(TerraformStack):
         super().__init__(app, "variables")
         GoogleProvider(self, "google")
         groups = {
-            name: group(**{field.name: self._variable(f"{name}_{field.name}", field.type) for field in fields(group)})
+            name: group(
+                **{field: self._variable(f"{name}_{field}", kind) for field, kind in get_type_hints(group).items()}
+            )
             for name, group in GROUPS.items()
         }
         plain = {
             field.name: self._variable(field.name, field.type) for field in fields(Inputs) if field.name not in GROUPS
         }
         inputs = Inputs(**plain, **groups)
-        add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs), inputs.access)
+        add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs))
 
     def _variable(self, name: str, kind: Any) -> Any:
         if name == "access_oauth_client_secret":

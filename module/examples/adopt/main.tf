@@ -1,0 +1,73 @@
+# Takes over what was made by hand: the names are those that exist, the rest becomes what the module says. Nothing is
+# destroyed. The secrets are made anew under other names, and the database user gets a new password.
+module "mlflow" {
+  source = "../.."
+
+  project_id     = "acme-ml-dev"
+  project_number = "123456789012"
+  region         = "europe-west1" # of the bucket and the instance, too: another one would replace them
+
+  names = {
+    instance        = "mlflow-instance"
+    service         = "mlflow-tracking"
+    service_account = "mlflow-runner"
+  }
+  bucket = {
+    name          = "acme-mlflow-artifacts"
+    force_destroy = false
+  }
+  database = {
+    version             = "15" # the instance's; upgrade it later, in a step of its own
+    tier                = "db-custom-1-3840"
+    deletion_protection = true
+  }
+  service = {
+    image = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:3.17.2"
+  }
+  access = {
+    oauth_client_id = "123456789012-abcdef.apps.googleusercontent.com"
+    email_domains   = ["example.com"]
+  }
+  oauth_client_secret = var.oauth_client_secret
+}
+
+import {
+  to = module.mlflow.google_storage_bucket.artifacts
+  id = "acme-mlflow-artifacts"
+}
+
+import {
+  to = module.mlflow.google_sql_database_instance.tracking
+  id = "projects/acme-ml-dev/instances/mlflow-instance"
+}
+
+import {
+  to = module.mlflow.google_sql_database.mlflow
+  id = "projects/acme-ml-dev/instances/mlflow-instance/databases/mlflow"
+}
+
+import {
+  to = module.mlflow.google_sql_user.mlflow # MySQL: PROJECT/INSTANCE/HOST/NAME
+  id = "acme-ml-dev/mlflow-instance/mlflow"
+}
+
+import {
+  to = module.mlflow.google_service_account.tracking
+  id = "projects/acme-ml-dev/serviceAccounts/mlflow-runner@acme-ml-dev.iam.gserviceaccount.com"
+}
+
+import {
+  to = module.mlflow.google_cloud_run_v2_service.tracking
+  id = "projects/acme-ml-dev/locations/europe-west1/services/mlflow-tracking"
+}
+
+variable "oauth_client_secret" {
+  type        = string
+  description = "Secret of the OAuth client: TF_VAR_oauth_client_secret, at plan and at apply."
+  ephemeral   = true
+}
+
+provider "google" {
+  project = "acme-ml-dev"
+  region  = "europe-west1"
+}

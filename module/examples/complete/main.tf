@@ -1,0 +1,78 @@
+# Everything that a production deployment may want to say.
+module "mlflow" {
+  source = "../.."
+
+  profile        = "prod"
+  name           = "ml-tracking"
+  project_id     = "acme-ml-prod"
+  project_number = "123456789012"
+  region         = "europe-west1"
+  labels         = { team = "ml-platform" }
+
+  database = {
+    version                = "17"
+    tier                   = "db-custom-2-7680"
+    disk_gb                = 100
+    high_availability      = true
+    backups                = true
+    backup_retention       = 30
+    point_in_time_recovery = true
+    deletion_protection    = var.deletion_protection
+    maintenance_day        = 6
+    maintenance_hour       = 3
+    rotation               = 1
+  }
+  bucket = {
+    name                         = "acme-ml-prod-models"
+    versioning                   = true
+    delete_noncurrent_after_days = 90
+    soft_delete_days             = 30
+    force_destroy                = false
+  }
+  service = {
+    image           = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    cpu             = "2"
+    memory          = "2Gi"
+    min_instances   = 1
+    max_instances   = 10
+    concurrency     = 100
+    timeout_seconds = 600
+    ingress         = "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
+    env             = { MLFLOW_LOGGING_LEVEL = "INFO" }
+    public_url      = "https://mlflow.example.com"
+  }
+  access = {
+    oauth_client_id      = "123456789012-abcdef.apps.googleusercontent.com"
+    email_domains        = ["example.com"]
+    emails               = ["ada@example.org"]
+    service_accounts     = ["trainer@acme-ml-prod.iam.gserviceaccount.com"]
+    extra_audiences      = ["https://mlflow.internal.example.com"]
+    gcloud_tokens        = false
+    invoker_iam_disabled = true
+    artifact_writers     = ["group:data-science@example.com"]
+    sign_in_rotation     = 1
+  }
+  oauth_client_secret = var.oauth_client_secret
+}
+
+variable "deletion_protection" {
+  type        = bool
+  description = "Set it to false and apply before the instance is to be destroyed."
+  default     = true
+}
+
+variable "oauth_client_secret" {
+  type        = string
+  description = "Secret of the OAuth client: TF_VAR_oauth_client_secret, at plan and at apply."
+  ephemeral   = true
+}
+
+provider "google" {
+  project = "acme-ml-prod"
+  region  = "europe-west1"
+}
+
+output "mlflow" {
+  value       = module.mlflow
+  description = "All outputs of the module; none is a secret."
+}

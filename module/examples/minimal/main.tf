@@ -1,0 +1,32 @@
+module "mlflow" {
+  source = "../.."
+
+  project_id     = "acme-ml-dev"
+  project_number = "123456789012"
+  region         = "europe-west1"
+
+  service = {
+    image = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:3.17.2"
+  }
+  access = {
+    oauth_client_id = "123456789012-abcdef.apps.googleusercontent.com"
+    email_domains   = ["example.com"]
+  }
+  oauth_client_secret = var.oauth_client_secret
+}
+
+variable "oauth_client_secret" {
+  type        = string
+  description = "Secret of the OAuth client: TF_VAR_oauth_client_secret, at plan and at apply."
+  ephemeral   = true
+}
+
+provider "google" {
+  project = "acme-ml-dev"
+  region  = "europe-west1"
+}
+
+output "tracking_uri" {
+  value       = module.mlflow.tracking_uri
+  description = "Open it in a browser, or export it as MLFLOW_TRACKING_URI."
+}

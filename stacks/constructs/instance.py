@@ -1,0 +1,123 @@
+"""The Cloud SQL instance: PostgreSQL or MySQL, with backups, and no way in but Google's connectors."""
+
+import json
+from dataclasses import dataclass
+
+from cdktf import Token
+from cdktf_cdktf_provider_google.sql_database_instance import (
+    SqlDatabaseInstance,
+    SqlDatabaseInstanceSettings,
+    SqlDatabaseInstanceSettingsBackupConfiguration,
+    SqlDatabaseInstanceSettingsBackupConfigurationBackupRetentionSettings,
+    SqlDatabaseInstanceSettingsIpConfiguration,
+    SqlDatabaseInstanceSettingsMaintenanceWindow,
+)
+from constructs import Construct
+
+from stacks.constructs.expressions import add_name_value_blocks, flag, local, number, string
+from stacks.inputs import DatabaseInputs, StringMap
+from stacks.names import pin
+
+_FLAGS = {
+    # Who connects and what waits is worth a log line; the CIS benchmark for Google Cloud, section 6.2, asks for these.
+    "postgresql": {
+        "log_checkpoints": "on",
+        "log_connections": "on",
+        "log_disconnections": "on",
+        "log_lock_waits": "on",
+        "log_min_error_statement": "error",
+        "log_temp_files": "0",
+    },
+    # https://cloud.google.com/sql/docs/mysql/flags: reading files of the server's host is never MLflow's wish.
+    "mysql": {"local_infile": "off"},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstanceConfig:
+    """What the instance needs; strings may be Terraform tokens."""
+
+    inputs: DatabaseInputs
+    name: str
+    project_id: str
+    region: str
+    labels: StringMap
+
+
+class Instance(Construct):
+    """The Cloud SQL instance.
+
+    Attributes:
+        name: The instance's name.
+        connection_name: `PROJECT:REGION:INSTANCE`, as the volume of Cloud Run wants it.
+        engine: The expression of the engine, `postgresql` or `mysql`.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, config: InstanceConfig) -> None:
+        super().__init__(scope, id_)
+        inputs = config.inputs
+        engine = local(self, "database_engine", inputs.engine)
+        version = local(self, "database_version", inputs.version)
+        disk = local(self, "database_disk_gb", inputs.disk_gb)
+        standby = local(self, "database_high_availability", inputs.high_availability)
+        recovery = local(self, "database_point_in_time_recovery", inputs.point_in_time_recovery)
+        instance = pin(
+            SqlDatabaseInstance(
+                self,
+                "instance",
+                name=config.name,
+                project=config.project_id,
+                region=config.region,
+                database_version=(
+                    string(f'{engine} == "mysql" ? "MYSQL" : "POSTGRES"')
+                    + "_"
+                    + string(f'replace({version}, ".", "_")')
+                ),
+                deletion_protection=inputs.deletion_protection,
+                settings=SqlDatabaseInstanceSettings(
+                    tier=inputs.tier,
+                    # PostgreSQL >= 16 defaults to ENTERPRISE_PLUS, which has no shared-core and no custom tiers:
+                    # https://cloud.google.com/sql/docs/postgres/editions-intro
+                    edition="ENTERPRISE",
+                    availability_type=string(f'{standby} ? "REGIONAL" : "ZONAL"'),
+                    deletion_protection_enabled=inputs.deletion_protection,
+                    disk_type="PD_SSD",
+                    # A size together with automatic growth makes a later plan shrink, that is replace, the instance:
+                    # https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/website/docs/r/sql_database_instance.html.markdown
+                    disk_size=number(f"{disk} > 0 ? {disk} : null"),
+                    disk_autoresize=flag(f"{disk} == 0"),
+                    user_labels=config.labels,
+                    ip_configuration=SqlDatabaseInstanceSettingsIpConfiguration(
+                        ipv4_enabled=True,
+                        # Connectors bring a client certificate of their own; a stolen password alone opens nothing:
+                        # https://cloud.google.com/sql/docs/postgres/configure-ssl-instance
+                        ssl_mode="TRUSTED_CLIENT_CERTIFICATE_REQUIRED",
+                    ),
+                    backup_configuration=SqlDatabaseInstanceSettingsBackupConfiguration(
+                        enabled=inputs.backups,
+                        start_time="02:00",
+                        # MySQL does point-in-time recovery, and high availability, from its binary log:
+                        # https://cloud.google.com/sql/docs/mysql/backup-recovery/pitr
+                        point_in_time_recovery_enabled=flag(f'{engine} != "mysql" && {recovery}'),
+                        binary_log_enabled=flag(f'{engine} == "mysql" && {recovery}'),
+                        backup_retention_settings=SqlDatabaseInstanceSettingsBackupConfigurationBackupRetentionSettings(
+                            retained_backups=inputs.backup_retention,
+                        ),
+                    ),
+                    maintenance_window=SqlDatabaseInstanceSettingsMaintenanceWindow(
+                        day=inputs.maintenance_day,
+                        hour=inputs.maintenance_hour,
+                        update_track="stable",
+                    ),
+                ),
+            ),
+            "tracking",
+        )
+        add_name_value_blocks(instance, "settings", "database_flags", _flags_of(inputs.engine, engine))
+        self.name = instance.name
+        self.connection_name = instance.connection_name
+        self.engine = engine
+
+
+def _flags_of(value: str, expression: str) -> StringMap | str:
+    return f"{json.dumps(_FLAGS)}[{expression}]" if Token.is_unresolved(value) else _FLAGS[value]

@@ -1,0 +1,183 @@
+"""The modules that platform teams call: variables to inputs, outputs; no provider, no backend."""
+
+from dataclasses import fields
+from typing import Any, Final
+
+from cdktf import App, TerraformOutput, TerraformStack, TerraformVariable, Token
+from constructs import Construct
+
+from stacks.constructs.expressions import local, string
+from stacks.inputs import (
+    AccessInputs,
+    BucketInputs,
+    DatabaseInputs,
+    Flag,
+    FoundationInputs,
+    Inputs,
+    InstanceInputs,
+    ServiceInputs,
+    ServingInputs,
+    StringMap,
+)
+from stacks.names import CloudNames
+from stacks.serving import Serving
+from stacks.tracking import TrackingServer
+from stacks.variables.declarations import SECRET, Variable, module_variables, service_variables
+from stacks.variables.values import cloud_names, value
+
+Document = dict[str, Any]
+
+VERSIONS: Final[Document] = {
+    "terraform": {
+        # The first with write-only arguments: https://developer.hashicorp.com/terraform/language/resources/ephemeral
+        "required_version": ">= 1.11",
+        "required_providers": {
+            "google": {"source": "hashicorp/google", "version": ">= 6.50.0, < 9.0.0"},
+            "random": {"source": "hashicorp/random", "version": ">= 3.7, < 4.0"},
+        },
+    }
+}
+
+
+class ModuleStack(TerraformStack):
+    """A tracking server as a module: account, instance, bucket, and the service on them."""
+
+    def __init__(self, scope: Construct, id_: str) -> None:
+        super().__init__(scope, id_)
+        declare(self, module_variables())
+        server = TrackingServer(
+            self,
+            "tracking-server",
+            inputs=Inputs(
+                **_common(),
+                names=cloud_names(),
+                database=_group("database", DatabaseInputs),
+                bucket=_group("bucket", BucketInputs),
+                service=_group("service", ServiceInputs),
+                access=_group("access", AccessInputs, oauth_client_secret=f"var.{SECRET}"),
+            ),
+        )
+        add_module_outputs(self, server.foundation, server.serving)
+
+
+class ServiceModuleStack(TerraformStack):
+    """The service as a module of its own: on an account, an instance and a bucket that exist."""
+
+    def __init__(self, scope: Construct, id_: str) -> None:
+        super().__init__(scope, id_)
+        declare(self, service_variables())
+        connection = "var.database.connection_name"
+        foundation = FoundationInputs(
+            bucket_name=_token("bucket_name", str),
+            instance=InstanceInputs(
+                name=string(local(self, "instance", string(f'split(":", {connection})[2]'))),
+                project_id=string(local(self, "instance_project", string(f'split(":", {connection})[0]'))),
+                connection_name=string(connection),
+                engine=local(self, "database_engine", string("var.database.engine")),
+                database=_token("database.name", str),
+                user=_token("database.user", str),
+            ),
+            service_account=_token("service_account_email", str),
+            service_account_member=f"serviceAccount:{_token('service_account_email', str)}",
+        )
+        serving = Serving(
+            self,
+            "serving",
+            foundation=foundation,
+            inputs=ServingInputs(
+                **_common(),
+                names=CloudNames.of("${var.name}"),
+                database_rotation=_token("database.rotation", float),
+                service=_group("service", ServiceInputs),
+                access=_group("access", AccessInputs, oauth_client_secret=f"var.{SECRET}"),
+            ),
+        )
+        add_module_outputs(self, foundation, serving)
+
+
+def declare(stack: TerraformStack, variables: dict[str, Variable]) -> None:
+    """Declares a module's variables."""
+    for name, variable in variables.items():
+        element = TerraformVariable(stack, name)
+        for argument, content in variable.block().items():
+            element.add_override(argument, content)
+
+
+def add_module_outputs(stack: TerraformStack, foundation: FoundationInputs, serving: Serving) -> None:
+    """Adds what a caller would wire on; none is a secret."""
+    for name, output, description in (
+        ("bucket_name", foundation.bucket_name, "Name of the bucket that holds the artifacts."),
+        ("database_connection_name", foundation.instance.connection_name, "PROJECT:REGION:INSTANCE of Cloud SQL."),
+        ("database_instance_name", foundation.instance.name, "Name of the Cloud SQL instance."),
+        ("redirect_uri", serving.redirect_uri, "What to register as authorized redirect URI of the OAuth client."),
+        (
+            "secret_ids",
+            {name: secret.id for name, secret in serving.secrets.items()},
+            "The secrets, projects/PROJECT/secrets/NAME: what holds the connection string and the sign-in's secrets.",
+        ),
+        ("service_account_email", foundation.service_account, "The account that the service runs as."),
+        ("service_account_member", foundation.service_account_member, "The same account as an IAM member."),
+        ("service_id", serving.service.id, "projects/PROJECT/locations/REGION/services/NAME of the service."),
+        ("service_name", serving.service.name, "Name of the Cloud Run service."),
+        (
+            "tracking_uri",
+            serving.base_url,
+            "What people open and clients set as MLFLOW_TRACKING_URI: the public URL if there is one, else url.",
+        ),
+        ("url", serving.url, "The URL that Cloud Run gives the service; known before it exists."),
+    ):
+        # A variable may have the same name; constructs of one scope may not.
+        element = TerraformOutput(stack, f"output-{name}", value=output, description=description)
+        element.override_logical_id(name)
+
+
+def module_files() -> dict[str, Document]:
+    """The documents of the modules by their path below module/."""
+    app = App(skip_validation=True)
+    modules = {"": ModuleStack(app, "module"), "modules/service/": ServiceModuleStack(app, "service")}
+    return {
+        f"{folder}{name}": document
+        for folder, stack in modules.items()
+        for name, document in _files(stack.to_terraform()).items()
+    }
+
+
+def _files(document: Document) -> dict[str, Document]:
+    for body in (body for named in document["resource"].values() for body in named.values()):
+        del body["//"]
+    return {
+        "main.tf.json": {name: document[name] for name in ("ephemeral", "locals", "resource")},
+        "outputs.tf.json": {"output": document["output"]},
+        "variables.tf.json": {"variable": document["variable"]},
+        "versions.tf.json": VERSIONS,
+    }
+
+
+def _common() -> dict[str, Any]:
+    return {
+        "region": _token("region", str),
+        "labels": _token("labels", StringMap),
+        "project_id": _token("project.id", str),
+        "project_number": _token("project.number", str),
+    }
+
+
+def _group(section: str, inputs: Any, **plain: str) -> Any:  # noqa: ANN401 - one of the dataclasses of stacks/inputs.py
+    tokens = {
+        field.name: _token(f"{section}.{field.name}", field.type) for field in fields(inputs) if field.name not in plain
+    }
+    return inputs(**tokens, **plain)
+
+
+def _token(path: str, kind: Any) -> Any:  # noqa: ANN401 - a token of that kind
+    token = Token.as_any(f"${{{value(path)}}}")
+    if kind is str:
+        return Token.as_string(token)
+    if kind is float:
+        return Token.as_number(token)
+    if kind == list[str]:
+        return Token.as_list(token)
+    if kind is StringMap:
+        return Token.as_string_map(token)
+    assert kind is Flag  # noqa: S101
+    return token

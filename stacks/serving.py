@@ -1,0 +1,103 @@
+"""What runs: the service, its database, sign-in, secrets and grants, on a foundation that was made or exists."""
+
+from constructs import Construct
+
+from stacks import mlflow
+from stacks.constructs.artifacts import ArtifactAccess
+from stacks.constructs.database import Database, DatabaseConfig
+from stacks.constructs.secrets import Secret, SecretConfig
+from stacks.constructs.service import Service, ServiceConfig
+from stacks.constructs.sign_in import SignIn, SignInConfig
+from stacks.inputs import FoundationInputs, ServingInputs
+from stacks.names import service_host
+
+
+class Serving(Construct):
+    """MLflow on Cloud Run behind Google sign-in.
+
+    Attributes:
+        url: The URL that Cloud Run gives the service, known at plan time.
+        base_url: Where people open it: the public URL if there is one, else `url`.
+        redirect_uri: What to register with the OAuth client.
+        service: The Cloud Run service.
+        secrets: The database's connection string, and what is secret in oauth2-proxy's configuration.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, foundation: FoundationInputs, inputs: ServingInputs) -> None:
+        super().__init__(scope, id_)
+        self.url = f"https://{service_host(inputs.names.service, inputs.project_number, inputs.region)}"
+
+        database = Database(
+            self,
+            "database",
+            config=DatabaseConfig(instance=foundation.instance, rotation=inputs.database_rotation),
+        )
+        artifacts = ArtifactAccess(
+            self, "artifacts", bucket_name=foundation.bucket_name, writers=inputs.access.artifact_writers
+        )
+        sign_in = SignIn(
+            self,
+            "sign-in",
+            config=SignInConfig(inputs=inputs.access, service_url=self.url, public_url=inputs.service.public_url),
+        )
+        self.base_url = sign_in.base_url
+        self.redirect_uri = sign_in.redirect_uri
+
+        backend_store_uri = Secret(
+            self,
+            "backend-store-uri",
+            config=SecretConfig(
+                secret_id=inputs.names.backend_store_uri_secret,
+                project_id=inputs.project_id,
+                logical_id="backend_store_uri",
+                region=inputs.region,
+                value=database.connection_string,
+                value_version=inputs.database_rotation,
+                after=database.ready,
+                labels=inputs.labels,
+            ),
+        )
+        proxy_file = Secret(
+            self,
+            "oauth2-proxy",
+            config=SecretConfig(
+                secret_id=inputs.names.oauth2_proxy_secret,
+                project_id=inputs.project_id,
+                logical_id="oauth2_proxy",
+                region=inputs.region,
+                value=sign_in.secret_file,
+                value_version=inputs.access.sign_in_rotation,
+                after=[],
+                labels=inputs.labels,
+            ),
+        )
+        self.secrets = {"backend_store_uri": backend_store_uri, "oauth2_proxy": proxy_file}
+
+        member = foundation.service_account_member
+        grants = [
+            database.grant_client(member),
+            artifacts.grant_viewer(member),
+            *(secret.grant_accessor(member) for secret in self.secrets.values()),
+        ]
+        self.service = Service(
+            self,
+            "service",
+            config=ServiceConfig(
+                inputs=inputs.service,
+                name=inputs.names.service,
+                project_id=inputs.project_id,
+                region=inputs.region,
+                service_account=foundation.service_account,
+                invoker_iam_disabled=inputs.access.invoker_iam_disabled,
+                environment={
+                    **mlflow.ENVIRONMENT,
+                    **sign_in.environment,
+                    "DEFAULT_ARTIFACT_ROOT": artifacts.root,
+                },
+                backend_store_uri=backend_store_uri,
+                proxy_file=proxy_file,
+                connection_name=foundation.instance.connection_name,
+                ready=[*database.ready, *grants],
+                labels=inputs.labels,
+            ),
+        )

@@ -1,0 +1,46 @@
+"""Configurations that call the module, on a local cloud, with the real terraform between them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from localcloud.session import session
+from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, Workspace
+from tools.docs import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+MODULE: Final = CHECKOUT / "module"
+BEFORE: Final = Path(__file__).parent / "before"
+
+SECRETS: Final = {
+    "TF_VAR_oauth_client_secret": OAUTH_CLIENT_SECRET,
+    "TF_VAR_oauth_client_secrets": json.dumps(dict.fromkeys(("forecasting", "vision"), OAUTH_CLIENT_SECRET)),
+}
+
+
+@contextmanager
+def opened(home: Path, folder: Path) -> Generator[Workspace]:
+    """A configuration, initialized, for as long as the context lasts."""
+    with session(home, folder) as variables:
+        workspace = Workspace(home, folder, variables | SECRETS)
+        workspace.init()
+        yield workspace
+
+
+def prepare(home: Path, work: Path, before: str) -> None:
+    """Applies what was there before, with a state that nobody looks at again."""
+    folder = work / before
+    shutil.copytree(BEFORE / before, folder)
+    with opened(home, folder) as workspace:
+        workspace.apply()
+
+
+def copy_of_module(work: Path) -> Path:
+    """A copy, for Terraform and the local cloud leave files beside a configuration."""
+    return shutil.copytree(MODULE, work / "module", ignore=shutil.ignore_patterns(".terraform*"))

@@ -1,0 +1,97 @@
+"""Every example can be applied as it stands; a second plan is empty, and destroying it leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localcloud.store import Store
+from tests.module.clouds import MODULE, copy_of_module, opened, prepare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = sorted(folder.name for folder in (MODULE / "examples").iterdir())
+ADOPT = "adopt"
+FIRST = {"existing-bucket-and-database": "existing", ADOPT: "handmade"}
+"""What an example finds there already."""
+
+UNPROTECTED = {"complete": ("-var=deletion_protection=false",)}
+
+
+def _there(home: Path) -> set[tuple[str, str]]:
+    store = Store(home)
+    there = {(kind, key) for kind, key in store.listing() if kind.startswith("google_")}
+    store.close()
+    return there
+
+
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if example != ADOPT])
+def test_an_example_is_applied_and_destroyed(tmp_path: Path, enabled: Path, example: str) -> None:
+    home = shutil.copytree(enabled, tmp_path / "cloud")
+    if example in FIRST:
+        prepare(home, tmp_path, FIRST[example])
+    before = _there(home)
+    with opened(home, copy_of_module(tmp_path) / "examples" / example) as workspace:
+        workspace.apply()
+        assert workspace.plans_nothing()
+        if example in UNPROTECTED:
+            workspace.apply(*UNPROTECTED[example])
+        workspace.terraform("destroy", "-auto-approve", "-input=false", *UNPROTECTED.get(example, ()))
+        assert workspace.addresses() == []
+    assert _there(home) == before
+
+
+def test_there_is_an_example_for_every_promise() -> None:
+    assert set(EXAMPLES) == {
+        ADOPT,
+        "complete",
+        "existing-bucket-and-database",
+        "minimal",
+        "mysql",
+        "teams",
+        "two-trackers",
+    }
+
+
+def test_two_trackers_share_nothing(tmp_path: Path, enabled: Path) -> None:
+    home = shutil.copytree(enabled, tmp_path / "cloud")
+    with opened(home, copy_of_module(tmp_path) / "examples" / "two-trackers") as workspace:
+        changes = workspace.plan()["resource_changes"]
+        names = [
+            (change["type"], change["change"]["after"][name])
+            for change in changes
+            for name in ("name", "account_id", "secret_id")
+            if isinstance(change["change"]["after"].get(name), str) and "instance" not in change["change"]["after"]
+        ]
+        assert len(names) == len(set(names)) >= 10
+
+
+def test_what_was_made_by_hand_is_adopted_and_nothing_is_destroyed(tmp_path: Path, enabled: Path) -> None:
+    home = shutil.copytree(enabled, tmp_path / "cloud")
+    prepare(home, tmp_path, FIRST[ADOPT])
+    before = _there(home)
+    with opened(home, copy_of_module(tmp_path) / "examples" / ADOPT) as workspace:
+        changes = workspace.plan()["resource_changes"]
+        actions = {change["address"].removeprefix("module.mlflow."): change["change"]["actions"] for change in changes}
+        assert not [address for address, action in actions.items() if "delete" in action]
+        imported = {
+            change["address"].removeprefix("module.mlflow.") for change in changes if "importing" in change["change"]
+        }
+        assert imported == {
+            "google_cloud_run_v2_service.tracking",
+            "google_service_account.tracking",
+            "google_sql_database.mlflow",
+            "google_sql_database_instance.tracking",
+            "google_sql_user.mlflow",
+            "google_storage_bucket.artifacts",
+        }
+        assert {address for address, action in actions.items() if action == ["create"]} == actions.keys() - imported
+        workspace.apply()
+        assert workspace.plans_nothing()
+        # Terraform's state holds no password, and the service no longer shows one.
+        assert "typed-into-the-console" not in json.dumps(workspace.state())
+    assert before <= _there(home)

@@ -1,0 +1,113 @@
+"""Callers hold on to addresses, variables and outputs: none goes without notice, and no file drifts."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.module.clouds import MODULE
+from tests.stacks.documents import resources
+from tools import module
+from tools.docs import CHECKOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RELEASED = sorted((MODULE / "released").glob("*.txt"))
+MODULES = ("", module.SERVICE)
+every_module = pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder or "root")
+
+
+@cache
+def documents() -> dict[str, dict[str, Any]]:
+    return {
+        str(path.relative_to(MODULE)): json.loads(path.read_text())
+        for folder in MODULES
+        for path in sorted((MODULE / folder).glob("*.tf.json"))
+    }
+
+
+def moved(found: dict[str, dict[str, Any]]) -> set[str]:
+    """What `moved` blocks take along."""
+    return {
+        f"{path.rpartition('/')[0] or '.'} {block['from']}"
+        for path, document in found.items()
+        for block in document.get("moved", [])
+    }
+
+
+def test_what_is_generated_is_what_the_code_says() -> None:
+    check = subprocess.run(
+        [sys.executable, "-m", "tools.module", "--check"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, f"\n{check.stdout}{check.stderr}"
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.stem)
+def test_nothing_that_was_released_is_gone(released: Path) -> None:
+    gone = set(released.read_text().splitlines()) - set(module.interface(documents())) - moved(documents())
+    assert not gone, "add a `moved` block for an address; a variable or an output stays until the next major version"
+
+
+def test_an_address_that_is_renamed_is_noticed_unless_it_is_moved() -> None:
+    renamed = json.loads(json.dumps(documents()))
+    buckets = renamed["main.tf.json"]["resource"]["google_storage_bucket"]
+    buckets["models"] = buckets.pop("artifacts")
+    old = ". google_storage_bucket.artifacts"
+    assert old not in module.interface(renamed)
+    renamed["main.tf.json"]["moved"] = [
+        {"from": "google_storage_bucket.artifacts", "to": "google_storage_bucket.models"}
+    ]
+    assert old in moved(renamed)
+
+
+def test_a_module_has_the_addresses_of_a_deployment() -> None:
+    named = documents()["main.tf.json"]["resource"]
+    assert {f"{kind}.{name}" for kind, those in named.items() for name in those} == set(resources("dev"))
+
+
+@every_module
+def test_a_module_leaves_provider_and_backend_to_its_caller(folder: str) -> None:
+    mine = [document for path, document in documents().items() if path.rpartition("/")[0] == folder.rstrip("/")]
+    assert not [document for document in mine if "provider" in document or "backend" in document.get("terraform", {})]
+    assert "//" not in json.dumps(mine).replace("://", "")
+
+
+@every_module
+def test_addresses_are_words_without_hashes(folder: str) -> None:
+    for named in documents()[f"{folder}main.tf.json"]["resource"].values():
+        for name in named:
+            assert re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", name)
+            assert not re.search("[0-9A-F]{8}", name)
+
+
+@every_module
+def test_everything_has_a_description_and_no_variable_takes_null(folder: str) -> None:
+    for variable in documents()[f"{folder}variables.tf.json"]["variable"].values():
+        assert variable["description"]
+        assert variable["nullable"] is False
+    assert all(one["description"] for one in documents()[f"{folder}outputs.tf.json"]["output"].values())
+
+
+@every_module
+def test_no_output_can_hold_a_secret(folder: str) -> None:
+    text = json.dumps(documents()[f"{folder}outputs.tf.json"])
+    assert not re.search(r"ephemeral\.|oauth_client_secret|secret_data|password", text)
+
+
+@every_module
+def test_every_resource_that_takes_a_project_names_one(folder: str) -> None:
+    """The provider of whoever calls the module may have another project, or none."""
+    inherits = {  # from the bucket or the secret that it names in full
+        "google_secret_manager_secret_iam_member",
+        "google_secret_manager_secret_version",
+        "google_storage_bucket_iam_member",
+    }
+    for kind, named in documents()[f"{folder}main.tf.json"]["resource"].items():
+        assert kind in inherits or all("project" in body for body in named.values()), kind

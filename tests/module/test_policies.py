@@ -1,0 +1,34 @@
+"""What the module makes of its variables keeps checkov's policies and our own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+from tests.localcloud.test_policies import CHECKOV_ERRS
+from tests.module.clouds import MODULE, copy_of_module, opened
+from tools.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = ("complete", "existing-bucket-and-database", "minimal", "mysql")
+
+
+def test_the_documents_keep_the_policies() -> None:
+    result = scan(MODULE)
+    assert [str(finding) for finding in result.failed] == []
+    assert {finding.file for finding in result.passed} == {"main.tf.json", "modules/service/main.tf.json"}
+
+
+def test_the_plans_of_the_examples_keep_the_policies(tmp_path: Path, enabled: Path) -> None:
+    home, plans = shutil.copytree(enabled, tmp_path / "cloud"), tmp_path / "plans"
+    plans.mkdir()
+    module = copy_of_module(tmp_path)
+    for example in EXAMPLES:
+        with opened(home, module / "examples" / example) as workspace:
+            (plans / f"{example}.json").write_text(json.dumps(workspace.plan()))
+    result = scan(plans)
+    assert [str(finding) for finding in result.failed if finding.check_id not in CHECKOV_ERRS] == []
+    assert {finding.file for finding in result.passed} == {f"{example}.json" for example in EXAMPLES}

@@ -1,0 +1,74 @@
+"""Writes the Terraform modules of module/ and the generated parts of their pages; `--check` only names what drifted."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from stacks import bindings
+from tools import module_pages
+from tools.docs import CHECKOUT, Part, refresh
+
+FOLDER: Final = "module"
+SERVICE: Final = "modules/service/"
+
+Documents = dict[str, dict[str, Any]]
+
+
+def documents() -> Documents:
+    """The modules' documents anew, by their path below module/."""
+    bindings.install(os.environ)
+    from stacks.module import module_files  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy
+
+    return module_files()
+
+
+def generate(made: Documents) -> list[Part]:
+    """Makes every generated file and part anew."""
+    return [
+        *(
+            Part(file=f"{FOLDER}/{path}", name=None, text=json.dumps(document, indent=2, sort_keys=True) + "\n")
+            for path, document in made.items()
+        ),
+        *(
+            Part(file=f"{FOLDER}/{page}", name=name, text=text)
+            for page, parts in module_pages.contents(made, CHECKOUT / FOLDER).items()
+            for name, text in parts.items()
+        ),
+    ]
+
+
+def interface(made: Documents) -> list[str]:
+    """What callers hold on to: addresses of resources, variables and outputs, each with its module."""
+    return sorted(
+        f"{path.rpartition('/')[0] or '.'} {address}"
+        for path, document in made.items()
+        for address in _addresses(document)
+    )
+
+
+def _addresses(document: dict[str, Any]) -> list[str]:
+    return [
+        *(f"{kind}.{name}" for kind, named in document.get("resource", {}).items() for name in named),
+        *(f"var.{name}" for name in document.get("variable", {})),
+        *(f"output.{name}" for name in document.get("output", {})),
+    ]
+
+
+def main() -> int:
+    """Rewrites what drifted, or with `--check` names it; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 when something drifted")
+    parser.add_argument("--release", metavar="VERSION", help="note the interface of a version that is released now")
+    options = parser.parse_args()
+    made = documents()
+    if options.release:
+        released = Path(FOLDER, "released", f"{options.release}.txt")
+        (CHECKOUT / released).write_text("\n".join(interface(made)) + "\n")
+    return refresh(generate(made), check=options.check, target="module")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""The generated parts of the modules' pages: tables out of the documents, examples, and what the policies say."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from stacks.settings.model import PROD_DEFAULTS
+from stacks.variables import cross_validations, declarations
+from stacks.variables.declarations import REQUIRED, Variable, module_variables, service_variables
+from tools.overview import resource_table, role_table
+from tools.scan import CONFIG, scan
+
+_SERVICE: Final = "modules/service/"
+_MINIMAL: Final = "examples/minimal/main.tf"
+_EXISTING: Final = "examples/existing-bucket-and-database/main.tf"
+_ADOPT: Final = "examples/adopt/main.tf"
+_WAIVER: Final = re.compile(r"^  - (CKV\w+) # (.+)$", re.MULTILINE)
+
+
+def contents(documents: dict[str, dict[str, Any]], folder: Path) -> dict[str, dict[str, str]]:
+    """The generated parts of every page below module/, by page and name.
+
+    Args:
+        documents: The modules' documents by path.
+        folder: The folder module/, which holds the examples.
+    """
+    return {
+        "README.md": {
+            "minimal": _hcl(folder / _MINIMAL),
+            "variables": _variable_table(module_variables()),
+            "prod": _prod_table(),
+            "not-expressed": _not_expressed(),
+            **_tables(documents, ""),
+        },
+        f"{_SERVICE}README.md": {
+            "existing": _hcl(folder / _EXISTING),
+            "variables": _variable_table(service_variables()),
+            **_tables(documents, _SERVICE),
+        },
+        "ADOPT.md": {"adopt": _hcl(folder / _ADOPT)},
+        "POLICY.md": {"checks": _check_table(folder), "waivers": _waiver_table()},
+    }
+
+
+def _tables(documents: dict[str, dict[str, Any]], module: str) -> dict[str, str]:
+    return {
+        "outputs": _output_table(documents[f"{module}outputs.tf.json"]),
+        "resources": resource_table(documents[f"{module}main.tf.json"]),
+        "roles": role_table(documents[f"{module}main.tf.json"]),
+        "providers": _provider_table(documents[f"{module}versions.tf.json"]),
+    }
+
+
+def _hcl(file: Path) -> str:
+    return f"```hcl\n{file.read_text().rstrip()}\n```"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    cells = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in cells)
+
+
+def _variable_table(variables: dict[str, Variable]) -> str:
+    rows = [
+        (f"`{path}`", f"`{one.type}`" if not one.attributes else "object", _default(one), one.description)
+        for name, variable in variables.items()
+        for path, one in ((name, variable), *((f"{name}.{key}", inner) for key, inner in variable.attributes.items()))
+    ]
+    return _table(("variable", "type", "default", "what it is"), rows)
+
+
+def _default(variable: Variable) -> str:
+    if variable.default is REQUIRED:
+        return "(required)"
+    return "by `profile`" if variable.default is None else f"`{json.dumps(variable.default)}`"
+
+
+def _prod_table() -> str:
+    rows = [
+        (f"`{section}.{key}`", f"`{json.dumps(not value)}`", f"`{json.dumps(value)}`")
+        for section, defaults in PROD_DEFAULTS.items()
+        for key, value in defaults.items()
+    ]
+    return _table(("attribute", "dev", "prod"), rows)
+
+
+def _output_table(document: dict[str, Any]) -> str:
+    rows = [(f"`{name}`", one["description"]) for name, one in sorted(document["output"].items())]
+    return _table(("output", "what it is"), rows)
+
+
+def _provider_table(document: dict[str, Any]) -> str:
+    settings = document["terraform"]
+    rows = [("terraform", "", f"`{settings['required_version']}`")]
+    rows += [(name, one["source"], f"`{one['version']}`") for name, one in settings["required_providers"].items()]
+    return _table(("name", "source", "versions"), rows)
+
+
+def _not_expressed() -> str:
+    rules = [f"- The rule `{name.strip('_')}`. {why}" for name, why in cross_validations.LEFT_OUT.items()]
+    sections = [f"- The settings `{name}.*`. {why}" for name, why in declarations.LEFT_OUT.items()]
+    return "\n".join((*sections, *rules))
+
+
+def _check_table(folder: Path) -> str:
+    """What every check says of the resources of both modules."""
+    result = scan(folder)
+    counts = Counter((one.check_id, one.name) for one in result.passed)
+    failed = Counter((one.check_id, one.name) for one in result.failed)
+    rows = [
+        (f"`{check}`", name, str(counts[check, name]), str(failed[check, name]))
+        for check, name in sorted(counts.keys() | failed.keys(), key=_by_number)
+    ]
+    return _table(("check", "what it demands", "passed", "failed"), rows)
+
+
+def _by_number(check: tuple[str, str]) -> tuple[str, int]:
+    prefix, _, number = check[0].rpartition("_")
+    return prefix, int(number)
+
+
+def _waiver_table() -> str:
+    rows = [(f"`{check}`", reason) for check, reason in _WAIVER.findall(CONFIG.read_text())]
+    return _table(("check", "why it does not hold here"), rows)
