@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-image lint scan snapshots docs lock proto bench-synth bench-apply image bench-image clean setup-synth setup-test
+.PHONY: help synth test test-image lint scan snapshots docs lock proto bench-synth bench-apply image bench-image bench-service clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ image: setup-test ## Build the container image on this machine
 
 bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md
 	@python -m bench.image
+
+bench-service: setup-test ## Measure the applied demo against MLflow asked directly; rewrites docs/bench/service.md
+	@python -m bench.service
 
 clean: ## Remove what was generated or installed in this checkout
 	@rm -rf cdktf.out .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
