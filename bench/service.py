@@ -121,13 +121,18 @@ def time_to_first_page(world: World) -> float:
     return time.monotonic() - begin
 
 
+def wait_for_instances(world: World, count: int) -> None:
+    """Waits until no more containers of the service are there than these."""
+    deadline = time.monotonic() + GIVE_UP_S
+    while len(daemon.instances(world.home)) > count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"more than {count} containers of the service are left after {GIVE_UP_S} s")
+        time.sleep(0.1)
+
+
 def cold_start(world: World) -> float:
     """Waits until no instance is left; returns the seconds that the next request takes."""
-    deadline = time.monotonic() + GIVE_UP_S
-    while world.instances():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"an instance still runs after {GIVE_UP_S} s without a request")
-        time.sleep(0.1)
+    wait_for_instances(world, 0)
     header = world.bearer()
     begin = time.monotonic()
     httpx.get(f"{world.url}{SEARCH}", headers=header, timeout=GIVE_UP_S).raise_for_status()
@@ -150,7 +155,7 @@ def measure(world: World) -> Figures:
     # The instance that the load is about must stay.
     world.synthesize(SERVICE__MIN_INSTANCES="1")
     world.tracking.apply()
-    retired(world)
+    wait_for_instances(world, 1)
     bench = Bench.of(world)
     try:
         bench.load(DIRECT, GROWTH_CLIENTS)  # warms up
@@ -169,15 +174,6 @@ def measure(world: World) -> Figures:
     finally:
         bench.close()
     return Figures(applies=applies, cold_starts=cold_starts, loads=loads, growth=growth, phase=(CALLS, SECONDS))
-
-
-def retired(world: World) -> None:
-    """Waits until the new revision's instance is the only one."""
-    deadline = time.monotonic() + GIVE_UP_S
-    while len(world.instances()) > 1:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the old revision still runs after {GIVE_UP_S} s")
-        time.sleep(0.1)
 
 
 def main() -> int:

@@ -214,8 +214,8 @@ with all the parts, and oauth2-proxy the container's one CPU with MLflow; Google
 
 The path makes {min(ratios):.2f} to {max(ratios):.2f} of the calls a second of MLflow directly. Each client has a run
 and a connection of its own. A phase is one kind of call, {calls} times or for {seconds} s, whichever comes first. There
-are {phases} phases of each, all points of the path there and back. A batch has 20 metrics; a search sorts the runs of the
-experiment by their start and returns 20.
+are {phases} phases of each, all points of the path there and back. A batch has 20 metrics; a search sorts the runs of
+the experiment by their start and returns 20.
 
 ![Calls a second as shares](service.svg)
 
