@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-real-provider lint scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image clean setup-synth setup-test
+.PHONY: help synth test test-real-provider lint scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -90,6 +90,9 @@ publish: setup-test ## The same, then push the image to IMAGE_REPOSITORY, sign i
 
 bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md
 	@python -m bench.image
+
+bench-service: setup-test ## Measure the applied demo against MLflow asked directly; rewrites docs/bench/service.md
+	@python -m bench.service
 
 clean: ## Remove what was generated or installed in this checkout
 	@rm -rf cdktf.out dist .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
