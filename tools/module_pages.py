@@ -16,6 +16,15 @@ _SERVICE: Final = "modules/service/"
 _MINIMAL: Final = "examples/minimal/main.tf"
 _EXISTING: Final = "examples/existing-bucket-and-database/main.tf"
 _ADOPT: Final = "examples/adopt/main.tf"
+_EXAMPLES: Final = {
+    "adopt": "takes over what was made by hand",
+    "complete": "production, with every setting",
+    "existing-bucket-and-database": "the service alone, on parts that exist",
+    "minimal": "what must be said, and no more",
+    "mysql": "MySQL in the place of PostgreSQL",
+    "teams": "one for each team, by <code>for_each</code>",
+    "two-trackers": "two in one project; nothing collides",
+}
 _WAIVER: Final = re.compile(r"^  - (CKV\w+) # (.+)$", re.MULTILINE)
 
 
@@ -29,6 +38,7 @@ def contents(documents: dict[str, dict[str, Any]], folder: Path) -> dict[str, di
     return {
         "README.md": {
             "minimal": _hcl(folder / _MINIMAL),
+            "examples": _examples(folder / "examples"),
             "variables": _variable_table(module_variables()),
             "prod": _prod_table(),
             "not-expressed": _not_expressed(),
@@ -55,6 +65,15 @@ def _tables(documents: dict[str, dict[str, Any]], module: str) -> dict[str, str]
 
 def _hcl(file: Path) -> str:
     return f"```hcl\n{file.read_text().rstrip()}\n```"
+
+
+def _examples(folder: Path) -> str:
+    """Every example, folded."""
+    return "\n\n".join(
+        f"<details><summary><b>{example.name}</b>: {_EXAMPLES[example.name]}</summary>\n\n"
+        f"{_hcl(example / 'main.tf')}\n\n</details>"
+        for example in sorted(folder.iterdir())
+    )
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

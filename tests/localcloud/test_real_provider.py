@@ -18,6 +18,7 @@ import pytest
 from localcloud import schema
 from localcloud.services import RESOURCES
 from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, Workspace
+from tests.module.clouds import SECRETS, copy_of_module
 from tests.stacks.documents import NAMES
 
 if TYPE_CHECKING:
@@ -82,6 +83,19 @@ def test_the_document_is_valid_and_plans_as_here(
     assert {tuple(change["change"]["actions"]) for change in changes} == {("create",)}
     declared = {f"{kind}.{name}" for kind, named in document["resource"].items() for name in named}
     assert {change["address"].partition("[")[0] for change in changes} <= declared
+
+
+@pytest.mark.parametrize("example", ["complete", "existing-bucket-and-database", "minimal", "mysql", "teams"])
+def test_an_example_of_the_module_is_valid_and_can_be_planned(version: str, example: str, tmp_path: Path) -> None:
+    folder = copy_of_module(tmp_path) / "examples" / example
+    required = {"google": {"source": "hashicorp/google", "version": version}}
+    (folder / "pin.tf.json").write_text(json.dumps({"terraform": {"required_providers": required}}))
+    token = {"GOOGLE_OAUTH_ACCESS_TOKEN": "none-is-needed-to-plan"}
+    workspace = Workspace(tmp_path, folder, os.environ | SECRETS | token)
+    workspace.init()
+    workspace.terraform("validate")
+    changes = workspace.plan()["resource_changes"]
+    assert {tuple(change["change"]["actions"]) for change in changes} == {("create",)}
 
 
 def _as_printed(block: Block) -> dict[str, Any]:

@@ -111,3 +111,11 @@ def test_every_resource_that_takes_a_project_names_one(folder: str) -> None:
     }
     for kind, named in documents()[f"{folder}main.tf.json"]["resource"].items():
         assert kind in inherits or all("project" in body for body in named.values()), kind
+
+
+def test_examples_and_tests_are_formatted_as_terraform_does() -> None:
+    check = subprocess.run(
+        ["terraform", "fmt", "-check", "-diff", "-recursive", str(MODULE)], capture_output=True, text=True, check=False
+    )
+    assert check.stdout == ""
+    assert check.returncode == 0, check.stderr

@@ -76,6 +76,7 @@ def _between() -> Iterator[Table]:
         yield case.bad
         yield {**case.bad, **case.mend}
     yield from ({"service.image": ROWS["service.image"].good[1], **changes} for changes in _PROFILES)
+    yield {"database.tier": "db-custom-1-3968"}  # half a step
 
 
 def _other_kinds() -> Iterator[Table]:
