@@ -6,6 +6,7 @@ protocol upgrades (WebSocket), trailers, interim answers.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs, web
@@ -95,9 +96,11 @@ async def forward(
         try:
             async for piece in answer.content.iter_any():
                 await response.write(piece)
-        except ClientError:
+        except (ClientError, asyncio.CancelledError) as error:
             if request.transport:
                 request.transport.abort()
+            if isinstance(error, asyncio.CancelledError):  # such as a timeout: nothing may follow half an answer
+                raise
             return response
         await response.write_eof()
         return response
