@@ -61,7 +61,7 @@ class Instance:
         self._logs = logs
         self._pid = place.pid
         self._cpu = asyncio.Lock()
-        self._frozen = place.frozen
+        self._frozen = False
         self._awake = 0
         self._stopping: asyncio.Task[None] | None = None
         self._pidfd = os.pidfd_open(place.pid)
@@ -120,7 +120,6 @@ class Instance:
             StartFailed: The container ended, or the probe failed too often.
         """
         probe = self.spec.startup
-        await self._settle_cpu()
         await self._pause(probe.initial_delay_s)
         for number in range(probe.failure_threshold):
             if number:
@@ -233,16 +232,17 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Place:
-    """Where a running container is found on this machine, and whether it stands still."""
+    """Where a running container is found on this machine."""
 
     pid: int
     port: int
-    frozen: bool
 
     @classmethod
     def of(cls, container: Container, port: int) -> _Place:
         state = container.state()
-        return cls(pid=int(str(state["Pid"])), port=container.port(port), frozen=state["Paused"] is True)
+        if state["Paused"]:
+            container.unpause()  # of one that stands still, podman tells no port
+        return cls(pid=int(str(state["Pid"])), port=container.port(port))
 
 
 def _ended_early(spec: RevisionSpec) -> str:
