@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -93,17 +94,19 @@ def facts(home: Path) -> dict[str, Any] | None:
         told = json.loads((home / _FILE).read_text())
     except OSError:
         return None
-    # The file of one that was killed stays, while the next one already holds the folder.
-    return told if _is_held(home) and Path(f"/proc/{told['pid']}").exists() else None
+    # One that was killed leaves the file; somebody else may hold the folder then.
+    return told if _holder(home) == str(told["pid"]) else None
 
 
-def _is_held(home: Path) -> bool:
+def _holder(home: Path) -> str:
+    """The process id of who holds the folder; "" for nobody."""
     with (home / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
-        return False
+            lock.seek(0)
+            return lock.read().strip()
+        return ""
 
 
 def start(home: Path, documents: Path, arguments: Sequence[str]) -> dict[str, Any]:
@@ -117,10 +120,13 @@ def start(home: Path, documents: Path, arguments: Sequence[str]) -> dict[str, An
     Raises:
         NotUp: it ended instead.
     """
-    told = facts(home)
-    if told:
-        return told
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with server.holding(home, "start.lock"):
+        return facts(home) or _start(home, documents, arguments)
+
+
+def _start(home: Path, documents: Path, arguments: Sequence[str]) -> dict[str, Any]:
+    (home / _FILE).unlink(missing_ok=True)
     command = [sys.executable, "-m", "localcloud", "--home", str(home), "up", *arguments]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     path = home / "up.log"
@@ -146,20 +152,20 @@ def start(home: Path, documents: Path, arguments: Sequence[str]) -> dict[str, An
 
 
 def stop(home: Path) -> None:
-    """Ends the process in the background, if there is one, and all that it runs; what is stored stays.
+    """Ends the process in the background, if there is one, and all that it or one that died runs; what is stored stays.
 
     Raises:
         TimeoutError: it did not end.
     """
     told = facts(home)
-    if not told:
-        return
-    os.kill(told["pid"], signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_S
-    while _is_held(home):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"process {told['pid']} has not ended within {_STOP_S} s")
-        time.sleep(_POLL_S)
+    if told:
+        os.kill(told["pid"], signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_S
+        while _holder(home) == str(told["pid"]):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"process {told['pid']} has not ended within {_STOP_S} s")
+            time.sleep(_POLL_S)
+    _remove_containers(home)
 
 
 def instances(home: Path) -> list[Container]:
@@ -170,16 +176,25 @@ def instances(home: Path) -> list[Container]:
     return Engine().containers(f"{LABEL}={label(home)}")
 
 
-def clear(home: Path) -> None:
-    """Removes every container and volume that a local cloud has made, whether it was ended or died."""
+def _remove_containers(home: Path) -> None:
+    """Removes what runs for a local cloud, first what uses the databases. Their data are in volumes."""
     from localcloud.engine import Engine, EngineError  # noqa: PLC0415
 
     try:
         engine = Engine()
     except EngineError:
         return  # without an engine there was nothing but the folder
-    mark = f"localcloud={label(home)}"
-    for container in engine.containers(mark):
-        container.remove()
-    for volume in engine.volumes(mark):
-        engine.remove_volume(volume)
+    for container in [*instances(home), *engine.containers(f"localcloud={label(home)}")]:
+        with contextlib.suppress(EngineError):  # the second time
+            container.remove()
+
+
+def clear(home: Path) -> None:
+    """Removes every container and volume that a local cloud has made, whether it was ended or died."""
+    from localcloud.engine import Engine, EngineError  # noqa: PLC0415
+
+    _remove_containers(home)
+    with contextlib.suppress(EngineError):
+        engine = Engine()
+        for volume in engine.volumes(f"localcloud={label(home)}"):
+            engine.remove_volume(volume)

@@ -272,7 +272,15 @@ class Engine:
         if spec.isolated:
             network = ["--network=none"]
         arguments = [*network, *spec.arguments(), *([f"--name={name}"] if name else []), spec.image, *spec.command]
-        return Container(self, self.run("run", "--detach", *arguments, environment=spec.environment).strip())
+        with tempfile.TemporaryDirectory() as folder:
+            id_file = Path(folder, "id")
+            try:
+                id_ = self.run("run", "--detach", f"--cidfile={id_file}", *arguments, environment=spec.environment)
+            except EngineError:
+                if id_file.exists():  # it was made but did not start
+                    Container(self, id_file.read_text().strip()).remove()
+                raise
+        return Container(self, id_.strip())
 
     def container(self, name: str) -> Container | None:
         """Finds a container by its name, running or not."""

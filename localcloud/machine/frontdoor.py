@@ -31,10 +31,6 @@ MAX_REQUEST_BYTES = 32 * 1024 * 1024  # over HTTP/1: https://cloud.google.com/ru
 _ALL = "INGRESS_TRAFFIC_ALL"
 
 
-class TooLarge(Exception):  # noqa: N818 - what happened
-    """A body without a length turned out to be larger than the limit."""
-
-
 class FrontDoor:
     """Answers for every service of the local cloud."""
 
@@ -87,11 +83,14 @@ class FrontDoor:
         async with revision.instance() as instance:
             target = same_path(request, instance.origin)
             # A body without a length can only be counted as it comes.
-            body = _counted(request) if request.can_read_body and request.content_length is None else None
+            body = _Counted(request) if request.can_read_body and request.content_length is None else None
+            pieces = body.pieces() if body else None
             try:
-                return await forward(request, instance.session, target, headers=_added_headers(request), body=body)
-            except TooLarge:
-                return _too_large()
+                return await forward(request, instance.session, target, headers=_added_headers(request), body=pieces)
+            except ClientError:
+                if body and body.too_large:
+                    return _too_large()
+                raise
 
     def _find(self, host: str) -> Object | None:
         name = host.rpartition(":")[0] or host
@@ -117,13 +116,21 @@ class FrontDoor:
         }
 
 
-async def _counted(request: web.Request) -> AsyncIterator[bytes]:
-    total = 0
-    async for piece in request.content.iter_any():
-        total += len(piece)
-        if total > MAX_REQUEST_BYTES:
-            raise TooLarge
-        yield piece
+class _Counted:
+    """The body of a request, up to the limit; sending it fails there."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.too_large = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        total = 0
+        async for piece in self._request.content.iter_any():
+            total += len(piece)
+            if total > MAX_REQUEST_BYTES:
+                self.too_large = True
+                raise ValueError("the body is too large")
+            yield piece
 
 
 def _added_headers(request: web.Request) -> dict[str, str]:

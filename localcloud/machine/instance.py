@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from localcloud.machine.template import Probe, RevisionSpec
 
 _LOG = logging.getLogger(__name__)
+_SETTLING: set[asyncio.Task[None]] = set()  # the event loop alone would forget them
 _LISTENING = "0A"  # https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
 _GRACE_S = 10  # https://cloud.google.com/run/docs/container-contract#instance-shutdown
 
@@ -39,50 +41,74 @@ class StartFailed(Exception):  # noqa: N818 - what happened
 
 
 class Instance:
-    """A running container, and what is known of it.
+    """A running container, and what is known of it; made by `start` or `adopt`.
 
     With `cpu_idle` its processes stand still while no request and no probe is under way, once the startup probe has
     passed: https://cloud.google.com/run/docs/configuring/billing-settings
+
+    Attributes:
+        in_flight: The requests that it has.
+        ended: Its first process is gone.
+        ready: Its startup probe has passed.
     """
 
-    def __init__(self, container: Container, spec: RevisionSpec, logs: Path) -> None:
-        """Takes a container over that runs.
-
-        Args:
-            container: The container.
-            spec: What it was started from.
-            logs: The folder for the log that it leaves behind.
-        """
+    def __init__(self, container: Container, spec: RevisionSpec, logs: Path, place: _Place) -> None:
         self.container = container
         self.spec = spec
         self.in_flight = 0
         self.ended = asyncio.Event()
         self.ready = False
         self._logs = logs
-        self._pid = container.pid
+        self._pid = place.pid
         self._cpu = asyncio.Lock()
         self._frozen = False
+        self._awake = 0
         self._stopping: asyncio.Task[None] | None = None
-        self.origin = f"http://127.0.0.1:{container.port(spec.port)}"
-        self.session = client()
-        self._pidfd = os.pidfd_open(self._pid)
+        self._pidfd = os.pidfd_open(place.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._note_end)
+        self.origin = f"http://127.0.0.1:{place.port}"
+        self.session = client()
 
     @classmethod
     async def start(cls, engine: Engine, spec: RevisionSpec, logs: Path) -> Instance:
-        """Starts a container and waits for its startup probe.
+        """Starts a container and waits for its startup probe. Whatever keeps it from that, no container is left.
+
+        Args:
+            engine: Where it runs.
+            spec: What to start.
+            logs: The folder for the log that it leaves behind.
 
         Raises:
             StartFailed: It ended, or the probe failed too often.
         """
+        launch = asyncio.create_task(asyncio.to_thread(engine.start, spec.container))
         try:
-            container = await asyncio.to_thread(engine.start, spec.container)
-            instance = cls(container, spec, logs)
-        except (EngineError, OSError) as error:
+            container = await asyncio.shield(launch)
+        except EngineError as error:
             raise StartFailed(f"The container could not be started: {error}", "") from error
+        except asyncio.CancelledError:
+            await asyncio.to_thread((await launch).remove)
+            raise
+        return await cls.adopt(container, spec, logs)
+
+    @classmethod
+    async def adopt(cls, container: Container, spec: RevisionSpec, logs: Path) -> Instance:
+        """Takes a container over that was started from a specification, and waits for its startup probe.
+
+        Raises:
+            StartFailed: As in `start`; the container is removed.
+        """
+        try:
+            instance = cls(container, spec, logs, await asyncio.to_thread(_Place.of, container, spec.port))
+        except (EngineError, OSError) as error:
+            log = await asyncio.to_thread(_end, container, logs, spec.name, 0)
+            raise StartFailed(_ended_early(spec), log) from error
+        except asyncio.CancelledError:
+            await asyncio.to_thread(container.remove)
+            raise
         try:
             await instance.wait_until_ready()
-        except StartFailed:
+        except BaseException:
             await instance.stop(grace_s=0)
             raise
         return instance
@@ -102,14 +128,11 @@ class Instance:
                 break
             if await self.passes(probe):
                 self.ready = True
-                await self._free_cpu()
+                await self._settle_cpu()
                 return
-        log = await asyncio.to_thread(self.container.logs)
-        if self.ended.is_set():
-            reason = f"The container ended before it answered on the port that PORT={self.spec.port} names."
-        else:
-            reason = f"The container failed its startup probe {probe.failure_threshold} times in a row."
-        raise StartFailed(reason, log)
+        reason = f"The container failed its startup probe {probe.failure_threshold} times in a row."
+        log = await asyncio.to_thread(_log, self.container)
+        raise StartFailed(_ended_early(self.spec) if self.ended.is_set() else reason, log)
 
     async def passes(self, probe: Probe) -> bool:
         """Asks once."""
@@ -144,7 +167,7 @@ class Instance:
         await self._pause(probe.initial_delay_s)
         while not self.ended.is_set() and failures < probe.failure_threshold:
             await self._pause(probe.period_s)
-            async with self.using():
+            async with self._awake_for_a_while():
                 failures = 0 if await self.passes(probe) else failures + 1
         if not self.ended.is_set():
             _LOG.warning("%s: liveness probe failed %s times; ending the instance", self.spec.name, failures)
@@ -155,28 +178,39 @@ class Instance:
 
     @asynccontextmanager
     async def using(self) -> AsyncGenerator[None]:
-        """While a request or probe is under way: it counts, and the CPU is there."""
+        """While a request is under way: it counts, and the CPU is there."""
         self.in_flight += 1
         try:
-            if self._frozen:
-                async with self._cpu:
-                    await self._set_frozen(frozen=False)
-            yield
+            async with self._awake_for_a_while():
+                yield
         finally:
             self.in_flight -= 1
-            await self._free_cpu()
 
-    async def _free_cpu(self) -> None:
-        if self.spec.cpu_idle and self.ready:
-            async with self._cpu:
-                if self.in_flight == 0 and not self.ended.is_set() and self._stopping is None:
-                    await self._set_frozen(frozen=True)
+    @asynccontextmanager
+    async def _awake_for_a_while(self) -> AsyncGenerator[None]:
+        self._awake += 1
+        try:
+            await self._settle_cpu()
+            yield
+        finally:
+            self._awake -= 1
+            await self._settle_cpu()
 
-    async def _set_frozen(self, *, frozen: bool) -> None:
-        if frozen != self._frozen:
-            with contextlib.suppress(EngineError):  # it has just ended
-                await asyncio.to_thread(self.container.pause if frozen else self.container.unpause)
-            self._frozen = frozen
+    async def _settle_cpu(self) -> None:
+        """Gives or takes the CPU; once begun it is done, even if who asked for it goes away meanwhile."""
+        if self.spec.cpu_idle:
+            task = asyncio.create_task(self._freeze_or_thaw())
+            _SETTLING.add(task)
+            task.add_done_callback(_SETTLING.discard)
+            await asyncio.shield(task)
+
+    async def _freeze_or_thaw(self) -> None:
+        async with self._cpu:
+            idle = self.ready and not self._awake and self._stopping is None
+            if idle != self._frozen and not self.ended.is_set():
+                with contextlib.suppress(EngineError):  # it has just ended
+                    await asyncio.to_thread(self.container.pause if idle else self.container.unpause)
+                self._frozen = idle
 
     def _note_end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
@@ -190,16 +224,46 @@ class Instance:
         await asyncio.shield(self._stopping)
 
     async def _stop(self, grace_s: int) -> None:
-        async with self._cpu:
-            await self._set_frozen(frozen=False)
+        await self._settle_cpu()
+        await asyncio.to_thread(_end, self.container, self._logs, self.spec.name, grace_s)
+        # Requests that are still there were cut off by the end of the container.
         await self.session.close()
-        await asyncio.to_thread(self._remove, grace_s)
 
-    def _remove(self, grace_s: int) -> None:
-        try:
-            self.container.stop(grace_s)
-            self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            name = f"{time.strftime('%Y%m%dT%H%M%S')}-{self.spec.name}-{self.container.id[:8]}.log"
-            (self._logs / name).write_text(self.container.logs())
-        finally:
-            self.container.remove()
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """Where a running container is found on this machine."""
+
+    pid: int
+    port: int
+
+    @classmethod
+    def of(cls, container: Container, port: int) -> _Place:
+        state = container.state()
+        if state["Paused"]:
+            container.unpause()  # of one that stands still, podman tells no port
+        return cls(pid=int(str(state["Pid"])), port=container.port(port))
+
+
+def _ended_early(spec: RevisionSpec) -> str:
+    return f"The container ended before it answered on the port that PORT={spec.port} names."
+
+
+def _log(container: Container) -> str:
+    """What a container printed; nothing if somebody has removed it."""
+    try:
+        return container.logs()
+    except EngineError:
+        return ""
+
+
+def _end(container: Container, logs: Path, name: str, grace_s: int) -> str:
+    """Ends and removes a container, which may be gone already; keeps its log and returns it."""
+    with contextlib.suppress(EngineError):
+        container.stop(grace_s)
+    log = _log(container)
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (logs / f"{time.strftime('%Y%m%dT%H%M%S')}-{name}-{container.id[:8]}.log").write_text(log)
+    with contextlib.suppress(EngineError):
+        container.remove()
+    return log

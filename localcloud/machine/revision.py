@@ -51,7 +51,7 @@ class Revision:
         self._idle_s = idle_s
         self._used = time.monotonic()
         self._starting: asyncio.Task[None] | None = None
-        self._freed = asyncio.Condition()
+        self._freed = asyncio.Event()
         self._retired = False
         self._keeper: asyncio.Task[None] | None = None
         self._watchers: set[asyncio.Task[None]] = set()
@@ -67,13 +67,14 @@ class Revision:
         """
         for instance in adopted:
             self._admit(instance)
-        missing = max(1, self.spec.min_instances) - len(self.instances)
-        if not adopted:
+        missing = 0 if adopted else max(1, self.spec.min_instances)
+        try:
             results = await asyncio.gather(*(self._start_one() for _ in range(missing)), return_exceptions=True)
-            failures = [result for result in results if isinstance(result, BaseException)]
-            if failures:
-                await self._stop_all()
-                raise failures[0]
+            for failure in filter(None, results):
+                raise failure
+        except BaseException:
+            await self._stop_all()
+            raise
         self.keep()
 
     def keep(self) -> None:
@@ -96,11 +97,15 @@ class Revision:
                 yield instance
         finally:
             self._used = time.monotonic()
-            async with self._freed:
-                self._freed.notify_all()
+            self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
+        """Lets everybody who waits for a change look again."""
+        self._freed.set()
+        self._freed = asyncio.Event()
 
     async def _place(self) -> Instance:
-        deadline = time.monotonic() + _PENDING_S
+        deadline = asyncio.get_running_loop().time() + _PENDING_S
         while True:
             if self._retired:
                 raise Retired
@@ -112,9 +117,8 @@ class Revision:
                 await self._start_from_zero()
                 continue
             try:
-                async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
-                    async with self._freed:
-                        await self._freed.wait()
+                async with asyncio.timeout_at(deadline):
+                    await self._freed.wait()
             except TimeoutError:
                 raise Overloaded from None
 
@@ -123,20 +127,21 @@ class Revision:
         if self._starting is None:
             self._starting = asyncio.create_task(self._start_one())
             self._starting.add_done_callback(self._forget_start)
-        await asyncio.shield(self._starting)
+        starting = self._starting
+        await asyncio.wait([starting])
+        if starting.cancelled():
+            raise Retired
+        starting.result()
 
     def _forget_start(self, _: asyncio.Task[None]) -> None:
         self._starting = None
 
     async def _start_one(self) -> None:
-        instance = await self._start_instance()
-        if self._retired:
-            await instance.stop()
-        else:
-            self._admit(instance)
+        self._admit(await self._start_instance())
 
     def _admit(self, instance: Instance) -> None:
         self.instances.append(instance)
+        self._wake_waiting()
         watcher = asyncio.create_task(self._watch(instance))
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
@@ -147,7 +152,8 @@ class Revision:
             _LOG.warning("%s: instance %s ended", self.spec.name, instance.container.id[:8])
         if instance in self.instances:
             self.instances.remove(instance)
-        await instance.stop()
+        # One that is not well gets no time to end: https://cloud.google.com/run/docs/configuring/healthchecks
+        await instance.stop(grace_s=0)
 
     async def _keep(self) -> None:
         pause = _TICK_S
@@ -164,29 +170,39 @@ class Revision:
                     _LOG.error("%s: an instance did not start: %s\n%s", self.spec.name, failure, failure.log)
 
     async def _end_idle(self) -> None:
-        idle = [instance for instance in self.instances if instance.in_flight == 0]
-        for instance in idle[: max(0, len(self.instances) - self.spec.min_instances)]:
-            self.instances.remove(instance)
-            _LOG.info(
-                "%s: no request for %.0f s, ending instance %s", self.spec.name, self._idle_s, instance.container.id[:8]
-            )
-            await instance.stop()
+        for instance in list(self.instances):
+            spare = len(self.instances) > self.spec.min_instances
+            if spare and instance.in_flight == 0 and instance in self.instances:
+                self.instances.remove(instance)
+                name = instance.container.id[:8]
+                _LOG.info("%s: no request for %.0f s, ending instance %s", self.spec.name, self._idle_s, name)
+                await instance.stop()
 
-    async def retire(self) -> None:
-        """Lets the requests under way end, within the request timeout, and ends the instances."""
+    async def retire(self, within_s: float | None = None) -> None:
+        """Takes no more requests, lets those under way end, and ends the instances.
+
+        Args:
+            within_s: How long requests may go on; None for as long as the request timeout allows.
+        """
         self._retired = True
-        if self._keeper:
-            self._keeper.cancel()
+        self._wake_waiting()
+        within_s = self.spec.timeout_s if within_s is None else min(within_s, self.spec.timeout_s)
         try:
-            async with asyncio.timeout(self.spec.timeout_s):
+            async with asyncio.timeout(within_s):
                 while any(instance.in_flight for instance in self.instances):
-                    async with self._freed:
-                        await self._freed.wait()
+                    await self._freed.wait()
         except TimeoutError:
-            _LOG.warning("%s: requests were cut off after %.0f s", self.spec.name, self.spec.timeout_s)
+            _LOG.warning("%s: requests were cut off after %.0f s", self.spec.name, within_s)
         await self._stop_all()
 
     async def _stop_all(self) -> None:
+        """Returns when no container is left."""
         self._retired = True
+        tasks = [task for task in (self._keeper, self._starting) if task]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         instances, self.instances = self.instances, []
         await asyncio.gather(*(instance.stop() for instance in instances))
+        await asyncio.gather(*self._watchers)  # also of those that had begun to end

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localcloud.engine import Container, Engine, EngineError
 from localcloud.machine import template
 from localcloud.machine.instance import Instance, StartFailed
 from localcloud.machine.revision import Revision
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from localcloud.engine import Container, Engine
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
 _LOG_LINES = 40
+_CLOSING_S = 10  # for requests under way when a service is removed, or all of them end
 
 
 class Services:
@@ -59,12 +61,14 @@ class Services:
         Raises:
             Refused: It did not start; with the reason and what its container printed.
         """
-        revision = await self._revision(service, name)
         try:
+            revision = await self._revision(service, name)
             await revision.start()
-        except StartFailed as failure:
-            self._forget(revision)
-            raise _not_ready(revision.spec.name, failure) from failure
+        except BaseException as error:
+            self._forget(name)
+            if isinstance(error, StartFailed):
+                raise _not_ready(name.rpartition("/")[2], error) from error
+            raise
         old = self.revisions.get(revision.spec.service)
         self.revisions[revision.spec.service] = revision
         _LOG.info("%s takes the requests of %s", revision.spec.name, revision.spec.service)
@@ -75,7 +79,7 @@ class Services:
         """Ends every instance of a service, the old revisions' too; returns when none is left."""
         revision = self.revisions.pop(service, None)
         if revision:
-            self._in_background(self._retire(revision))
+            self._in_background(self._retire(revision, within_s=_CLOSING_S))
         await asyncio.gather(*self._retiring)
 
     async def resume(self) -> None:
@@ -88,32 +92,35 @@ class Services:
                 _LOG.error("%s cannot be resumed: %s", name, refused)
                 continue
             self.revisions[revision.spec.service] = revision
-            adopted: list[Instance] = []
-            for container in self._engine.containers(
-                f"{template.REVISION_LABEL}={self._surroundings.label}/{revision.spec.name}"
-            ):
-                adopted += await self._adopt(container, revision)
+            label = f"{template.REVISION_LABEL}={self._surroundings.label}/{revision.spec.name}"
+            found = await asyncio.gather(*(self._adopt(it, revision) for it in self._engine.containers(label)))
+            adopted = [instance for instance in found if instance]
             if adopted:
                 await revision.start(adopted)
             else:
                 revision.keep()
         self._remove_strangers()
 
-    async def _adopt(self, container: Container, revision: Revision) -> list[Instance]:
+    async def _adopt(self, container: Container, revision: Revision) -> Instance | None:
+        # It was ready before, or is of no use: a start that was cut short begins anew.
+        spec = revision.spec
+        soon = replace(spec.startup, initial_delay_s=0, failure_threshold=min(spec.startup.failure_threshold, 3))
         try:
-            instance = Instance(container, revision.spec, self._logs)
-            await instance.wait_until_ready()
-        except (EngineError, OSError, StartFailed) as error:
-            _LOG.warning("%s: an instance could not be taken over: %s", revision.spec.name, error)
-            return []
-        return [instance]
+            return await Instance.adopt(container, replace(spec, startup=soon), self._logs)
+        except StartFailed as failure:
+            _LOG.warning("%s: instance %s is not taken over: %s", spec.name, container.id[:8], failure)
+            return None
 
     def _remove_strangers(self) -> None:
-        """Removes containers of services that no revision here knows: what an interrupted deployment left."""
+        """Removes containers and files of services that no revision here knows: an interrupted deployment's."""
         known = {i.container.id for revision in self.revisions.values() for i in revision.instances}
         for container in self._engine.containers(f"{template.LABEL}={self._surroundings.label}"):
             if container.id not in known:
                 container.remove()
+        names = {revision.spec.name for revision in self.revisions.values()}
+        for folder in self._surroundings.secrets.glob("*"):
+            if folder.name not in names:
+                self._forget(folder.name)
 
     async def close(self) -> None:
         """Ends every instance."""
@@ -133,12 +140,13 @@ class Services:
 
         return Revision(spec, start, idle_s=self._idle_s)
 
-    async def _retire(self, revision: Revision) -> None:
-        await revision.retire()
-        self._forget(revision)
+    async def _retire(self, revision: Revision, within_s: float | None = None) -> None:
+        await revision.retire(within_s)
+        self._forget(revision.spec.name)
 
-    def _forget(self, revision: Revision) -> None:
-        shutil.rmtree(self._surroundings.secrets / revision.spec.name, ignore_errors=True)
+    def _forget(self, revision: str) -> None:
+        """Removes the files of a revision's secrets."""
+        shutil.rmtree(self._surroundings.secrets / revision.rpartition("/")[2], ignore_errors=True)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

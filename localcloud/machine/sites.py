@@ -5,7 +5,9 @@ Containers, browsers and shells keep the addresses, so a port that was chosen on
 
 from __future__ import annotations
 
+import random
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -14,11 +16,14 @@ from localcloud.background import LOOPBACK
 from localcloud.model import at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from ssl import SSLContext
 
     from localcloud.store import Store
 
 _PORT = "machine.port"
+_REGISTERED = 10_000  # from here on few programs have a port of their own
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class PortTaken(Exception):  # noqa: N818 - what happened
@@ -65,9 +70,7 @@ class Sites:
         found = at(self._store.get(_PORT, name), "port")
         if isinstance(found, int):
             return found
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port = int(probe.getsockname()[1])
+        port = next(port for port in _candidates() if _is_free(port))
         self._store.put(_PORT, name, {"port": port})
         return port
 
@@ -75,3 +78,21 @@ class Sites:
         """Ends all of them."""
         for runner in self._runners:
             await runner.cleanup()
+
+
+def _candidates() -> Iterator[int]:
+    """Ports that the kernel gives to nobody else, in no order; a connection of any program may have one of the others.
+
+    https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html
+    """
+    lowest = int(_EPHEMERAL.read_text().split()[0]) if _EPHEMERAL.exists() else 32_768
+    yield from random.sample(range(min(_REGISTERED, lowest - 1_000), lowest), 1_000)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

@@ -42,6 +42,7 @@ class World:
 
     Attributes:
         url: Where people open the service.
+        image: The name of the project's image, as it was deployed first.
         tracking: The tracking stack; `terraform` and its kin run there.
     """
 
@@ -90,7 +91,8 @@ class World:
 
     def deploy(self) -> None:
         """Brings everything up, from nothing to an applied document."""
-        self.engine.tag(images.build(self.engine), self.settings.service.image)
+        self.image = self.settings.service.image
+        self.engine.tag(images.build(self.engine), self.image)
         self.up()
         self.synthesize()
         environment = self._opened.enter_context(session(self.home, self.folder))

@@ -1,0 +1,110 @@
+"""Day two, by Terraform alone, under a client that writes all the time: no acknowledged write is lost."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.e2e.world import SEARCH
+from tests.e2e.writer import writing
+from tests.image.databases import wait_for
+
+if TYPE_CHECKING:
+    from tests.e2e.world import World
+
+NEXT = "FROM {image}\nLABEL next=1\n"
+ENDS_AT_ONCE = 'FROM {image}\nENTRYPOINT ["/bin/sh", "-c", "echo cannot open the file of models; exit 3"]\n'
+
+
+def derive(world: World, tag: str, dockerfile: str) -> str:
+    """Builds an image on top of the one that is deployed first; returns its name, which differs in the tag."""
+    name = f"{world.image.rpartition(':')[0]}:{tag}"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "Dockerfile").write_text(dockerfile.format(image=world.image))
+        world.engine.build(Path(folder), name, arguments={}, pull=False)
+    return name
+
+
+def change(world: World, **overrides: str) -> None:
+    """One change, as a person makes it: another setting, then `terraform apply`; the next plan is empty."""
+    before = {container.id for container in world.instances()}
+    revision = world.revision()
+    world.synthesize(**overrides)
+    world.tracking.apply()
+    assert world.tracking.plans_nothing()
+    if world.revision() != revision:
+        wait_for(lambda: not before & {it.id for it in world.instances()}, "the end of the old revision")
+
+
+def test_a_new_image_fails_no_request(world: World) -> None:
+    image = derive(world, "next", NEXT)
+    with writing(world, "new image") as writer:
+        change(world, SERVICE__IMAGE=image)
+    assert not writer.failures
+
+
+def test_a_new_domain_fails_no_request_and_lets_its_people_in(world: World) -> None:
+    guest = world.bearer("guest@example.org")
+    assert httpx.get(f"{world.url}{SEARCH}", headers=guest).status_code == 403
+    with writing(world, "new domain") as writer:
+        change(world, ACCESS__EMAIL_DOMAINS='["example.com", "example.org"]')
+    assert not writer.failures
+    assert httpx.get(f"{world.url}{SEARCH}", headers=guest).status_code == 200
+
+
+def test_a_new_sign_in_secret_fails_no_request(world: World) -> None:
+    with writing(world, "new sign-in secret") as writer:
+        world.tracking.environment["TF_VAR_oauth_client_secret"] = world.oauth_client_secret(anew=True)
+        change(world, ACCESS__SIGN_IN_ROTATION="2")
+    assert not writer.failures
+
+
+def test_one_instance_more_fails_no_request_and_stays(world: World) -> None:
+    with writing(world, "min instances 0 -> 1") as writer:
+        change(world, SERVICE__MIN_INSTANCES="1")
+    assert not writer.failures
+
+
+def test_a_new_database_password_loses_no_acknowledged_write(world: World) -> None:
+    """The old revision's open connections go on; new ones, which its pool makes under load, are refused until it ends."""
+    with writing(world, "new database password"):
+        change(world, DATABASE__ROTATION="2")
+
+
+def test_another_tier_loses_no_acknowledged_write(world: World) -> None:
+    """The server starts anew: until it answers, so does nobody."""
+    with writing(world, "another tier"):
+        change(world, DATABASE__TIER="db-custom-2-7680")
+
+
+def test_an_image_that_ends_at_once_is_refused_with_its_log_and_the_old_revision_goes_on(world: World) -> None:
+    good, revision = world.settings.service.image, world.revision()
+    with writing(world, "image that ends at once") as writer:
+        world.synthesize(SERVICE__IMAGE=derive(world, "broken", ENDS_AT_ONCE))
+        refusal = world.tracking.apply_fails()
+        assert "is not ready and cannot serve traffic" in refusal
+        assert "cannot open the file of models" in refusal
+        writer.goes_on()
+    assert not writer.failures
+    assert world.revision() == revision
+    change(world, SERVICE__IMAGE=good)
+
+
+def test_a_wrong_secret_is_refused_without_being_shown_and_the_old_revision_goes_on(world: World) -> None:
+    revision = world.revision()
+    with writing(world, "wrong secret") as writer:
+        world.synthesize(ACCESS__SIGN_IN_ROTATION="3")
+        document = world.tracking.document
+        versions = document["resource"]["google_secret_manager_secret_version"]
+        versions["oauth2_proxy"]["secret_data_wo"] = "client_id = the-secret-itself"
+        world.tracking.document = document
+        refusal = world.tracking.apply_fails()
+        assert "is not ready and cannot serve traffic" in refusal
+        assert "is not TOML" in refusal
+        assert "the-secret-itself" not in refusal
+    assert not writer.failures
+    assert world.revision() == revision
+    change(world, ACCESS__SIGN_IN_ROTATION="4")

@@ -1,0 +1,78 @@
+"""The container of these tests: a server that tells what it got, and does what the path says. Run inside the image."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+
+class Counter:
+    """How many requests there are, and the most that there were at a time."""
+
+    now = most = 0
+    lock = threading.Lock()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        with Counter.lock:
+            Counter.now += 1
+            Counter.most = max(Counter.most, Counter.now)
+        try:
+            self.answer(urlsplit(self.path).path, dict(parse_qsl(urlsplit(self.path).query)))
+        finally:
+            with Counter.lock:
+                Counter.now -= 1
+
+    do_POST = do_GET
+
+    def answer(self, path: str, query: dict[str, str]) -> None:
+        size = sum(len(piece) for piece in self.pieces())
+        if path == "/begin-and-hang":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"half")
+            self.wfile.flush()
+        time.sleep(float(query.get("seconds", 0)))
+        body = json.dumps(
+            {
+                "revision": os.environ["K_REVISION"],
+                "instance": os.environ["HOSTNAME"],
+                "headers": {name.lower(): value for name, value in self.headers.items()},
+                "bytes": size,
+                "most": Counter.most,
+            }
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def pieces(self):
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            while length := int(self.rfile.readline(), 16):
+                yield self.rfile.read(length)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            yield self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process of a container ignores it otherwise
+if "fail" in sys.argv:
+    sys.exit("cannot start: no such table")
+Server(("", int(os.environ["PORT"])), Handler).serve_forever()

@@ -1,0 +1,358 @@
+"""Cloud Run's promises to one container: its limits, its instances, and what a new revision does to the old one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from localcloud import images
+from localcloud.background import serving
+from localcloud.engine import Container, Engine
+from localcloud.machine.frontdoor import MAX_REQUEST_BYTES, FrontDoor
+from localcloud.machine.services import Services
+from localcloud.machine.template import REVISION_LABEL, Surroundings
+from localcloud.model import Refused
+from localcloud.resource import Cloud
+from localcloud.services import iam, run
+from localcloud.store import Store
+from tests.image.databases import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from aiohttp import web
+
+    from localcloud.model import Object
+
+SERVER = (Path(__file__).parent / "echo_server.py").read_text()
+NAME = "projects/tests/locations/here/services/echo"
+ACCOUNT = "echo@tests.iam.gserviceaccount.com"
+PIECE = b"x" * (1 << 20)
+LIVENESS = {"http_get": [{"path": "/"}], "period_seconds": 1, "timeout_seconds": 1, "failure_threshold": 2}
+
+
+class Place:
+    """One local cloud with one service, and a client of it."""
+
+    def __init__(self, folder: Path, engine: Engine, image: str) -> None:
+        self.engine = engine
+        self.label = f"test-{uuid4().hex[:8]}"
+        self.mounts = folder / "mounts"
+        self.cloud = Cloud(Store(folder / "home"))
+        self.cloud.store.put(iam.ServiceAccount.type, f"projects/tests/serviceAccounts/{ACCOUNT}", {"email": ACCOUNT})
+        self._image = image
+        self._logs = folder / "logs"
+        self.services = self.make_services()
+        self.loop = asyncio.new_event_loop()
+        self.http = httpx.Client(timeout=30)
+        self._number = 0
+
+    def make_services(self, idle_s: float = 900) -> Services:
+        async def environment(_: str) -> Mapping[str, str]:
+            return {}
+
+        surroundings = Surroundings(
+            environment=environment, sockets=lambda _: {}, secrets=self.mounts, label=self.label
+        )
+        return Services(self.cloud, self.engine, surroundings, logs=self._logs, idle_s=idle_s)
+
+    def application(self) -> web.Application:
+        async def learn_loop(_: web.Application) -> None:
+            self.loop = asyncio.get_running_loop()
+
+        application = FrontDoor(self.cloud, self.services).application()
+        application.on_startup.append(learn_loop)
+        return application
+
+    def do(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    def deploy(self, *arguments: str, container: Object | None = None, **template: Any) -> str:
+        """Deploys the next revision, and tells the front door; returns its name."""
+        self._number += 1
+        revision = f"{NAME}/revisions/echo-{self._number:05}"
+        resources: Object = {"limits": {"memory": "128Mi", "cpu": "1"}, "cpu_idle": False}
+        ports: Object = {"container_port": 8080}
+        probe: Object = {"http_get": [{"path": "/"}], "period_seconds": 1, "failure_threshold": 30}
+        values: Object = {
+            "image": self._image,
+            "command": ["python3"],
+            "args": ["-c", SERVER, *arguments],
+            "ports": [ports],
+            "resources": [resources],
+            "startup_probe": [probe],
+            **(container or {}),
+        }
+        service: Object = {
+            "id": NAME,
+            "name": "echo",
+            "project": "tests",
+            "ingress": "INGRESS_TRAFFIC_ALL",
+            "invoker_iam_disabled": True,
+            "latest_ready_revision": revision,
+            "template": [{"service_account": ACCOUNT, "containers": [values], **template}],
+            "urls": ["https://echo.run.app"],
+        }
+        self.do(self.services.deploy(service, revision))
+        self.cloud.store.put(run.Service.type, NAME, service)
+        return revision.rpartition("/")[2]
+
+    def get(self, path: str = "/", **query: Any) -> dict[str, Any]:
+        return self.http.get(path, params=query).raise_for_status().json()
+
+    def containers(self) -> list[Container]:
+        return self.engine.containers(f"localcloud={self.label}")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture(scope="module")
+def image(engine: Engine) -> str:
+    return images.build(engine)
+
+
+@pytest.fixture
+def place(tmp_path: Path, engine: Engine, image: str) -> Iterator[Place]:
+    place = Place(tmp_path, engine, image)
+    with serving(place.application()) as port:
+        place.http.base_url = f"http://127.0.0.1:{port}"
+        try:
+            yield place
+            place.do(place.services.close())
+            assert not place.containers()
+        finally:
+            for container in place.containers():
+                container.remove()
+
+
+@contextmanager
+def restarted(place: Place) -> Iterator[None]:
+    """What a new process does after the first was killed: nobody looks after the first one's instances any more."""
+    first, loop, url = place.services, place.loop, place.http.base_url
+    for revision in first.revisions.values():
+        for task in (revision._keeper, *revision._watchers):
+            if task:
+                loop.call_soon_threadsafe(task.cancel)
+    place.services = place.make_services()
+    try:
+        with serving(place.application()) as port:
+            place.http.base_url = f"http://127.0.0.1:{port}"
+            try:
+                place.do(place.services.resume())
+                yield
+            finally:
+                place.do(place.services.close())
+    finally:
+        place.services, place.loop, place.http.base_url = first, loop, url
+
+
+def pieces(size: int) -> Iterator[bytes]:
+    for _ in range(size // len(PIECE)):
+        yield PIECE
+    yield b"x" * (size % len(PIECE))
+
+
+@pytest.mark.parametrize("body", [lambda size: b"x" * size, pieces], ids=["content-length", "chunked"])
+def test_a_request_has_at_most_32_mib(place: Place, body: Callable[[int], bytes | Iterator[bytes]]) -> None:
+    place.deploy()
+    assert place.http.post("/", content=body(MAX_REQUEST_BYTES)).json()["bytes"] == MAX_REQUEST_BYTES
+    assert place.http.post("/", content=body(MAX_REQUEST_BYTES + 1)).status_code == 413
+
+
+def test_a_request_that_lasts_too_long_gets_504_and_the_next_one_its_answer(place: Place) -> None:
+    place.deploy(timeout="1s")
+    assert place.http.get("/", params={"seconds": 5}).status_code == 504
+    assert place.get()
+
+
+def test_an_answer_that_lasts_too_long_is_cut_off_and_nothing_is_put_behind_it(place: Place) -> None:
+    place.deploy(timeout="1s")
+    received: list[bytes] = []
+    with place.http.stream("GET", "/begin-and-hang", params={"seconds": 5}) as answer:
+        pieces_of_it = answer.iter_raw()
+        received.append(next(pieces_of_it))
+        with pytest.raises(httpx.TransportError):
+            received.extend(pieces_of_it)
+    assert received == [b"half"]
+
+
+def test_requests_wait_for_a_place_when_an_instance_takes_one_at_a_time(place: Place) -> None:
+    place.deploy(container={"liveness_probe": [LIVENESS]}, max_instance_request_concurrency=1)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: place.get(seconds=0.5), range(6)))
+    # Probes are beside the count: https://cloud.google.com/run/docs/configuring/healthchecks
+    assert max(answer["most"] for answer in answers) <= 2
+
+
+def test_a_container_is_told_who_called_how_and_which_trace_it_is(place: Place) -> None:
+    place.deploy()
+    told = place.http.get("/", headers={"X-Forwarded-For": "192.0.2.1"}).json()["headers"]
+    assert told["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
+    assert told["x-forwarded-proto"] == "http"
+    assert told["forwarded"] == 'for="127.0.0.1";proto=http'
+    assert told["host"] == place.http.base_url.netloc.decode()
+    assert told["x-cloud-trace-context"].partition("/")[0] == told["traceparent"].split("-")[1]
+    given = {"traceparent": "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"}
+    kept = place.http.get("/", headers=given).json()["headers"]
+    assert kept["traceparent"] == given["traceparent"]
+    assert "x-cloud-trace-context" not in kept
+
+
+def test_as_many_instances_as_the_minimum_are_kept_running(place: Place) -> None:
+    place.deploy(scaling=[{"min_instance_count": 2}])
+    killed = place.containers()[0]
+    killed.signal("KILL")
+    wait_for(lambda: killed.id not in {container.id for container in place.containers()}, "the end of the killed one")
+    wait_for(lambda: len([it for it in place.containers() if it.running]) == 2, "a new instance")
+    assert place.get()
+
+
+def test_a_killed_instance_is_replaced_for_the_next_request(place: Place) -> None:
+    place.deploy()
+    (killed,) = place.containers()
+    killed.signal("KILL")
+    wait_for(lambda: not place.containers(), "the end of the killed one")
+    assert not killed.id.startswith(place.get()["instance"])
+
+
+def test_a_hung_instance_is_replaced_when_its_liveness_probe_fails(place: Place) -> None:
+    place.deploy(container={"liveness_probe": [LIVENESS]})
+    (hung,) = place.containers()
+    hung.pause()
+    wait_for(lambda: hung.id not in {container.id for container in place.containers()}, "the end of the hung one")
+    assert not hung.id.startswith(place.get()["instance"])
+
+
+def test_an_idle_service_has_no_instance_and_answers_all_the_same(place: Place) -> None:
+    place.services._idle_s = 0.5
+    place.deploy()
+    wait_for(lambda: not place.containers(), "scale to zero")
+    assert place.get()
+
+
+def test_many_requests_at_once_wake_one_instance(place: Place) -> None:
+    place.services._idle_s = 2
+    place.deploy()
+    wait_for(lambda: not place.containers(), "scale to zero")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: place.get(seconds=0.2), range(8)))
+    assert len({answer["instance"] for answer in answers}) == 1
+
+
+def test_a_revision_that_ends_at_once_is_refused_with_its_log_and_the_old_one_goes_on(place: Place) -> None:
+    old = place.deploy()
+    with pytest.raises(Refused, match="Revision 'echo-00002' is not ready and cannot serve traffic") as refused:
+        place.deploy("fail")
+    assert "no such table" in refused.value.problems[0].detail
+    assert place.get()["revision"] == old
+    assert len(place.containers()) == 1
+
+
+def test_a_revision_that_cannot_even_be_started_leaves_nothing(place: Place) -> None:
+    with pytest.raises(Refused, match="could not be started"):
+        place.deploy(container={"command": ["/no/such/program"]})
+    assert not place.containers()
+    assert not list(place.mounts.glob("*"))
+
+
+def test_a_new_revision_takes_over_without_a_failed_request_and_lets_the_old_one_finish(place: Place) -> None:
+    old = place.deploy()
+    with ThreadPoolExecutor(2) as pool:
+        long = pool.submit(place.get, seconds=6)
+        stopping = threading.Event()
+
+        def ask() -> list[int]:
+            statuses: list[int] = []
+            while not stopping.is_set():
+                statuses.append(place.http.get("/").status_code)
+            return statuses
+
+        asking = pool.submit(ask)
+        new = place.deploy()
+        assert place.get()["revision"] == new
+        assert long.result()["revision"] == old
+        wait_for(lambda: len(place.containers()) == 1, "the end of the old one")
+        stopping.set()
+        assert set(asking.result()) == {200}
+
+
+def test_requests_that_wait_for_a_place_move_to_the_new_revision(place: Place) -> None:
+    old = place.deploy(max_instance_request_concurrency=1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(place.get, seconds=8)
+        revision = place.services.revisions[NAME]
+        wait_for(lambda: revision.instances[0].in_flight == 1, "the first request")
+        second = pool.submit(place.get)
+        new = place.deploy(max_instance_request_concurrency=1)
+        assert second.result()["revision"] == new
+        assert first.result()["revision"] == old
+
+
+def frozen(place: Place) -> bool:
+    return [container.state()["Paused"] for container in place.containers()] == [True]
+
+
+def test_with_cpu_idle_a_container_stands_still_between_requests(place: Place) -> None:
+    place.deploy(container={"resources": [{"cpu_idle": True}]})
+    wait_for(lambda: frozen(place), "a frozen container")
+    assert place.get()
+    with pytest.raises(httpx.ReadTimeout):
+        place.http.get("/", params={"seconds": 3}, timeout=0.3)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: place.get(), range(40)))
+    wait_for(lambda: frozen(place), "a frozen container")
+
+
+def test_a_service_that_starts_from_zero_can_be_removed(place: Place) -> None:
+    place.services._idle_s = 0.5
+    place.deploy()
+    wait_for(lambda: not place.containers(), "scale to zero")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(place.http.get, "/")
+        wait_for(lambda: place.services.revisions[NAME]._starting, "a start")
+        place.do(place.services.remove(NAME))
+        assert not place.containers()
+        assert waiting.result().status_code == 503
+
+
+@pytest.mark.parametrize("cpu_idle", [False, True])
+def test_a_new_process_takes_the_instances_over(place: Place, *, cpu_idle: bool) -> None:
+    place.deploy(container={"resources": [{"cpu_idle": cpu_idle}]})
+    wait_for(lambda: frozen(place) == cpu_idle, "the state between requests")
+    (before,) = place.containers()
+    with restarted(place):
+        assert before.id.startswith(place.get()["instance"])
+        assert [container.id for container in place.containers()] == [before.id]
+
+
+def test_a_new_process_clears_what_an_interrupted_deployment_left(place: Place) -> None:
+    place.deploy()
+    (kept,) = place.containers()
+    spec = place.services.revisions[NAME].spec.container
+    place.engine.start(replace(spec, labels=dict(spec.labels) | {REVISION_LABEL: f"{place.label}/echo-00002"}))
+    (place.mounts / "echo-00002").mkdir(parents=True)
+    with restarted(place):
+        assert [container.id for container in place.containers()] == [kept.id]
+        assert not list(place.mounts.glob("*"))
+
+
+def test_an_instance_that_died_or_hangs_is_not_taken_over(place: Place) -> None:
+    place.deploy(scaling=[{"min_instance_count": 2}])
+    dead, hung = place.containers()
+    hung.signal("STOP")
+    dead.signal("KILL")
+    with restarted(place):
+        assert not {dead.id[:12], hung.id[:12]} & {place.get()["instance"][:12]}
+        wait_for(lambda: len(place.containers()) == 2, "the minimum")
