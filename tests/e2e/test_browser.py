@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser import Visitor, visiting
-from tests.e2e.programs import trained
+from tests.e2e.programs import run
 from tests.e2e.world import WRITER
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def visitor() -> Iterator[Visitor]:
 
 @pytest.fixture(scope="module")
 def run_id(shared_world: World) -> str:
-    return trained(shared_world, "charts", rows=200)["run_id"]
+    return run(shared_world, "train.py", "charts", "200")["run_id"]
 
 
 def test_a_stranger_is_refused_after_signing_in(shared_world: World, visitor: Visitor) -> None:

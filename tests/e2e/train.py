@@ -1,11 +1,10 @@
-"""A training, as anybody would write it: `train.py EXPERIMENT ROWS`. The environment says where MLflow is.
+"""A training, as anybody would write it: `train.py EXPERIMENT ROWS`; 7,500 rows make a model of 50 MB.
 
-Prints a line of JSON: the run, and how many bytes its model has.
+Prints a line of JSON: the run, where its artifacts and its model are, and the version that was registered.
 """
 
 import json
 import sys
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -43,9 +42,8 @@ def main() -> None:
         )
     loaded = mlflow.sklearn.load_model(f"models:/{MODEL}/{logged.registered_model_version}")
     assert (loaded.predict(data) == forest.predict(data)).all()
-    folder = Path(mlflow.artifacts.download_artifacts(logged.model_uri))
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(json.dumps({"run_id": run.info.run_id, "version": logged.registered_model_version, "bytes": size}))
+    told = {"run_id": run.info.run_id, "artifacts": run.info.artifact_uri, "model": logged.artifact_path}
+    print(json.dumps(told | {"version": logged.registered_model_version}))
 
 
 if __name__ == "__main__":
