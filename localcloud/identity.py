@@ -31,7 +31,7 @@ ACCESS_TOKEN_PREFIX = "ya29."  # noqa: S105 - Google's too; with it no token of 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - https://www.rfc-editor.org/rfc/rfc9068#section-2.1
 LOOPBACK_NAMES = {"127.0.0.1", "localhost"}
 FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in</title>
-<meta name="viewport" content="width=device-width"><style>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><style>
 body {{ background: #eef1f5; color: #1f2328; display: grid; font: 16px/1.5 system-ui, sans-serif; margin: 0;
   min-height: 100vh; place-items: center }}
 main {{ background: #fff; border-radius: 12px; box-shadow: 0 1px 4px #0003; box-sizing: border-box; margin: 16px;

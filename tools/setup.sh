@@ -3,13 +3,14 @@
 # `test`, Node.js) packages into the checkout. When all is there it costs a few hundredths of a second.
 #
 #   tools/setup.sh synth   what `make synth` needs
-#   tools/setup.sh test    the same, and what the checks need: as root on Debian also containers and database servers
+#   tools/setup.sh test    the same, and what the checks need: as root on Debian also containers, databases, Chromium
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PIPENV_VERSION=2026.10.3
-# Containers, databases and the image registry of the tests; mmdebstrap makes a base image where no registry answers (localcloud/images.py).
-readonly DEBIAN_PACKAGES=(docker-registry mariadb-server mmdebstrap podman postgresql runc slirp4netns)
+# Containers, databases, the image registry and the browser of the tests; mmdebstrap makes a base image where no
+# registry answers (localcloud/images.py).
+readonly DEBIAN_PACKAGES=(chromium docker-registry mariadb-server mmdebstrap podman postgresql runc slirp4netns)
 missing=()
 
 say() { printf '[setup] %s\n' "$*" >&2; }
@@ -66,15 +67,16 @@ require_npm() {
     missing+=("npm: it comes with Node.js, https://nodejs.org/en/download   (apt-get install npm)")
 }
 
-has_servers() {
-  command -v podman docker >/dev/null && command -v mariadbd >/dev/null && command -v docker-registry >/dev/null &&
+has_debian_packages() {
+  command -v podman docker >/dev/null && command -v chromium >/dev/null && command -v mariadbd >/dev/null &&
+    command -v docker-registry >/dev/null &&
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
 install_debian_packages() {
   if on_debian_as_root; then install_debian_package --no-install-recommends "${DEBIAN_PACKAGES[@]}" || true; fi
-  has_servers ||
-    missing+=("podman or docker, an image registry, PostgreSQL and MariaDB: apt-get install ${DEBIAN_PACKAGES[*]}")
+  has_debian_packages ||
+    missing+=("podman or docker, an image registry, Chromium, PostgreSQL, MariaDB: apt-get install ${DEBIAN_PACKAGES[*]}")
 }
 
 stop_if_missing() {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from tests.e2e.world import World
+from tests.image.harness import SERVICE_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -44,4 +45,11 @@ def make_world() -> MakeWorld:
 def world(make_world: MakeWorld) -> Iterator[World]:
     """The demo as it comes."""
     with make_world() as deployed:
+        yield deployed
+
+
+@pytest.fixture(scope="session")
+def shared_world(make_world: MakeWorld) -> Iterator[World]:
+    """One for all tests that change nothing but MLflow's data; with a training's service account let in."""
+    with make_world(ACCESS__SERVICE_ACCOUNTS=f'["{SERVICE_ACCOUNT}"]') as deployed:
         yield deployed

@@ -138,11 +138,23 @@ class World:
         """The header with such a token."""
         return {"Authorization": f"Bearer {self.token(email, audience)}"}
 
+    @property
+    def storage(self) -> str:
+        """Where Cloud Storage is."""
+        return f"http://127.0.0.1:{self.facts['ports']['storage']}"
+
+    def google_bearer(self, email: str) -> dict[str, str]:
+        """The header that opens Google's own interfaces for somebody, as their clients send it."""
+        server = f"http://127.0.0.1:{self.facts['ports'][f'metadata of {email}']}"
+        path = "/computeMetadata/v1/instance/service-accounts/default/token"
+        answer = httpx.get(f"{server}{path}", headers={"Metadata-Flavor": "Google"}).raise_for_status()
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
     def client_environment(self, email: str = WRITER) -> Mapping[str, str]:
         """The variables of somebody's shell: MLflow's own two, and where Google's services are on this machine."""
         return {
             "MLFLOW_TRACKING_URI": self.url,
             "MLFLOW_TRACKING_TOKEN": self.token(email),
-            "API_ENDPOINT_OVERRIDE": f"http://127.0.0.1:{self.facts['ports']['storage']}",
+            "API_ENDPOINT_OVERRIDE": self.storage,
             **variables(f"127.0.0.1:{self.facts['ports'][f'metadata of {email}']}"),
         }

@@ -1,0 +1,80 @@
+"""Each grant of the document is needed, and for nothing but what is said here."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.e2e.browser import visiting
+from tests.e2e.calls import DOWNLOAD, OF_THE_SERVER, UPLOAD, Caller
+from tests.e2e.programs import run
+from tests.e2e.world import SEARCH, WRITER
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from tests.e2e.world import World
+    from tests.localcloud.workspace import Workspace
+
+# What fails without a grant that is used while the service runs.
+RUN_TIME = {
+    "google_storage_bucket_iam_member.server_reads": {"list artifacts", "show an artifact"},
+    "google_storage_bucket_iam_member.clients_write": {UPLOAD, DOWNLOAD},
+    "google_cloud_run_v2_service_iam_member.public": OF_THE_SERVER,
+}
+# What the refusal names when a grant that is used at the start of an instance is missing.
+START_TIME = {
+    "google_secret_manager_secret_iam_member.backend_store_uri": "permission denied on secret {}backend-store-uri",
+    "google_secret_manager_secret_iam_member.oauth2_proxy": "permission denied on secret {}oauth2-proxy",
+    "google_project_iam_member.cloudsql_client": "permission denied on Cloud SQL instance {}",
+}
+
+
+@pytest.fixture(scope="module")
+def caller(world: World) -> Iterator[Caller]:
+    trained = run(world, "train.py", "grants", "200")
+    with visiting() as visitor:
+        visitor.sign_in(world.url, WRITER)
+        yield Caller(world=world, visitor=visitor, trained=trained)
+
+
+@contextmanager
+def without(tracking: Workspace, address: str) -> Generator[None]:
+    """Takes a resource out of the document, and puts it back in."""
+    whole, reduced = tracking.document, tracking.document
+    kind, name = address.split(".")
+    del reduced["resource"][kind][name]
+    if not reduced["resource"][kind]:
+        del reduced["resource"][kind]
+    for blocks in reduced["resource"].values():
+        for block in blocks.values():
+            if address in block.get("depends_on", ()):
+                block["depends_on"].remove(address)
+    try:
+        tracking.document = reduced
+        tracking.apply()
+        yield
+    finally:
+        tracking.document = whole
+        tracking.apply()
+
+
+def test_with_every_grant_nothing_fails(caller: Caller) -> None:
+    assert caller.failing() == set()
+
+
+@pytest.mark.parametrize("address", RUN_TIME)
+def test_without_a_grant_its_calls_fail_and_no_other(caller: Caller, address: str) -> None:
+    with without(caller.world.tracking, address):
+        assert caller.failing() == RUN_TIME[address]
+
+
+@pytest.mark.parametrize("address", START_TIME)
+def test_without_a_grant_what_runs_goes_on_and_nothing_new_starts(caller: Caller, address: str) -> None:
+    world = caller.world
+    with without(world.tracking, address):
+        assert caller.failing() == set()
+        print(world.tracking.apply_fails("-replace=google_cloud_run_v2_service.tracking"))
