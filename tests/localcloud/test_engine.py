@@ -16,7 +16,7 @@ from localcloud.background import bound_to
 from localcloud.engine import Bridge, ContainerSpec, Engine, EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 OPTIONS = {"com.docker.network.bridge.name": "docker0"}
 COMMAND = """#!/bin/sh
@@ -33,7 +33,7 @@ esac
 class Install(Protocol):
     """Makes commands of these names, the only ones on the path; returns what gives the last command's words."""
 
-    def __call__(self, *names: str, status: int = 0, **config: str) -> Callable[[], list[str]]: ...
+    def __call__(self, *names: str, status: int = 0, network: Mapping[str, str] = {}) -> Callable[[], list[str]]: ...
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("LOCALCLOUD_ENGINE", raising=False)
 
-    def make(*names: str, status: int = 0, **config: str) -> Callable[[], list[str]]:
-        network = json.dumps([{"IPAM": {"Config": [{"Subnet": "fd00::/80"}, config]}, "Options": OPTIONS}])
+    def make(*names: str, status: int = 0, network: Mapping[str, str] = {}) -> Callable[[], list[str]]:
+        inspected = json.dumps([{"IPAM": {"Config": [{"Subnet": "fd00::/80"}, network]}, "Options": OPTIONS}])
         for name in names:
             command = folder / name
-            command.write_text(COMMAND.format(log=log, status=status, network=shlex.quote(network)))
+            command.write_text(COMMAND.format(log=log, status=status, network=shlex.quote(inspected)))
             command.chmod(0o755)
         return last
 
@@ -109,7 +109,7 @@ def test_a_local_cloud_stays_with_the_engine_that_it_began_with(
 
 @pytest.mark.parametrize("gateway", [{}, {"Gateway": "172.17.0.1"}])
 def test_a_container_finds_this_machine_on_the_bridge_of_docker(install: Install, gateway: dict[str, str]) -> None:
-    told = install("docker", Subnet="172.17.0.0/16", **gateway)
+    told = install("docker", network={"Subnet": "172.17.0.0/16", **gateway})
     engine = Engine()
     assert engine.bridge == Bridge("docker0", "172.17.0.1")
     engine.start(ContainerSpec(image="x"))
@@ -117,7 +117,7 @@ def test_a_container_finds_this_machine_on_the_bridge_of_docker(install: Install
 
 
 def test_a_gateway_of_the_users_own_is_heeded(install: Install) -> None:
-    install("docker", Subnet="10.9.0.0/16", Gateway="10.9.0.7")
+    install("docker", network={"Subnet": "10.9.0.0/16", "Gateway": "10.9.0.7"})
     assert Engine().bridge == Bridge("docker0", "10.9.0.7")
 
 
