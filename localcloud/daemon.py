@@ -20,10 +20,11 @@ from localcloud import server
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from localcloud.engine import Container
+    from localcloud.engine import Container, Engine
     from localcloud.machine.machine import Options
 
 _FILE = "up.json"
+_ENGINE = "engine"
 _START_S = 120
 _STOP_S = 120
 _POLL_S = 0.1
@@ -36,6 +37,33 @@ class NotUp(Exception):  # noqa: N818 - what happened
 def label(home: Path) -> str:
     """The name of the local cloud in a folder, on everything that it makes outside of it."""
     return f"localcloud-{hashlib.sha256(str(home).encode()).hexdigest()[:10]}"
+
+
+def engine(home: Path) -> Engine:
+    """Returns the container engine of a local cloud: the one that has its containers and volumes, if it has begun.
+
+    Raises:
+        EngineError: it does not work.
+    """
+    from localcloud.engine import Engine  # noqa: PLC0415
+
+    path = home / _ENGINE
+    return Engine(path.read_text() if path.exists() else "")
+
+
+def settled_engine(home: Path) -> Engine:
+    """Returns the same, and makes it the only one that this local cloud will have.
+
+    Raises:
+        EngineError: it does not work, or the environment asks for another.
+    """
+    from localcloud.engine import CHOICE, EngineError, chosen  # noqa: PLC0415
+
+    found = engine(home)
+    if chosen() not in {"", found.name}:
+        raise EngineError(f"the local cloud in {home} has begun on {found.name}: unset {CHOICE}, or reset it first")
+    (home / _ENGINE).write_text(found.name)
+    return found
 
 
 def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]) -> None:
@@ -52,7 +80,6 @@ def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]
         PortTaken: a port is in use.
     """
     # Imported here, for the other subcommands should not wait for gRPC and the web server.
-    from localcloud.engine import Engine  # noqa: PLC0415
     from localcloud.faults import Fault  # noqa: PLC0415
     from localcloud.machine.machine import Machine  # noqa: PLC0415
     from localcloud.resource import Cloud  # noqa: PLC0415
@@ -63,7 +90,7 @@ def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]
     with server.holding(home):
         server.log_to(home / "log")
         cloud = Cloud(Store(home), numbers=dict(numbers))
-        machine = Machine(cloud, Engine(), home, options)
+        machine = Machine(cloud, settled_engine(home), home, options)
         cloud.platform = machine
 
         async def serve() -> None:
@@ -170,31 +197,26 @@ def stop(home: Path) -> None:
 
 def instances(home: Path) -> list[Container]:
     """The containers that run for the services of a local cloud."""
-    from localcloud.engine import Engine  # noqa: PLC0415
     from localcloud.machine.template import LABEL  # noqa: PLC0415
 
-    return Engine().containers(f"{LABEL}={label(home)}")
+    return engine(home).containers(f"{LABEL}={label(home)}")
 
 
 def _remove_containers(home: Path) -> None:
     """Removes what runs for a local cloud, first what uses the databases. Their data are in volumes."""
-    from localcloud.engine import Engine, EngineError  # noqa: PLC0415
+    from localcloud.engine import EngineError  # noqa: PLC0415
 
-    try:
-        engine = Engine()
-    except EngineError:
-        return  # without an engine there was nothing but the folder
-    for container in [*instances(home), *engine.containers(f"localcloud={label(home)}")]:
+    if not (home / _ENGINE).exists():
+        return  # no container was ever asked for
+    for container in [*instances(home), *engine(home).containers(f"localcloud={label(home)}")]:
         with contextlib.suppress(EngineError):  # the second time
             container.remove()
 
 
 def clear(home: Path) -> None:
     """Removes every container and volume that a local cloud has made, whether it was ended or died."""
-    from localcloud.engine import Engine, EngineError  # noqa: PLC0415
-
     _remove_containers(home)
-    with contextlib.suppress(EngineError):
-        engine = Engine()
-        for volume in engine.volumes(f"localcloud={label(home)}"):
-            engine.remove_volume(volume)
+    if (home / _ENGINE).exists():
+        found = engine(home)
+        for volume in found.volumes(f"localcloud={label(home)}"):
+            found.remove_volume(volume)

@@ -1,9 +1,9 @@
 """Containers through podman or docker, whichever is there: the one place that knows their command lines.
 
-A container has a network of its own, and its ports are published on 127.0.0.1 alone. It reaches what listens on this
-machine's loopback under the name `HOST` (podman: slirp4netns, https://docs.podman.io/en/v4.3/markdown/podman-run.1.html;
-docker: host-gateway, which on Linux is the bridge's address). Secrets go through the environment of the command, never
-through its arguments.
+A container has a network of its own, and its ports are published on 127.0.0.1 alone. Under the name `HOST` it reaches
+what listens on this machine's loopback with podman (slirp4netns,
+https://docs.podman.io/en/v4.3/markdown/podman-run.1.html), and on its bridge with docker (`Engine.bridge`). Secrets go
+through the environment of the command, never through its arguments.
 """
 
 import json
@@ -13,16 +13,34 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
+from typing import NamedTuple
 
+CHOICE = "LOCALCLOUD_ENGINE"
+ENGINES = ("podman", "docker")
 HOST = "host.internal"
 SLIRP_HOST = "10.0.2.2"
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+PIP_CERT = "/opt/machine.crt"
 MIB = 1024 * 1024
 
 
 class EngineError(Exception):
     """The engine refused; the message is its own, after the command."""
+
+
+class Bridge(NamedTuple):
+    """Where docker's containers reach this machine.
+
+    Attributes:
+        interface: The network interface.
+        address: This machine's address on it.
+    """
+
+    interface: str
+    address: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +183,7 @@ class Container:
 
     def stop(self, grace_s: int = 10) -> None:
         """Sends TERM, and KILL after the grace period, as Cloud Run does."""
-        self._engine.run("stop", f"--time={grace_s}", self.id)
+        self._engine.run("stop", "-t", str(grace_s), self.id)  # the one name of the option in every version of both
 
     def remove(self) -> None:
         """Kills and removes it, with its anonymous volumes."""
@@ -187,20 +205,35 @@ def memory_statistic(cgroup: Path, name: str) -> int:
     return int(stat.get(f"total_{name}", stat[name]))
 
 
+def chosen() -> str:
+    """Returns the engine that the environment's LOCALCLOUD_ENGINE names; "" if it names none.
+
+    Raises:
+        EngineError: There is none of this name.
+    """
+    name = os.environ.get(CHOICE, "")
+    if name and name not in ENGINES:
+        raise EngineError(f"{CHOICE}={name}: no such container engine, set it to {' or '.join(ENGINES)}, or unset it")
+    return name
+
+
 class Engine:
     """podman or docker.
 
+    Args:
+        name: Which; "" for the one that LOCALCLOUD_ENGINE names, else the first that works.
+
     Raises:
-        EngineError: Neither works on this machine; the message says what to install.
+        EngineError: It, or neither, works on this machine; the message says what to do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
         self._environment = dict(os.environ)
+        only = name or chosen()
         tried: list[str] = []
-        for name in ("podman", "docker"):
-            if not shutil.which(name):
+        for self.name in [only] if only else ENGINES:
+            if not shutil.which(self.name):
                 continue
-            self.name = name
             self._configure()
             try:
                 self.run("info")
@@ -208,6 +241,9 @@ class Engine:
                 tried.append(str(error).strip().splitlines()[-1])
             else:
                 return
+        if only:
+            reason = "; ".join(tried) or "it is not installed"
+            raise EngineError(f"the container engine {only} does not work: {reason} ({CHOICE} chooses another)")
         reasons = "; ".join(tried) or "neither podman nor docker is installed"
         raise EngineError(f"no container engine works: {reasons} (apt-get install podman runc slirp4netns)")
 
@@ -253,10 +289,24 @@ class Engine:
             raise EngineError(f"{self.name} {' '.join(arguments[:2])} failed: {done.stderr or done.stdout}")
         return done.stdout
 
+    @cached_property
+    def bridge(self) -> Bridge | None:
+        """Where containers reach this machine; None if that is its loopback, as with podman.
+
+        The gateway is missing from docker's answer when docker chose it: then it is the first address of the subnet,
+        https://github.com/moby/moby/issues/26799.
+        """
+        if self.name != "docker":
+            return None
+        found = json.loads(self.run("network", "inspect", "bridge"))[0]
+        network = next(each for each in found["IPAM"]["Config"] if ":" not in each["Subnet"])
+        address = network.get("Gateway") or str(ip_network(network["Subnet"])[1])
+        return Bridge(found["Options"]["com.docker.network.bridge.name"], address)
+
     def _network(self) -> list[str]:
-        if self.name == "docker":
-            return [f"--add-host={HOST}:host-gateway"]
         # No name server: nothing in a container looks for the world outside this machine.
+        if self.bridge:
+            return [f"--add-host={HOST}:{self.bridge.address}", "--dns=127.0.0.1"]
         network = "slirp4netns:allow_host_loopback=true,enable_ipv6=false"
         return [f"--network={network}", f"--add-host={HOST}:{SLIRP_HOST}", "--dns=127.0.0.1"]
 
@@ -347,7 +397,10 @@ class Engine:
             return file.read_text().strip()
 
     def build(self, context: Path, reference: str, *, arguments: Mapping[str, str], pull: bool) -> None:
-        """Builds a Dockerfile; its steps see the machine's certificates and package indexes.
+        """Builds a Dockerfile.
+
+        This machine's certificates, if it has a bundle, lie in the context as `machine.crt` for steps that need them.
+        The argument PIP_CERT names the place where a Dockerfile that has use for them copies them to.
 
         Args:
             context: The folder with the Dockerfile.
@@ -355,17 +408,14 @@ class Engine:
             arguments: Values of the Dockerfile's ARGs.
             pull: Whether base images may come from a registry.
         """
+        options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        if self.name == "podman":
+            options.append(f"--pull={'missing' if pull else 'never'}")
         with tempfile.TemporaryDirectory() as folder:
-            options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-            if self.name == "podman":
-                options += [f"--pull={'missing' if pull else 'never'}", *self._certificates(Path(folder))]
-            self.run("build", "--network=host", *options, f"--tag={reference}", str(context))
-
-    def _certificates(self, folder: Path) -> list[str]:
-        """Mounts the machine's certificates for pip; a mount over /etc/ssl would break installing Debian's own."""
-        if not CA_BUNDLE.exists():
-            return []
-        config = folder / "pip.conf"
-        config.write_text("[global]\ncert = /run/ca-certificates.crt\n")
-        config.chmod(0o644)
-        return [f"--volume={CA_BUNDLE}:/run/ca-certificates.crt:ro", f"--volume={config}:/etc/pip.conf:ro"]
+            copy = Path(folder) / "context"
+            shutil.copytree(context, copy)
+            if CA_BUNDLE.exists():
+                # Not a mount: docker's builders have none, and one over /etc/ssl would break installing Debian's own.
+                shutil.copyfile(CA_BUNDLE, copy / "machine.crt")
+                options.append(f"--build-arg=PIP_CERT={PIP_CERT}")
+            self.run("build", "--network=host", *options, f"--tag={reference}", str(copy))

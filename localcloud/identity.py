@@ -135,7 +135,8 @@ class IdentityProvider:
         return web.json_response(KeySet([self.key]).as_dict(private=False))
 
     async def _print_identity_token(self, request: web.Request) -> web.Response:
-        if request.url.host not in LOOPBACK_NAMES:  # a container's name for this machine, or a web page's trick
+        # A container, which is elsewhere (docker) or has another name for this machine (podman), or a web page's trick.
+        if request.remote != "127.0.0.1" or request.url.host not in LOOPBACK_NAMES:
             raise web.HTTPForbidden(text="only programs of this machine itself get identity tokens here")
         email = request.query.get("email")
         if not email:

@@ -119,7 +119,7 @@ class Store:
 
 def erase(home: Path) -> None:
     """Forgets a local cloud: removes what this module, and a run with it, put into its folder."""
-    for name in ("cloud.db", "cloud.db-wal", "cloud.db-shm", "log", "up.json", "up.log", "identity.pem"):
+    for name in ("cloud.db", "cloud.db-wal", "cloud.db-shm", "log", "up.json", "up.log", "identity.pem", "engine"):
         (home / name).unlink(missing_ok=True)
     for name in ("secrets", "states", "objects", "mounts", "logs", "tls"):
         shutil.rmtree(home / name, ignore_errors=True)

@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from localcloud import daemon, images, server
-from localcloud.engine import Engine, EngineError
+from localcloud.engine import EngineError
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.session import session
 from localcloud.store import Store
@@ -86,7 +86,7 @@ def run(*command: str, environment: dict[str, str]) -> None:
 
 def build_image(settings: Settings) -> None:
     """Builds the image and gives it the name that the stack expects."""
-    engine = Engine()
+    engine = daemon.settled_engine(HOME)
     engine.tag(images.build(engine), settings.service.image)
 
 

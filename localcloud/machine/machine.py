@@ -85,7 +85,7 @@ class Machine(Platform):
         self._engine = engine
         self._options = options
         self._home = home
-        self._sites = Sites(cloud.store)
+        self._sites = Sites(cloud.store, engine.bridge)
         self._ports: dict[str, int] = {}
         self._databases = DatabaseServers(engine, label=options.label)
         self._identity = IdentityProvider(
@@ -120,9 +120,10 @@ class Machine(Platform):
             host, port = self._options.https
             tls = server_context(self._home / "tls", host)
             self._ports["https"] = await self._sites.open("https", front_door.application(), port=port, tls=tls)
-        self._ports["sign-in"] = await self._sites.open("sign-in", self._identity.application())
+        self._ports["sign-in"] = await self._sites.open("sign-in", self._identity.application(), for_containers=True)
         self._objects.start()
-        self._ports["storage"] = await self._sites.open("storage", gate(self._cloud, self._identity, self._objects))
+        storage = gate(self._cloud, self._identity, self._objects)
+        self._ports["storage"] = await self._sites.open("storage", storage, for_containers=True)
         for user in self._options.users:
             await self._metadata_port(user)
         for instance in self._cloud.store.all(sql.Instance.type):
@@ -149,7 +150,8 @@ class Machine(Platform):
                 number=self._cloud.project_number(project),
                 region=self._cloud.region or "local",
             )
-            self._ports[name] = await self._sites.open(name, application)
+            person = email in self._options.users
+            self._ports[name] = await self._sites.open(name, application, for_containers=not person)
         return self._ports[name]
 
     async def _environment(self, account: str) -> dict[str, str]:

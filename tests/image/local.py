@@ -3,14 +3,17 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from aiohttp import ClientSession, web
+
 from localcloud import images
 from localcloud.background import serving
-from localcloud.engine import Engine
+from localcloud.engine import Bridge, Engine
 from localcloud.identity import IdentityProvider
+from localcloud.machine.forwarding import client, forward, same_path
 from localcloud.machine.storage import ObjectStore
 from tests.image.databases import Postgres
 from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, Google, Platform, write_secret
@@ -28,23 +31,44 @@ def scratch_folder() -> Generator[Path]:
 
 
 @contextmanager
-def object_store() -> Generator[int]:
-    """Runs the object store with the bucket `artifacts`, without a gate; yields its port on 127.0.0.1."""
+def object_store(bridge: Bridge | None) -> Generator[int]:
+    """Runs the object store with the bucket `artifacts`, without a gate; yields the port where containers find it."""
     with scratch_folder() as folder:
         store = ObjectStore(folder)
         store.start()
         try:
             store.create_bucket({"name": "artifacts"})
-            yield int(store.origin.rpartition(":")[2])
+            if bridge:
+                with serving(relay(store.origin), bridge=bridge) as port:
+                    yield port
+            else:
+                yield int(store.origin.rpartition(":")[2])
         finally:
             store.stop()
 
 
+def relay(origin: str) -> web.Application:
+    """Hands every request on to a server that listens on loopback alone."""
+
+    async def sessions(application: web.Application) -> AsyncGenerator[None]:
+        async with client() as application[session]:
+            yield
+
+    async def hand_on(request: web.Request) -> web.StreamResponse:
+        return await forward(request, request.app[session], same_path(request, origin))
+
+    session = web.AppKey("session", ClientSession)
+    application = web.Application()
+    application.cleanup_ctx.append(sessions)
+    application.router.add_route("*", "/{path:.*}", hand_on)
+    return application
+
+
 @contextmanager
-def google() -> Generator[Google]:
+def google(bridge: Bridge | None) -> Generator[Google]:
     """Runs the identity provider and the object store."""
     identity = IdentityProvider(client_secret={CLIENT_ID: CLIENT_SECRET}.get)
-    with object_store() as storage_port, serving(identity.application()) as identity_port:
+    with object_store(bridge) as storage_port, serving(identity.application(), bridge=bridge) as identity_port:
         yield Google(identity=identity, identity_port=identity_port, storage_port=storage_port)
 
 
@@ -54,7 +78,7 @@ def platform(engine: Engine) -> Generator[Platform]:
     image = images.build(engine)
     versions = engine.run("run", "--rm", "--network=none", image, "version").split("\n")
     sys.stderr.write(f"[image] {image} holds {', '.join(versions)}\n")
-    with scratch_folder() as folder, google() as services:
+    with scratch_folder() as folder, google(engine.bridge) as services:
         secrets = folder / "secrets"
         secrets.mkdir()
         write_secret(secrets, SECRETS_FILE)
