@@ -132,15 +132,22 @@ class Container:
 
     def memory_mib(self) -> float:
         """Returns the working set in MiB: what the limit counts, less the page cache that can be dropped."""
-        cgroup = memory_cgroup(self.pid)
+        cgroup = cgroup_of(self.pid, "memory")
         name = "memory.current" if (cgroup / "memory.current").exists() else "memory.usage_in_bytes"
         stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
         inactive = int(stat.get("total_inactive_file", stat["inactive_file"]))
         return (int((cgroup / name).read_text()) - inactive) / MIB
 
+    def cpu_seconds(self) -> float:
+        """Returns how long its processes have been on a CPU, all together."""
+        cgroup = cgroup_of(self.pid, "cpuacct")
+        if (cgroup / "cpuacct.usage").exists():
+            return int((cgroup / "cpuacct.usage").read_text()) / 1e9
+        return int(dict(line.split() for line in (cgroup / "cpu.stat").read_text().splitlines())["usage_usec"]) / 1e6
+
     def memory_kills(self) -> int:
         """Returns how many of its processes the kernel killed at the memory limit; Cloud Run would end the instance."""
-        cgroup = memory_cgroup(self.pid)
+        cgroup = cgroup_of(self.pid, "memory")
         path = cgroup / "memory.events"
         counts = (path if path.exists() else cgroup / "memory.oom_control").read_text()
         return int(dict(line.split() for line in counts.splitlines())["oom_kill"])
@@ -162,12 +169,12 @@ class Container:
         self._engine.run("rm", "--force", "--volumes", self.id)
 
 
-def memory_cgroup(pid: int) -> Path:
-    """Returns the folder of the control group that limits a process's memory (version 1 or 2)."""
+def cgroup_of(pid: int, controller: str) -> Path:
+    """Returns the folder of a process's control group for a controller such as memory (version 1 or 2)."""
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers == "memory":
-            return Path(f"/sys/fs/cgroup/memory{path}")
+        if controller in controllers.split(","):
+            return Path(f"/sys/fs/cgroup/{controller}{path}")
     return Path(f"/sys/fs/cgroup{path}")  # pyright: ignore[reportPossiblyUnboundVariable]  version 2 has one line
 
 
