@@ -111,8 +111,12 @@ class Container:
 
     @property
     def running(self) -> bool:
-        """Whether its first process lives."""
-        return bool(self.state()["Running"])
+        """Whether its first process lives, if only standing still; a container that was removed has none."""
+        try:
+            state = self.state()
+        except EngineError:
+            return False
+        return bool(state["Running"] or state["Paused"])
 
     @property
     def pid(self) -> int:
@@ -120,8 +124,15 @@ class Container:
         return int(str(self.state()["Pid"]))
 
     def port(self, port: int) -> int:
-        """Returns the port of 127.0.0.1 at which a published port is reached."""
-        return int(self._engine.run("port", self.id, f"{port}/tcp").splitlines()[0].rpartition(":")[2])
+        """Returns the port of 127.0.0.1 at which a published port is reached.
+
+        Raises:
+            EngineError: It is not published, or the container has ended or stands still.
+        """
+        told = self._engine.run("port", self.id, f"{port}/tcp")
+        if not told:
+            raise EngineError(f"container {self.id[:12]} has no port {port}")
+        return int(told.splitlines()[0].rpartition(":")[2])
 
     def logs(self) -> str:
         """Returns what it printed so far, both streams."""

@@ -68,11 +68,13 @@ class Revision:
         for instance in adopted:
             self._admit(instance)
         missing = 0 if adopted else max(1, self.spec.min_instances)
+        starts = [asyncio.create_task(self._start_one()) for _ in range(missing)]
         try:
-            results = await asyncio.gather(*(self._start_one() for _ in range(missing)), return_exceptions=True)
-            for failure in filter(None, results):
-                raise failure
+            await asyncio.gather(*starts)
         except BaseException:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
             await self._stop_all()
             raise
         self.keep()

@@ -91,7 +91,6 @@ class Services:
             except Refused as refused:
                 _LOG.error("%s cannot be resumed: %s", name, refused)
                 continue
-            self.revisions[revision.spec.service] = revision
             label = f"{template.REVISION_LABEL}={self._surroundings.label}/{revision.spec.name}"
             found = await asyncio.gather(*(self._adopt(it, revision) for it in self._engine.containers(label)))
             adopted = [instance for instance in found if instance]
@@ -99,6 +98,8 @@ class Services:
                 await revision.start(adopted)
             else:
                 revision.keep()
+            # Not earlier: a request would start an instance beside those that are being taken over.
+            self.revisions[revision.spec.service] = revision
         self._remove_strangers()
 
     async def _adopt(self, container: Container, revision: Revision) -> Instance | None:

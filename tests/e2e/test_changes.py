@@ -69,7 +69,7 @@ def test_one_instance_more_fails_no_request_and_stays(world: World) -> None:
 
 
 def test_a_new_database_password_loses_no_acknowledged_write(world: World) -> None:
-    """The old revision's open connections go on; new ones, which its pool makes under load, are refused until it ends."""
+    """The old revision's open connections go on; new ones, which its pool makes under load, are refused."""
     with writing(world, "new database password"):
         change(world, DATABASE__ROTATION="2")
 
@@ -99,7 +99,7 @@ def test_a_wrong_secret_is_refused_without_being_shown_and_the_old_revision_goes
         world.synthesize(ACCESS__SIGN_IN_ROTATION="3")
         document = world.tracking.document
         versions = document["resource"]["google_secret_manager_secret_version"]
-        versions["oauth2_proxy"]["secret_data_wo"] = "client_id = the-secret-itself"
+        versions["oauth2_proxy"]["secret_data_wo"] = "client_id = the-secret-itself"  # noqa: S105
         world.tracking.document = document
         refusal = world.tracking.apply_fails()
         assert "is not ready and cannot serve traffic" in refusal

@@ -18,6 +18,7 @@ from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.session import session
 from localcloud.store import Store
 from stacks.settings.load import OVERRIDE_PREFIX, load
+from tests.image.databases import wait_for
 from tests.localcloud.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class World:
         users = [f"--user={user}" for user in (WRITER, READER)]
         arguments = [f"--port={self.port}", f"--project={project.id}={project.number}", *users, *self._options]
         self.facts = daemon.start(self.home, self.folder, arguments)
+        if hasattr(self, "tracking"):
+            self.tracking.environment["TF_REATTACH_PROVIDERS"] = self.facts["reattach"]
 
     def deploy(self) -> None:
         """Brings everything up, from nothing to an applied document."""
@@ -113,6 +116,7 @@ class World:
     def kill(self) -> None:
         """The local cloud dies; its containers do not."""
         os.kill(self.facts["pid"], signal.SIGKILL)
+        wait_for(lambda: daemon.facts(self.home) is None, "the end of the local cloud")
 
     def close(self) -> None:
         """Forgets all of it."""
@@ -123,6 +127,12 @@ class World:
     def instances(self) -> list[Container]:
         """The containers that run the service."""
         return [container for container in daemon.instances(self.home) if container.running]
+
+    def revision(self) -> str:
+        """The revision that takes the requests, as Terraform's state has it."""
+        resources = self.tracking.state()["resources"]
+        (service,) = (it for it in resources if it["type"] == "google_cloud_run_v2_service")
+        return service["instances"][0]["attributes"]["latest_ready_revision"]
 
     @property
     def identity(self) -> str:

@@ -81,7 +81,9 @@ class Workspace:
 
     @document.setter
     def document(self, document: dict[str, Any]) -> None:
-        (self.folder / "cdk.tf.json").write_text(json.dumps(document))
+        (self.folder / "cdk.tf.json").write_text(
+            json.dumps(document, indent=2)
+        )  # Terraform shows the line that is wrong
 
 
 def one_line(message: str) -> str:

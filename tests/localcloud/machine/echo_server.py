@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +19,8 @@ class Counter:
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Tells what it got."""
+
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -30,7 +33,8 @@ class Handler(BaseHTTPRequestHandler):
             with Counter.lock:
                 Counter.now -= 1
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def answer(self, path: str, query: dict[str, str]) -> None:
         size = sum(len(piece) for piece in self.pieces())
@@ -55,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def pieces(self):
+    def pieces(self) -> Iterator[bytes]:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
             while length := int(self.rfile.readline(), 16):
                 yield self.rfile.read(length)
@@ -69,6 +73,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
+    """Has room for many connections."""
+
     request_queue_size = 128
 
 

@@ -1,0 +1,77 @@
+"""The whole life of an environment, on MySQL: it serves, it is protected as prod is, and it goes without a trace."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from localcloud import daemon
+from stacks.settings.load import PROD_DEFAULTS
+from tests.e2e.world import WRITER
+from tests.e2e.writer import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.conftest import MakeWorld
+    from tests.e2e.world import World
+
+PROTECTION = {
+    f"{section}__{name}".upper(): json.dumps(value)
+    for section, defaults in PROD_DEFAULTS.items()
+    for name, value in defaults.items()
+    if name in {"deletion_protection", "force_destroy"}
+}
+
+
+@pytest.fixture(scope="module")
+def world(make_world: MakeWorld) -> Iterator[World]:
+    with make_world(DATABASE__ENGINE="mysql") as deployed:
+        yield deployed
+
+
+def put_an_object(world: World) -> None:
+    """Uploads an artifact as somebody who may."""
+    metadata = f"http://127.0.0.1:{world.facts['ports'][f'metadata of {WRITER}']}"
+    path = "/computeMetadata/v1/instance/service-accounts/default/token"
+    token = httpx.get(f"{metadata}{path}", headers={"Metadata-Flavor": "Google"}).json()["access_token"]
+    bucket = world.tracking.terraform("output", "-raw", "artifacts_bucket").stdout
+    url = f"http://127.0.0.1:{world.facts['ports']['storage']}/upload/storage/v1/b/{bucket}/o"
+    query = {"uploadType": "media", "name": "notes.txt"}
+    httpx.post(url, params=query, headers={"Authorization": f"Bearer {token}"}, content=b"x").raise_for_status()
+
+
+def test_mysql_keeps_what_was_written_and_the_second_plan_is_empty(world: World) -> None:
+    with writing(world, "MySQL") as writer:
+        pass
+    assert not writer.failures
+    assert world.tracking.plans_nothing()
+
+
+def test_what_prod_protects_refuses_destruction(world: World) -> None:
+    assert len(PROTECTION) == 2
+    world.synthesize(**PROTECTION)
+    world.tracking.apply()
+    put_an_object(world)
+    result = world.tracking.terraform("destroy", "-auto-approve", "-input=false", "-no-color", ok=False)
+    assert result.returncode == 1
+    assert re.search(r"Cloud SQL instance \S+ cannot be deleted", result.stderr), result.stderr
+    assert re.search(r"bucket \S+ .*(not empty|force_destroy)", result.stderr), result.stderr
+    assert {"google_sql_database_instance.tracking", "google_storage_bucket.artifacts"} <= {*world.tracking.addresses()}
+
+
+def test_destroy_leaves_no_container_volume_socket_or_file(world: World) -> None:
+    world.synthesize(DATABASE__DELETION_PROTECTION="false", BUCKET__FORCE_DESTROY="true")
+    world.tracking.apply()
+    world.tracking.destroy()
+    assert not world.tracking.addresses()
+    label = f"localcloud={daemon.label(world.home)}"
+    assert not world.engine.containers(label)
+    assert not world.engine.volumes(label)  # data and sockets
+    for name in ("mounts", "objects"):
+        assert not [*(world.home / name).glob("*")]
+    assert httpx.get(world.url).status_code == 404
