@@ -55,6 +55,6 @@ class Caller:
     def _call(self, http: httpx.Client, name: str) -> httpx.Response:
         method, path = _OF_THE_SERVER[name]
         new = secrets.token_hex(4)
-        body = {"run_id": self.trained["run_id"], "key": new, "value": 1, "timestamp": 1, "step": 0, "name": new}
+        body = {"run_id": self.trained["run_id"], "key": new, "value": "1", "timestamp": 1, "step": 0, "name": new}
         url = path.format(run=self.trained["run_id"])
         return http.request(method, url, json=body if method == "POST" else None)

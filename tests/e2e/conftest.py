@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from tests.e2e.world import World
-from tests.image.harness import SERVICE_ACCOUNT
+from tests.image.harness import SERVICE_ACCOUNT, SERVICE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -50,6 +50,10 @@ def world(make_world: MakeWorld) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def shared_world(make_world: MakeWorld) -> Iterator[World]:
-    """One for all tests that change nothing but MLflow's data; with a training's service account let in."""
-    with make_world(ACCESS__SERVICE_ACCOUNTS=f'["{SERVICE_ACCOUNT}"]') as deployed:
+    """One for all tests that change nothing but MLflow's data; it accepts the tokens of the image's tests, too."""
+    access = {
+        "ACCESS__SERVICE_ACCOUNTS": f'["{SERVICE_ACCOUNT}"]',
+        "ACCESS__EXTRA_AUDIENCES": f'["{SERVICE_URL}"]',
+    }
+    with make_world(**access) as deployed:
         yield deployed

@@ -25,11 +25,13 @@ RUN_TIME = {
     "google_storage_bucket_iam_member.clients_write": {UPLOAD, DOWNLOAD},
     "google_cloud_run_v2_service_iam_member.public": OF_THE_SERVER,
 }
-# What the refusal names when a grant that is used at the start of an instance is missing.
+# What the local cloud's log, as Cloud Run's, names when a grant that is used at the start of an instance is missing.
 START_TIME = {
-    "google_secret_manager_secret_iam_member.backend_store_uri": "permission denied on secret {}backend-store-uri",
-    "google_secret_manager_secret_iam_member.oauth2_proxy": "permission denied on secret {}oauth2-proxy",
-    "google_project_iam_member.cloudsql_client": "permission denied on Cloud SQL instance {}",
+    "google_secret_manager_secret_iam_member.backend_store_uri": (
+        "secret projects/mlflow-demo/secrets/mlflow-backend-store-uri"
+    ),
+    "google_secret_manager_secret_iam_member.oauth2_proxy": "secret projects/mlflow-demo/secrets/mlflow-oauth2-proxy",
+    "google_project_iam_member.cloudsql_client": "Cloud SQL instance mlflow-demo:europe-west1:mlflow-db",
 }
 
 
@@ -77,4 +79,9 @@ def test_without_a_grant_what_runs_goes_on_and_nothing_new_starts(caller: Caller
     world = caller.world
     with without(world.tracking, address):
         assert caller.failing() == set()
-        print(world.tracking.apply_fails("-replace=google_cloud_run_v2_service.tracking"))
+        (instance,) = world.instances()
+        instance.remove()
+        answer = httpx.get(f"{world.url}{SEARCH}", headers=world.bearer(), timeout=60)
+        assert answer.status_code == 503
+        assert f"permission denied on {START_TIME[address]}" in (world.home / "log").read_text()
+    assert httpx.get(f"{world.url}{SEARCH}", headers=world.bearer(), timeout=60).is_success
