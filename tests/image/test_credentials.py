@@ -67,7 +67,8 @@ def cloud(storage_port: int) -> Cloud:
 def with_metadata(platform: Platform, database: str, cloud: Cloud) -> Generator[Service]:
     """Runs the service where Google's own endpoints are named by the variables that its libraries know."""
     # https://googleapis.dev/python/google-auth/latest/reference/google.auth.environment_vars.html
-    with serving(cloud.metadata()) as metadata_port, serving(cloud.gate()) as gate_port:
+    bridge = platform.engine.bridge
+    with serving(cloud.metadata(), bridge=bridge) as metadata_port, serving(cloud.gate(), bridge=bridge) as gate_port:
         variables = {
             "STORAGE_EMULATOR_HOST": "",  # would mean that nobody asks for credentials
             "GCE_METADATA_HOST": f"{HOST}:{metadata_port}",

@@ -76,7 +76,7 @@ def test_an_image_of_other_than_the_pinned_bases_is_not_pushed() -> None:
 
 
 def test_without_a_container_engine_one_line_tells_what_to_install(tmp_path: Path) -> None:
-    done = run(PATH=str(tmp_path))
+    done = run(PATH=str(tmp_path), LOCALCLOUD_ENGINE="")
     assert (done.returncode, done.stdout) == (EX_UNAVAILABLE, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("image-push: no container engine works: neither podman nor docker is installed")
