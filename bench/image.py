@@ -14,7 +14,8 @@ from statistics import median
 from bench import profile
 from bench.chart import Bar, draw
 from localcloud import images
-from localcloud.engine import ContainerSpec, Engine
+from localcloud.container import ContainerSpec
+from localcloud.engine import Engine
 from tests.image import local
 from tests.image.harness import PORT, SEARCH, Platform, Service
 from tests.image.load import mixed_calls

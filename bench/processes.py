@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from localcloud.engine import Container
+from localcloud.container import Container
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

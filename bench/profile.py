@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from localcloud.engine import ContainerSpec
+from localcloud.container import ContainerSpec
 from tests.image.harness import Platform
 
 SCRIPT = Path(__file__).parent / "profile_from_inside.py"

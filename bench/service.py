@@ -22,7 +22,7 @@ from bench.seed import seed
 from bench.service_page import DIRECT, FRONT_DOOR, POINTS, Figures, Load, Point
 from bench.sign_in import first_page
 from localcloud import daemon
-from localcloud.engine import Container, ContainerSpec
+from localcloud.container import Container, ContainerSpec
 from localcloud.machine.template import LABEL
 from stacks import bindings
 from tests.e2e.world import READER, SEARCH, World

@@ -20,7 +20,8 @@ from localcloud import server
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from localcloud.engine import Container, Engine
+    from localcloud.container import Container
+    from localcloud.engine import Engine
     from localcloud.machine.machine import Options
 
 _FILE = "up.json"

@@ -18,12 +18,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from localcloud import images
-from localcloud.engine import ContainerSpec, EngineError
+from localcloud.container import ContainerSpec
+from localcloud.engine import EngineError
 from localcloud.machine.dialects import Dialect, MySQL, PostgreSQL
 from localcloud.model import Object, Problem, Refused, objects, text
 
 if TYPE_CHECKING:
-    from localcloud.engine import Container, Engine
+    from localcloud.container import Container
+    from localcloud.engine import Engine
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), MySQL())}
 START_DEADLINE_S = 120

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from localcloud.engine import Container, Engine
+    from localcloud.container import Container
+    from localcloud.engine import Engine
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)

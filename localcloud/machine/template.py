@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcloud.engine import ContainerSpec
+from localcloud.container import ContainerSpec
 from localcloud.model import Object, Problem, Refused, Value, at, objects, strings, text
 from localcloud.services import secretmanager
 

@@ -16,7 +16,7 @@ from tests.image.databases import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from localcloud.engine import Container
+    from localcloud.container import Container
     from tests.e2e.conftest import MakeWorld
     from tests.e2e.world import World
 

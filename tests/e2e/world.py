@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from localcloud import daemon, images
-from localcloud.engine import Container, Engine
+from localcloud.engine import Engine
 from localcloud.machine.metadata import variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.session import session
@@ -23,6 +23,8 @@ from tests.localcloud.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from localcloud.container import Container
 
 SETTINGS = Path(__file__).parents[2] / "environments" / "demo.toml"
 STACKS = ("bootstrap", "tracking")

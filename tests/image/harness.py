@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from localcloud.engine import HOST, Container, ContainerSpec, Engine, EngineError
+from localcloud.container import Container, ContainerSpec
+from localcloud.engine import HOST, Engine, EngineError
 from localcloud.identity import IdentityProvider
 from tests.image.databases import Postgres, wait_for
 

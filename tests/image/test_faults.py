@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.engine import Container
+from localcloud.container import Container
 from tests.image.databases import Postgres, wait_for
 from tests.image.harness import MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
 from tests.image.load import writing

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from localcloud import images
-from localcloud.engine import ContainerSpec, Engine
+from localcloud.container import ContainerSpec
+from localcloud.engine import Engine
 from tests.image.databases import Postgres
 from tests.image.harness import PROXY, Platform, Service
 from tests.image.load import API, EXPERIMENT

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from localcloud import images
-from localcloud.engine import Container
+from localcloud.container import Container
 from tests.image.databases import wait_for
 from tests.image.harness import COOKIE_SECRET, SECRETS_FOLDER, Platform, Service, write_secret
 from tests.image.load import mixed_calls

@@ -13,7 +13,8 @@ import pytest
 from localcloud import daemon
 from localcloud import engine as engines
 from localcloud.background import bound_to
-from localcloud.engine import Bridge, ContainerSpec, Engine, EngineError
+from localcloud.container import ContainerSpec
+from localcloud.engine import Bridge, Engine, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from localcloud import images
-from localcloud.engine import Container, ContainerSpec, Engine
+from localcloud.container import Container, ContainerSpec
 from localcloud.machine.database import DatabaseServers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from localcloud.engine import Engine
     from localcloud.model import Object
 
 PROJECT = "acme-ml-dev"

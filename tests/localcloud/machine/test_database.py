@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localcloud.engine import Container, Engine
+from localcloud.container import Container
+from localcloud.engine import Engine
 from localcloud.machine.database import size_of
 from localcloud.model import Refused
 from tests.localcloud.machine.servers import (

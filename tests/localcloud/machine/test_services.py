@@ -16,7 +16,7 @@ import pytest
 
 from localcloud import images
 from localcloud.background import serving
-from localcloud.engine import Container, Engine
+from localcloud.engine import Engine
 from localcloud.machine.frontdoor import MAX_REQUEST_BYTES, FrontDoor
 from localcloud.machine.services import Services
 from localcloud.machine.template import REVISION_LABEL, Surroundings
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from localcloud.container import Container
     from localcloud.model import Object
 
 SERVER = (Path(__file__).parent / "echo_server.py").read_text()
