@@ -7,7 +7,6 @@ DATABASE = "mlflow"
 CONTENT = "12 values of 3 metrics, 3 parameters and 4 tags"
 """What each run has."""
 STATEMENTS = """
-SET session_replication_role = replica; -- no check of foreign keys, which would take most of the time
 CREATE TEMPORARY TABLE new AS
   SELECT md5('seed' || n) AS run, 1700000000000 + 60000 * n::bigint AS started, n
   FROM generate_series({first}, {last}) AS n;
