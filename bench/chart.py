@@ -44,10 +44,11 @@ def draw(bars: Sequence[Bar], *, ours: str) -> str:
     """Returns the picture; `ours` names the measured thing in the legend."""
     rows = "\n".join(row(number * ROW_PX, bar) for number, bar in enumerate(bars))
     bottom = len(bars) * ROW_PX
+    width = LABEL_PX + SCALE_PX * max(1, *(bar.share for bar in bars)) + 110
     goal = "; red: the goal" if any(bar.goal is not None for bar in bars) else ""
     legend = f"blue: {ours}; grey: the baseline{goal}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LABEL_PX + SCALE_PX + 110} {bottom + 30}">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {bottom + 30}">\n'
         f"<style>{STYLE}</style>\n{rows}\n"
         f'<text x="{LABEL_PX}" y="{bottom + 20}">{escape(legend)}</text>\n</svg>\n'
     )

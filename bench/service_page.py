@@ -172,7 +172,7 @@ def bars(figures: Figures, names: Sequence[str]) -> list[Bar]:
     for kind in names:
         for clients, loads in figures.loads.items():
             value = f"{median(rates(loads[FRONT_DOOR], kind)):.0f}/s"
-            label = f"{kind}, {clients} clients / MLflow directly"
+            label = f"{kind}, clients: {clients} / MLflow directly"
             drawn.append(Bar(label=label, share=ratio(loads, kind), goal=None, value=value))
     fewest = min(figures.growth)
     for kind in names:
@@ -225,7 +225,7 @@ The same calls put in at each point of the path:
 
 {stages(figures, names)}
 
-CPU time of a call, mean of the kinds, {several} clients:
+CPU time of a call, all kinds together, {several} clients:
 
 {cpu_times(figures)}
 

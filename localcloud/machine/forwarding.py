@@ -98,7 +98,11 @@ async def forward(
         sent[name] = value
     data = body if body is not None else request.content if request.can_read_body else None
     async with session.request(request.method, target, headers=sent, data=data, allow_redirects=False) as answer:
-        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=_end_to_end(answer.headers))
+        headers = _end_to_end(answer.headers)
+        if answer.content.is_eof():  # a short answer is here whole, and leaves in one write with its headers
+            body = answer.content.read_nowait()
+            return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
+        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
         await response.prepare(request)
         try:
             async for piece in answer.content.iter_any():
