@@ -9,7 +9,7 @@ ENV ?= demo
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-real-provider lint scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service clean setup-synth setup-test
+.PHONY: help synth test test-real-provider lint scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service screenshots clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -93,6 +93,9 @@ bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs
 
 bench-service: setup-test ## Measure the applied demo against MLflow asked directly; rewrites docs/bench/service.md
 	@python -m bench.service
+
+screenshots: setup-test ## Take the README's pictures anew, in a browser at a local cloud
+	@pytest -n 0 --pictures=docs/images tests/e2e/test_browser.py
 
 clean: ## Remove what was generated or installed in this checkout
 	@rm -rf cdktf.out dist .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
@@ -55,6 +58,15 @@ class Visitor:
         self.page.get_by_label("E-mail").fill(email)
         with self.page.expect_navigation(url=f"{url}/**"):
             self.page.get_by_role("button", name="Next").click()
+
+    def photograph(self, path: Path) -> None:
+        """Keeps a picture of the page, in 256 colours and without MLflow's assistant beside it."""
+        closer = self.page.locator('button[data-component-id="mlflow.assistant.chat_panel.close"]')
+        if closer.count():
+            closer.click()
+        shown = Image.open(BytesIO(self.page.screenshot(animations="disabled"))).convert("RGB")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shown.quantize(256).save(path, optimize=True)
 
     def cookie(self) -> dict[str, object] | None:
         """The session's cookie, if there is one."""

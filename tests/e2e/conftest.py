@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", type=Path, help="keep pictures of the pages in this folder (`make screenshots`)")
+
+
 class MakeWorld(Protocol):
     """Makes a world and deploys it, for as long as the context lasts."""
 

@@ -12,7 +12,7 @@ from tests.e2e.programs import run
 from tests.e2e.world import WRITER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.e2e.world import World
 
@@ -23,6 +23,13 @@ STRANGER = "eve@evil.test"
 def visitor() -> Iterator[Visitor]:
     with visiting() as somebody:
         yield somebody
+
+
+@pytest.fixture
+def photograph(request: pytest.FixtureRequest, visitor: Visitor) -> Callable[[str], None]:
+    """Keeps a picture of the page where the command line asks for pictures."""
+    folder = request.config.getoption("--pictures", default=None)
+    return lambda name: visitor.photograph(folder / name) if folder else None
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +68,12 @@ def test_the_session_is_one_small_cookie_of_this_host_that_no_script_reads(
     assert "mlflow" not in visitor.page.evaluate("document.cookie")
 
 
-def test_experiment_run_chart_and_artifact_are_seen(shared_world: World, visitor: Visitor, run_id: str) -> None:
+def test_experiment_run_chart_and_artifact_are_seen(
+    shared_world: World, visitor: Visitor, run_id: str, photograph: Callable[[str], None]
+) -> None:
     page = visitor.page
+    page.goto(shared_world.url)
+    photograph("sign-in.png")
     visitor.sign_in(shared_world.url, WRITER)
     page.get_by_role("link", name="charts", exact=True).click()
     page.get_by_role("link", name="Training runs").click()
@@ -71,6 +82,7 @@ def test_experiment_run_chart_and_artifact_are_seen(shared_world: World, visitor
 
     page.get_by_role("tab", name="Model metrics").click()
     expect(page.locator(".js-plotly-plot .scatterlayer .trace").first).to_be_visible()
+    photograph("metric-chart.png")
 
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_text("notes.txt").click()
