@@ -158,6 +158,7 @@ class ObjectStore:
             )
         if answer.status_code != web.HTTPNotFound.status_code:
             answer.raise_for_status()
+        (self._folder / f"{text(bucket, 'name')}.bucketMetadata").unlink(missing_ok=True)  # the emulator leaves it
 
 
 def gate(cloud: Cloud, identity: IdentityProvider, store: ObjectStore) -> web.Application:

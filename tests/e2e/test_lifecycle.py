@@ -71,7 +71,7 @@ def test_destroy_leaves_no_container_volume_socket_or_file(world: World) -> None
     assert not world.tracking.addresses()
     label = f"localcloud={daemon.label(world.home)}"
     assert not world.engine.containers(label)
-    assert not world.engine.volumes(label)  # data and sockets
+    assert not world.engine.volumes(label)  # data and socket
     for name in ("mounts", "objects"):
         assert not [*(world.home / name).glob("*")]
     assert httpx.get(world.url).status_code == 404
