@@ -86,3 +86,10 @@ def test_identity_tokens_are_not_for_containers_or_web_pages(url: str) -> None:
     for host in ("host.internal", "evil.example.com"):
         assert httpx.get(f"{url}/identity", params={"email": ADA}, headers={"Host": host}).status_code == 403
     assert httpx.get(f"{url}/identity").status_code == 400
+
+
+def test_a_container_of_docker_gets_none_whatever_it_takes_for_the_name_of_this_machine(url: str) -> None:
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")  # a container has an address of its own
+    with httpx.Client(transport=elsewhere) as container:
+        answer = container.get(f"{url}/identity", params={"email": ADA}, headers={"Host": "localhost"})
+    assert answer.status_code == 403
