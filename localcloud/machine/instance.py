@@ -166,11 +166,11 @@ class Instance:
             return
         failures = 0
         await self._pause(probe.initial_delay_s)
-        while not self.ended.is_set() and failures < probe.failure_threshold:
+        while not self.ended.is_set() and self._stopping is None and failures < probe.failure_threshold:
             await self._pause(probe.period_s)
             async with self._awake_for_a_while():
                 failures = 0 if await self.passes(probe) else failures + 1
-        if not self.ended.is_set():
+        if failures == probe.failure_threshold:
             _LOG.warning("%s: liveness probe failed %s times; ending the instance", self.spec.name, failures)
 
     async def _pause(self, seconds: float) -> None:
