@@ -1,4 +1,4 @@
-"""The table of the gate (tests/image/test_attacks.py) once more: through the front door, at the stack's own settings.
+"""The table of the gate (tests/image/test_attacks.py) once more: through the front door, with the stack's settings.
 
 The page's own origin is left out: here it is the one that test_browser.py uses.
 """
