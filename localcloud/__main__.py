@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud import daemon, server, session
+from localcloud.engine import EngineError
 from localcloud.faults import KINDS, Fault
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.store import Store, erase
@@ -19,6 +20,9 @@ from localcloud.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_UNAVAILABLE = 69  # EX_UNAVAILABLE
 
 
 def _id_and_number(text: str) -> tuple[str, str]:
@@ -42,7 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status; of `exec`, that of the command.
     """
     options = _parser().parse_args(arguments)
-    home: Path = options.home.resolve()
+    try:
+        return _run(options.home.resolve(), options)
+    except EngineError as error:
+        print(f"[localcloud] {error}", file=sys.stderr)
+        return _UNAVAILABLE
+
+
+def _run(home: Path, options: argparse.Namespace) -> int:
     match options.subcommand:
         case "exec":
             return _exec(home, options.command, _serve_options(options))
@@ -145,7 +156,6 @@ def _serve_options(options: argparse.Namespace) -> list[str]:
 
 def _up(home: Path, options: argparse.Namespace) -> int:
     # Imported here, for the other subcommands should not wait for the web server.
-    from localcloud.engine import EngineError  # noqa: PLC0415
     from localcloud.machine.machine import Options  # noqa: PLC0415
     from localcloud.machine.sites import PortTaken  # noqa: PLC0415
 
@@ -158,9 +168,9 @@ def _up(home: Path, options: argparse.Namespace) -> int:
     )
     try:
         daemon.up(home, Path(), chosen, dict(options.project))
-    except (EngineError, PortTaken) as error:
+    except PortTaken as error:
         print(f"[localcloud] {error}", file=sys.stderr)
-        return 69  # EX_UNAVAILABLE
+        return _UNAVAILABLE
     return 0
 
 

@@ -77,7 +77,8 @@ class Engine:
                 return
         if only:
             reason = "; ".join(tried) or "it is not installed"
-            raise EngineError(f"the container engine {only} does not work: {reason} ({CHOICE} chooses another)")
+            hint = "" if name else f" ({CHOICE} chose it)"
+            raise EngineError(f"the container engine {only} does not work: {reason}{hint}")
         reasons = "; ".join(tried) or "neither podman nor docker is installed"
         raise EngineError(f"no container engine works: {reasons} (apt-get install podman runc slirp4netns)")
 
