@@ -70,7 +70,7 @@ def test_one_instance_more_fails_no_request_and_stays(world: World) -> None:
 
 def test_a_new_database_password_loses_no_acknowledged_write(world: World) -> None:
     """The old revision's open connections go on; new ones, which its pool makes under load, are refused."""
-    with writing(world, "new database password"):
+    with writing(world, "new database password", clients=16):  # more than the pool keeps open
         change(world, DATABASE__ROTATION="2")
 
 

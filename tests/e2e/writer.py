@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.world import World
 
 _API = "/api/2.0/mlflow"
-_CLIENTS = 4
+_MOST = 1_000_000  # steps; nobody writes so long
 _WRITES = 5  # that must be acknowledged after a change before it is done with
 _PAUSE_S = 0.02
 _PAGE = 25_000  # https://mlflow.org/docs/latest/api_reference/rest-api.html: most metrics of a page
@@ -51,10 +51,11 @@ class Writer:
             created = http.post(f"{_API}/runs/create", json=body).raise_for_status().json()
         return cls(world, created["run"]["info"]["run_id"])
 
-    def _write(self, client: int) -> None:
+    def _write(self, steps: range) -> None:
         with httpx.Client(base_url=self.world.url, headers=self.world.bearer(), timeout=60) as http:
-            step = client
-            while not self._stopping.wait(_PAUSE_S):
+            for step in steps:
+                if self._stopping.wait(_PAUSE_S):
+                    return
                 body = {"run_id": self.run_id, "key": "loss", "value": step, "step": step, "timestamp": step}
                 try:
                     status = http.post(f"{_API}/runs/log-metric", json=body).status_code
@@ -62,7 +63,6 @@ class Writer:
                     self.failures[type(error).__name__] += 1
                 else:
                     self._note(status, step)
-                step += _CLIENTS
 
     def _note(self, status: int, step: int) -> None:
         if status != 200:
@@ -96,18 +96,18 @@ class Writer:
 
 
 @contextmanager
-def writing(world: World, what: str) -> Generator[Writer]:
+def writing(world: World, what: str, *, clients: int = 4) -> Generator[Writer]:
     """Writes while the block runs and a little longer; prints what happened, and proves that nothing was lost."""
     writer = Writer.of(world)
-    with ThreadPoolExecutor(_CLIENTS) as pool:
-        clients = [pool.submit(writer._write, client) for client in range(_CLIENTS)]
+    with ThreadPoolExecutor(clients) as pool:
+        futures = [pool.submit(writer._write, range(client, _MOST, clients)) for client in range(clients)]
         try:
             writer.goes_on()
             yield writer
             writer.goes_on()
         finally:
             writer._stopping.set()
-    for client in clients:
-        client.result()
+    for future in futures:
+        future.result()
     print(f"{what}: {writer.told()}")
     assert not writer.lost()
