@@ -11,6 +11,7 @@ import sys
 from typing import NoReturn
 
 from mlflow_cloudrun import logs
+from mlflow_cloudrun.bodies import WholeRequests
 from mlflow_cloudrun.threads import BoundedThreads
 
 EX_DATAERR = 65
@@ -36,6 +37,7 @@ def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) ->
     gc.freeze()
     gc.enable()
     app.add_middleware(BoundedThreads, connections=pool_connections())
+    app.add_middleware(WholeRequests)
     app.add_middleware(logs.RequestLog)
     uvicorn.main.main(args=command[command.index("uvicorn") + 1 :], prog_name="uvicorn")
     sys.exit(0)

@@ -1,5 +1,8 @@
 """The service as Cloud Run starts it: who gets in, and how."""
 
+import socket
+import time
+from http.client import HTTPResponse
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -66,3 +69,19 @@ def test_a_tampered_session_is_no_session(service: Service) -> None:
     cookie = cookies(sign_in(service, USER))["__Host-mlflow"]
     tampered = {"Cookie": f"__Host-mlflow={cookie[:-4]}AAAA"}
     assert service.http.get(SEARCH, headers=tampered).status_code == 401
+
+
+def test_a_refusal_arrives_whole_when_the_body_comes_late(service: Service) -> None:
+    body = b'{"name": "from another site"}'
+    headers = service.bearer() | {"Host": "evil.test", "Content-Length": str(len(body))}
+    head = "\r\n".join(["POST /api/2.0/mlflow/experiments/create HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())])
+    for _ in range(20):  # some of them were cut off when MLflow answered before it had read the body
+        with socket.create_connection(("127.0.0.1", httpx.URL(service.url).port or 80)) as connection:
+            connection.sendall(f"{head}\r\n\r\n".encode())
+            for start in range(0, len(body), 8):
+                time.sleep(0.02)
+                connection.sendall(body[start : start + 8])
+            answer = HTTPResponse(connection)
+            answer.begin()
+            assert answer.status == 403
+            answer.read()  # raises IncompleteRead where the end is missing
