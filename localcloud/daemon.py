@@ -90,6 +90,7 @@ def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with server.holding(home):
         server.log_to(home / "log")
+        _tell(home, {"pid": os.getpid()})  # whoever wants it to end need not wait until it has started
         cloud = Cloud(Store(home), numbers=dict(numbers))
         machine = Machine(cloud, settled_engine(home), home, options)
         cloud.platform = machine
@@ -98,12 +99,14 @@ def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]
             ended = asyncio.Event()
             for name in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(name, ended.set)
-            ports = await machine.open()
-            with server.providers(cloud, documents, Traffic(server.QUIET), Fault()) as reattach:
-                _tell(home, {"pid": os.getpid(), "reattach": reattach, "ports": ports})
-                await ended.wait()
+            try:
+                ports = await machine.open()
+                with server.providers(cloud, documents, Traffic(server.QUIET), Fault()) as reattach:
+                    _tell(home, {"pid": os.getpid(), "reattach": reattach, "ports": ports})
+                    await ended.wait()
+            finally:
                 (home / _FILE).unlink(missing_ok=True)
-            await machine.close()
+                await machine.close()
 
         asyncio.run(serve())
         cloud.store.close()
@@ -117,7 +120,13 @@ def _tell(home: Path, facts: Mapping[str, object]) -> None:
 
 
 def facts(home: Path) -> dict[str, Any] | None:
-    """What the process in the background tells of itself: its pid, `reattach`, and ports by name; None if none runs."""
+    """What the process in the background tells of itself: pid, `reattach`, and ports by name; None if none is up."""
+    told = _told(home)
+    return told if told and "ports" in told else None
+
+
+def _told(home: Path) -> dict[str, Any] | None:
+    """The same, of one that is still starting the pid alone."""
     try:
         told = json.loads((home / _FILE).read_text())
     except OSError:
@@ -185,7 +194,7 @@ def stop(home: Path) -> None:
     Raises:
         TimeoutError: it did not end.
     """
-    told = facts(home)
+    told = _told(home)
     if told:
         os.kill(told["pid"], signal.SIGTERM)
         deadline = time.monotonic() + _STOP_S

@@ -149,7 +149,13 @@ class MySQL(Dialect):
     def options(self, tier: str, memory_mb: int, flags: dict[str, str]) -> list[str]:
         """`loose` because MariaDB lacks some of MySQL's: https://mariadb.com/kb/en/mariadbd-options/."""
         connections = self._connections.get(tier, 4_000)
-        settings = {"max_connections": str(connections), "innodb_buffer_pool_size": f"{memory_mb // 4}M"} | flags
+        settings = {
+            "max_connections": str(connections),
+            "innodb_buffer_pool_size": f"{memory_mb // 4}M",
+            # MySQL has no such isolation, under which concurrent writes of a row are refused:
+            # https://mariadb.com/kb/en/innodb-system-variables/#innodb_snapshot_isolation
+            "innodb_snapshot_isolation": "OFF",
+        } | flags
         return [f"--loose-{name}={value}" for name, value in settings.items()]
 
     def environment(self, connection_name: str) -> dict[str, str]:

@@ -46,13 +46,7 @@ def put_an_object(world: World) -> None:
 
 
 def test_mysql_keeps_what_was_written_and_the_second_plan_is_empty(world: World) -> None:
-<<<<<<< HEAD
-    # One client: MariaDB's snapshot isolation refuses concurrent writes of a metric (error 1020), as MySQL does not.
-=======
-    # One client: MariaDB refuses concurrent writes of one metric (error 1020), as MySQL does not.
->>>>>>> runtime
-    # https://mariadb.com/kb/en/innodb-system-variables/#innodb_snapshot_isolation
-    with writing(world, "MySQL", clients=1) as writer:
+    with writing(world, "MySQL") as writer:
         pass
     assert not writer.failures
     assert world.tracking.plans_nothing()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,7 +19,6 @@ from tests.image.databases import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def localcloud(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +53,25 @@ def test_a_taken_port_is_one_clear_line(home: Path, tmp_path: Path) -> None:
     assert str(refused.value) == f"[localcloud] port {port} of 127.0.0.1 (front door) is taken by another program"
 
 
+def test_one_that_cannot_start_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
+    storage = daemon.start(home, tmp_path, [])["ports"]["storage"]
+    daemon.stop(home)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", storage))
+        other.listen()
+        with pytest.raises(daemon.NotUp, match=f"port {storage} of 127.0.0.1 .storage. is taken"):
+            daemon.start(home, tmp_path, [])
+    assert daemon.start(home, tmp_path, [])["ports"]["storage"] == storage
+
+
+def test_one_that_is_still_starting_can_be_ended(home: Path) -> None:
+    command = [sys.executable, "-m", "localcloud", "--home", str(home), "up"]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[3]) as process:
+        wait_for((home / "up.json").exists, "the first word")
+        daemon.stop(home)
+        assert process.wait(timeout=60) in {0, -signal.SIGTERM}
+
+
 def test_ports_and_keys_outlive_the_process(home: Path, tmp_path: Path) -> None:
     first = daemon.start(home, tmp_path, ["--user=ada@example.com"])
     keys = httpx.get(f"http://127.0.0.1:{first['ports']['sign-in']}/certs").json()
@@ -68,7 +87,7 @@ def test_down_ends_the_process_and_reset_forgets_its_files(home: Path, tmp_path:
     assert localcloud(home, "down").returncode == 0
     assert daemon.facts(home) is None
     assert localcloud(home, "reset").returncode == 0
-    assert {path.name for path in home.iterdir()} == {"lock"}
+    assert {path.name for path in home.iterdir()} == {"lock", "start.lock"}
 
 
 def test_an_oauth_client_keeps_its_secret_until_it_gets_another(home: Path) -> None:
