@@ -18,6 +18,7 @@ import httpx
 
 from localcloud import daemon, images, server
 from localcloud.engine import EngineError
+from localcloud.machine.database import DIALECTS, build_image
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.session import session
 from localcloud.store import Store
@@ -84,10 +85,11 @@ def run(*command: str, environment: dict[str, str]) -> None:
         raise DemoError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 
 
-def build_image(settings: Settings) -> None:
-    """Builds the image and gives it the name that the stack expects."""
+def build_images(settings: Settings) -> None:
+    """Builds the image under the name that the stack expects, and that of the database server; both say so."""
     engine = daemon.settled_engine(HOME)
     engine.tag(images.build(engine), settings.service.image)
+    build_image(engine, DIALECTS[settings.database.engine])
 
 
 def start_local_cloud(settings: Settings) -> Addresses:
@@ -181,7 +183,7 @@ def main() -> int:
         settings = load(CHECKOUT / "environments" / f"{ENVIRONMENT}.toml", os.environ)
         HOME.mkdir(mode=0o700, exist_ok=True)
         with server.holding(HOME, "demo.lock"):
-            build_image(settings)
+            build_images(settings)
             with step("synthesizing the stacks"):
                 run(sys.executable, "main.py", environment=os.environ | {"MLFLOW_GCP_ENV": ENVIRONMENT})
             addresses = start_local_cloud(settings)

@@ -58,7 +58,7 @@ class DatabaseServers:
             Refused: It does not start; the end of its log is in the detail.
         """
         name, dialect = self._name(instance, "name"), _dialect(instance)
-        image = images.build(self._engine, context=dialect.context, name=f"localhost/localcloud-{dialect.name}")
+        image = build_image(self._engine, dialect)
         spec = self._spec(name, dialect, instance, image)
         arguments = "\0".join([spec.image, *spec.command, *spec.arguments()])
         digest = hashlib.sha256(arguments.encode()).hexdigest()
@@ -183,6 +183,11 @@ class DatabaseServers:
         if not container.running:
             raise _refused(f"the server of Cloud SQL instance {text(values, 'instance')} is down", container)
         return container, _dialect_of(container)
+
+
+def build_image(engine: Engine, dialect: Dialect) -> str:
+    """Builds the image of a kind of server, unless it is there; returns its reference."""
+    return images.build(engine, context=dialect.context, name=f"localhost/localcloud-{dialect.name}")
 
 
 def size_of(tier: str) -> tuple[int, int]:
