@@ -79,7 +79,11 @@ class Service:
 
     def signal(self, command: str, name: str) -> None:
         """Sends a signal to the process of the container whose command line starts so."""
-        self.container.execute("bash", "-c", SIGNAL_BY_COMMAND, "signal", command, name)
+        try:
+            self.container.execute("bash", "-c", SIGNAL_BY_COMMAND, "signal", command, name)
+        except EngineError:
+            # The signal may end the container, and that takes this command along before it has left by itself.
+            wait_for(lambda: not self.container.running, f"{name} for {command}")
 
     def wait_until_ready(self) -> None:
         """Waits for the startup probe.
