@@ -15,6 +15,13 @@ LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 10
 
 
+def free_port() -> int:
+    """Returns a port of loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
 def bound_to(bridge: Bridge, port: int) -> socket.socket:
     """Returns a socket for what containers send through a bridge, and for nothing else.
 

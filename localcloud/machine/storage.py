@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import posixpath
-import socket
 import subprocess
 import time
 from functools import partial
@@ -24,7 +23,7 @@ import httpx
 from aiohttp import ClientError, ClientSession, web
 from yarl import URL
 
-from localcloud.background import LOOPBACK
+from localcloud.background import LOOPBACK, free_port
 from localcloud.machine.forwarding import client, forward
 from localcloud.model import Object, Problem, Refused, text
 from localcloud.services.iam import allows, member_of
@@ -103,9 +102,7 @@ class ObjectStore:
             time.sleep(0.02)
 
     def _launch(self) -> None:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         options = [f"-filesystem-root={self._folder}", "-data=", "-scheme=http", f"-host={LOOPBACK}", f"-port={port}"]
         self._process = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", _GUARD, "guard", str(EMULATOR), "-backend=filesystem", *options],

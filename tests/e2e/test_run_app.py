@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_pem_x509_certificate
 from playwright.sync_api import expect
 
+from localcloud.background import free_port
 from tests.e2e.browser import visiting
-from tests.e2e.world import SEARCH, WRITER, free_port
+from tests.e2e.world import SEARCH, WRITER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from localcloud import daemon, images
+from localcloud.background import free_port
 from localcloud.engine import Engine
 from localcloud.machine.metadata import variables
 from localcloud.machine.oauth_clients import OAuthClients
@@ -31,13 +31,6 @@ STACKS = ("bootstrap", "tracking")
 WRITER = "writer@example.com"
 READER = "reader@example.com"
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=5"
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class World:

@@ -3,7 +3,6 @@
 import base64
 import json
 import shutil
-import socket
 import subprocess
 import tarfile
 from collections.abc import Generator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from localcloud.background import free_port
 from localcloud.engine import Engine
 from tests.image.databases import wait_for
 
@@ -72,9 +72,7 @@ def running(folder: Path) -> Generator[Registry]:
     """Runs Debian's registry; its images are kept in the folder."""
     if not shutil.which("docker-registry"):
         raise FileNotFoundError("docker-registry is missing: apt-get install docker-registry (tools/setup.sh does)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        registry = Registry(f"127.0.0.1:{probe.getsockname()[1]}", folder / "config.json")
+    registry = Registry(f"127.0.0.1:{free_port()}", folder / "config.json")
     users = folder / "users"
     users.write_text(f"{USER}:{BCRYPT_OF_PASSWORD}\n")
     config = {

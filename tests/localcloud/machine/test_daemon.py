@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from localcloud import daemon
-from tests.e2e.world import free_port
+from localcloud.background import free_port
 from tests.image.databases import wait_for
 
 if TYPE_CHECKING:
