@@ -10,20 +10,10 @@ import os
 import sys
 from typing import NoReturn
 
-from mlflow_cloudrun import logs
-from mlflow_cloudrun.bodies import WholeRequests
-from mlflow_cloudrun.threads import BoundedThreads
+from mlflow_cloudrun import application, logs
 
 EX_DATAERR = 65
 logger = logging.getLogger("mlflow_cloudrun")
-
-
-def pool_connections() -> int:
-    """Returns how many connections to the database MLflow may open at a time."""
-    # https://docs.sqlalchemy.org/en/21/core/pooling.html: 5 and 10 unless they are set
-    return int(os.environ.get("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE") or 5) + int(
-        os.environ.get("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW") or 10
-    )
 
 
 def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) -> NoReturn:
@@ -36,9 +26,7 @@ def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) ->
     # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
     gc.enable()
-    app.add_middleware(BoundedThreads, connections=pool_connections())
-    app.add_middleware(WholeRequests)
-    app.add_middleware(logs.RequestLog)
+    application.protect(app)
     uvicorn.main.main(args=command[command.index("uvicorn") + 1 :], prog_name="uvicorn")
     sys.exit(0)
 
