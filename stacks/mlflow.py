@@ -18,6 +18,8 @@ ENVIRONMENT: Final = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     # Clients write artifacts to the bucket themselves; through the server whole files would lie in memory.
     "MLFLOW_SERVE_ARTIFACTS": "false",
+    # It sends the service account's token to hosts that a user names: https://mlflow.org/docs/latest/genai/governance/ai-gateway/
+    "MLFLOW_ENABLE_AI_GATEWAY": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # https://mlflow.org/docs/latest/api_reference/python_api/mlflow.environment_variables.html
     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(_POOL_SIZE),

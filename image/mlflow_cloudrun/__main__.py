@@ -51,7 +51,11 @@ def serve(uri: str) -> None:
     from mlflow.cli import cli  # noqa: PLC0415
 
     mlflow.server._exec_cmd = serve_here  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
-    os.environ |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ["DEFAULT_ARTIFACT_ROOT"]}
+    os.environ |= {
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ["DEFAULT_ARTIFACT_ROOT"],
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",  # on where it is not set
+    }
     cli(["server"])
 
 

@@ -85,6 +85,11 @@ def check_server(environ: Mapping[str, str], problems: Problems) -> None:
             problems.append(f"{name} must name the service's own addresses, and not *")
     if environ.get("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"):
         problems.append("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE must not be set")
+    if environ.get("MLFLOW_ENABLE_AI_GATEWAY", "false") != "false":
+        problems.append(
+            "MLFLOW_ENABLE_AI_GATEWAY must be false: the AI gateway sends the service account's token to hosts that "
+            "any user names"
+        )
 
 
 def read_file(environ: Mapping[str, str], problems: Problems) -> dict[str, Value]:

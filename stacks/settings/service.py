@@ -121,7 +121,7 @@ EnvName: TypeAlias = Annotated[
             r"|GOOGLE_APPLICATION_CREDENTIALS|STORAGE_EMULATOR_HOST|OAUTH.*|MLFLOW_SERVER_.*|BACKEND_STORE_URI"
             r"|DEFAULT_ARTIFACT_ROOT|MLFLOW_(HOST|PORT|WORKERS|SERVE_ARTIFACTS|DISABLE_TELEMETRY|UVICORN_OPTS|GUNICORN_OPTS"
             r"|BACKEND_STORE_URI|REGISTRY_STORE_URI|DEFAULT_ARTIFACT_ROOT|ARTIFACTS_DESTINATION|TRACKING_.*"
-            r"|SQLALCHEMYSTORE_.*|FLASK_SERVER_.*|STATIC_PREFIX)|_MLFLOW_.*|MALLOC_ARENA_MAX|(?i:(https?|all|no)_proxy)"
+            r"|SQLALCHEMYSTORE_.*|FLASK_SERVER_.*|STATIC_PREFIX|ENABLE_.*|GATEWAY_.*)|_MLFLOW_.*|MALLOC_ARENA_MAX|(?i:(https?|all|no)_proxy)"
             # Servers that read these trust forged addresses, or start more workers than the memory holds.
             r"|FORWARDED_ALLOW_IPS|WEB_CONCURRENCY|UVICORN_.*|GUNICORN_.*|GODEBUG"
             r"|(?i:.*(secret|password|passwd|api_?key|access_key|private_key|_token))",

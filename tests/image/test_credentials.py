@@ -1,61 +1,21 @@
 """The server reads the bucket as the instance's own service account: with a token of the metadata server."""
 
+import json
 from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
+from joserfc.jwk import RSAKey
 
 from localcloud.background import serving
 from localcloud.engine import HOST
+from tests.image.cloud import TOKEN, Cloud, with_metadata
 from tests.image.harness import Platform, Service
 from tests.image.load import API, EXPERIMENT
 
-FLAVOR = {"Metadata-Flavor": "Google"}  # https://cloud.google.com/compute/docs/metadata/querying-metadata
-TOKEN = "ya29.tests-only"  # noqa: S105
-ACCOUNT = "/computeMetadata/v1/instance/service-accounts/{account}"
-
-
-@dataclass
-class Cloud:
-    """A metadata server, and the way to the bucket on which credentials are looked at."""
-
-    storage: str
-    credentials: list[str] = field(default_factory=list[str])
-
-    def metadata(self) -> web.Application:
-        """Returns the metadata server of an instance."""
-        answers: dict[str, object] = {
-            "/": "computeMetadata/",
-            "/computeMetadata/v1/project/project-id": "demo-project",
-            f"{ACCOUNT}/": {"email": "mlflow-server@demo-project.iam.gserviceaccount.com", "scopes": []},
-            f"{ACCOUNT}/token": {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"},
-        }
-
-        async def answer(request: web.Request) -> web.Response:
-            assert request.match_info.route.resource
-            content = answers[request.match_info.route.resource.canonical]
-            if isinstance(content, str):
-                return web.Response(text=content, headers=FLAVOR)
-            return web.json_response(content, headers=FLAVOR)
-
-        application = web.Application()
-        application.add_routes([web.get(path, answer) for path in answers])
-        return application
-
-    def gate(self) -> web.Application:
-        """Returns what stands before the bucket: it notes the credentials and passes the request on."""
-
-        async def pass_on(request: web.Request) -> web.Response:
-            self.credentials.append(request.headers.get("Authorization", ""))
-            async with ClientSession(self.storage) as session, session.get(request.rel_url) as answer:
-                return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
-
-        application = web.Application()
-        application.router.add_get("/{path:.*}", pass_on)
-        return application
+GATEWAY = "/api/3.0/mlflow/gateway"
+MESSAGES = {"messages": [{"role": "user", "content": "hello"}]}
 
 
 @pytest.fixture(scope="module")
@@ -63,32 +23,75 @@ def cloud(storage_port: int) -> Cloud:
     return Cloud(f"http://127.0.0.1:{storage_port}")
 
 
-@contextmanager
-def with_metadata(platform: Platform, database: str, cloud: Cloud) -> Generator[Service]:
-    """Runs the service where Google's own endpoints are named by the variables that its libraries know."""
-    # https://googleapis.dev/python/google-auth/latest/reference/google.auth.environment_vars.html
-    bridge = platform.engine.bridge
-    with serving(cloud.metadata(), bridge=bridge) as metadata_port, serving(cloud.gate(), bridge=bridge) as gate_port:
-        variables = {
-            "STORAGE_EMULATOR_HOST": "",  # would mean that nobody asks for credentials
-            "GCE_METADATA_HOST": f"{HOST}:{metadata_port}",
-            "GCE_METADATA_IP": f"{HOST}:{metadata_port}",
-            "API_ENDPOINT_OVERRIDE": f"http://{HOST}:{gate_port}",
-        }
-        with platform.service(platform.postgres.uri(database), **variables) as service:
-            yield service
+@pytest.fixture(scope="module")
+def service(platform: Platform, migrated: str, cloud: Cloud) -> Generator[Service]:
+    with with_metadata(platform, platform.postgres.create(template=migrated), cloud) as running:
+        yield running
 
 
-def test_an_artifact_is_read_with_the_token_of_the_metadata_server(
-    platform: Platform, database: str, cloud: Cloud
-) -> None:
-    with with_metadata(platform, database, cloud) as service:
-        body = {"experiment_id": EXPERIMENT, "run_name": "with an artifact"}
-        run = service.http.post(f"{API}/runs/create", json=body, headers=service.bearer()).json()["run"]["info"]
-        name = f"{run['artifact_uri'].removeprefix('gs://artifacts/')}/report.txt"
-        upload = f"{cloud.storage}/upload/storage/v1/b/artifacts/o"
-        httpx.post(upload, params={"uploadType": "media", "name": name}, content=b"figures").raise_for_status()
-        parameters = {"run_uuid": run["run_id"], "path": "report.txt"}
-        answer = service.http.get("/get-artifact", params=parameters, headers=service.bearer())
+def test_an_artifact_is_read_with_the_token_of_the_metadata_server(service: Service, cloud: Cloud) -> None:
+    body = {"experiment_id": EXPERIMENT, "run_name": "with an artifact"}
+    run = service.http.post(f"{API}/runs/create", json=body, headers=service.bearer()).json()["run"]["info"]
+    name = f"{run['artifact_uri'].removeprefix('gs://artifacts/')}/report.txt"
+    upload = f"{cloud.storage}/upload/storage/v1/b/artifacts/o"
+    httpx.post(upload, params={"uploadType": "media", "name": name}, content=b"figures").raise_for_status()
+    parameters = {"run_uuid": run["run_id"], "path": "report.txt"}
+    answer = service.http.get("/get-artifact", params=parameters, headers=service.bearer())
     assert (answer.status_code, answer.content) == (200, b"figures")
     assert set(cloud.credentials) == {f"Bearer {TOKEN}"}
+
+
+def ask_a_model(service: Service, *, name: str, location: str, key: dict[str, str]) -> list[int]:
+    """Makes an endpoint of MLflow's AI gateway for Vertex AI and calls it; returns the statuses."""
+    statuses: list[int] = []
+
+    def post(path: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
+        answer = service.http.post(path, json=body, headers=service.bearer())
+        statuses.append(answer.status_code)
+        return answer.json() if answer.status_code == 200 else {}
+
+    secret = post(
+        f"{GATEWAY}/secrets/create",
+        {
+            "secret_name": name,
+            "secret_value": key,
+            "provider": "vertex_ai",
+            "auth_config": {"vertex_project": "p", "vertex_location": location},
+        },
+    ).get("secret", {})
+    definition = post(
+        f"{GATEWAY}/model-definitions/create",
+        {"name": name, "secret_id": secret.get("secret_id"), "provider": "vertex_ai", "model_name": "gemini"},
+    ).get("model_definition", {})
+    linked = {"model_definition_id": definition.get("model_definition_id"), "linkage_type": "PRIMARY", "weight": 1}
+    post(f"{GATEWAY}/endpoints/create", {"name": name, "model_configs": [linked]})
+    post(f"/gateway/{name}/mlflow/invocations", MESSAGES)
+    return statuses
+
+
+def test_no_user_makes_the_server_take_out_its_token_for_a_host_of_their_choice(service: Service, cloud: Cloud) -> None:
+    cloud.asked.clear()
+    statuses = ask_a_model(service, name="takeover", location="evil.test/?", key={"api_key": "none"})
+    assert cloud.asked == []
+    assert statuses == [501, 501, 501, 501]
+
+
+def test_no_user_makes_the_server_fetch_the_token_uri_of_a_key(platform: Platform, service: Service) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"access_token": "x", "expires_in": 3600, "token_type": "Bearer"})
+
+    stranger = web.Application()
+    stranger.router.add_route("*", "/token", answer)
+    with serving(stranger, bridge=platform.engine.bridge) as port:
+        key = {
+            "type": "service_account",
+            "client_email": "eve@evil.test",
+            "private_key": RSAKey.generate_key(2048).as_pem(private=True).decode(),
+            "token_uri": f"http://{HOST}:{port}/token",
+        }
+        statuses = ask_a_model(service, name="key", location="global", key={"vertex_credentials": json.dumps(key)})
+    assert asked == []
+    assert statuses == [501, 501, 501, 501]

@@ -98,6 +98,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_no_value_is(tmp_path: Path
         ("MLFLOW_SERVER_ALLOWED_HOSTS", "*:*", "MLFLOW_SERVER_ALLOWED_HOSTS"),
         ("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"),
         ("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "true", "must not be set"),
+        ("MLFLOW_ENABLE_AI_GATEWAY", "true", "MLFLOW_ENABLE_AI_GATEWAY must be false"),
         ("OAUTH2_PROXY_REDIRECT_URL", "http://mlflow.example.com/oauth2/callback", "https://HOST/oauth2/callback"),
         ("OAUTH2_PROXY_EMAIL_DOMAINS", "", "nobody is allowed in"),
         ("OAUTH2_PROXY_EMAIL_DOMAINS", "*", "would let strangers in"),
