@@ -79,7 +79,7 @@ class Bench:
             address = f"http://127.0.0.1:{point.port}"
             said = self.client.execute("/opt/mlflow/bin/python", INSIDE, address, host, *numbers)
         else:
-            address = f"http://127.0.0.1:{self.instance.port(point.port)}" if point.port else self.world.url
+            address = f"http://{self.instance.published(point.port)}" if point.port else self.world.url
             said = subprocess.run(
                 [sys.executable, SCRIPT, address, host, *numbers],
                 env={"TOKEN": self.token},

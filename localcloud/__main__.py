@@ -15,6 +15,7 @@ from localcloud import daemon, server, session
 from localcloud.engine import EngineError
 from localcloud.faults import KINDS, Fault
 from localcloud.machine.oauth_clients import OAuthClients
+from localcloud.private import NotPrivate, private_folder
 from localcloud.store import Store, erase
 from localcloud.traffic import Traffic
 
@@ -46,9 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status; of `exec`, that of the command.
     """
     options = _parser().parse_args(arguments)
+    home = options.home.resolve()
     try:
-        return _run(options.home.resolve(), options)
-    except EngineError as error:
+        if home.exists():
+            private_folder(home)
+        return _run(home, options)
+    except (EngineError, NotPrivate) as error:
         print(f"[localcloud] {error}", file=sys.stderr)
         return _UNAVAILABLE
 
@@ -70,7 +74,7 @@ def _run(home: Path, options: argparse.Namespace) -> int:
         case "down":
             daemon.stop(home)
         case "oauth-client":
-            _make_oauth_client(home, options.client_id, anew=options.anew)
+            _make_oauth_client(home, options)
         case "logs":
             _logs(home)
         case "status":
@@ -126,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
         "oauth-client", help="make an OAuth client, as in Google's console; print its secret"
     )
     client.add_argument("client_id")
+    client.add_argument(
+        "--redirect-uri", action="append", default=[], help="where it may send people back (can be repeated)"
+    )
     client.add_argument("--anew", action="store_true", help="give it another secret")
     subcommands.add_parser("logs", help="print what the containers have printed")
     subcommands.add_parser("status", help="list what there is")
@@ -174,9 +181,10 @@ def _up(home: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _make_oauth_client(home: Path, client_id: str, *, anew: bool) -> None:
+def _make_oauth_client(home: Path, options: argparse.Namespace) -> None:
     store = Store(home)
-    print(OAuthClients(store).make(client_id, anew=anew))
+    made = OAuthClients(store).make(options.client_id, redirect_uris=options.redirect_uri, anew=options.anew)
+    print(made)
     store.close()
 
 

@@ -9,17 +9,36 @@ from errno import EADDRINUSE
 
 from aiohttp import web
 
+from localcloud.callers import CONTAINERS, Callers, admit
 from localcloud.engine import Bridge, EngineError
+from localcloud.loopback import LOOPBACK
 
-LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 10
+_LONGEST_LINE = 256 * 1024  # bytes; who needs a limit counts all headers together
 
 
-def free_port() -> int:
-    """Returns a port of loopback that nobody listens on at this moment."""
+def free_port(address: str = LOOPBACK) -> int:
+    """Returns a port of a loopback address that nobody listens on at this moment."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
+
+
+def runner(application: web.Application, callers: Callers) -> web.AppRunner:
+    """Makes what every server of the local cloud is run by.
+
+    Bodies stay as they were sent (aiohttp would unpack them, and leave their old length), and a request that the client
+    gave up is ended. The addresses in an access log would be this machine's own.
+    """
+    admit(application, callers)
+    return web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=False,
+        handler_cancellation=True,
+        max_field_size=_LONGEST_LINE,
+        max_line_size=_LONGEST_LINE,
+    )
 
 
 def bound_to(bridge: Bridge, port: int) -> socket.socket:
@@ -49,13 +68,16 @@ def bound_to(bridge: Bridge, port: int) -> socket.socket:
 
 
 @contextmanager
-def serving(application: web.Application, *, port: int = 0, bridge: Bridge | None = None) -> Generator[int]:
+def serving(
+    application: web.Application, *, port: int = 0, bridge: Bridge | None = None, callers: Callers = CONTAINERS
+) -> Generator[int]:
     """Serves the application until the block ends.
 
     Args:
         application: What answers.
         port: The port on 127.0.0.1; 0 takes a free one.
         bridge: Where containers need it, too.
+        callers: Who may call it.
 
     Yields:
         The port.
@@ -64,22 +86,22 @@ def serving(application: web.Application, *, port: int = 0, bridge: Bridge | Non
         OSError: The port is taken.
     """
     loop = asyncio.new_event_loop()
-    runner = web.AppRunner(application, handler_cancellation=True)
+    served = runner(application, callers)
     thread = threading.Thread(target=loop.run_forever, name=f"serving:{port}", daemon=True)
     thread.start()
 
     async def start() -> int:
-        await runner.setup()
-        await web.TCPSite(runner, LOOPBACK, port).start()
-        taken = int(runner.addresses[0][1])
+        await served.setup()
+        await web.TCPSite(served, LOOPBACK, port).start()
+        taken = int(served.addresses[0][1])
         if bridge:
-            await web.SockSite(runner, bound_to(bridge, taken)).start()
+            await web.SockSite(served, bound_to(bridge, taken)).start()
         return taken
 
     try:
         yield asyncio.run_coroutine_threadsafe(start(), loop).result(START_TIMEOUT_S)
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(START_TIMEOUT_S)
+        asyncio.run_coroutine_threadsafe(served.cleanup(), loop).result(START_TIMEOUT_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcloud.loopback import LOOPBACK
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -31,7 +33,8 @@ class ContainerSpec:
         mounts: Folder or file on the machine (a path), or a volume (its name) -> path in the container.
         writable: Those of the mounted paths that the container may write.
         tmpfs: Path in the container -> size in MiB.
-        ports: Ports of the container to publish on free ports of 127.0.0.1.
+        ports: Ports of the container to publish on free ports of this machine.
+        published_at: The address of loopback where they are published.
         memory_mib: Limit; more is a kill (exit 137).
         cpus: Limit.
         read_only: The root file system cannot be written.
@@ -48,6 +51,7 @@ class ContainerSpec:
     writable: frozenset[str] = frozenset()
     tmpfs: Mapping[str, int] = field(default_factory=dict[str, int])
     ports: Sequence[int] = ()
+    published_at: str = LOOPBACK
     memory_mib: int | None = None
     cpus: float | None = None
     read_only: bool = False
@@ -65,7 +69,7 @@ class ContainerSpec:
             access = "" if target in self.writable else ",ro=true"
             arguments.append(f"--mount=type={kind},src={source},dst={target}{access}")
         arguments += [f"--tmpfs={path}:rw,size={mib}m,mode=1777" for path, mib in self.tmpfs.items()]
-        arguments += [f"--publish=127.0.0.1::{port}" for port in self.ports]
+        arguments += [f"--publish={self.published_at}::{port}" for port in self.ports]
         optional = {"memory": self.memory_mib and f"{self.memory_mib}m", "cpus": self.cpus, "user": self.user}
         optional |= {"memory-swap": optional["memory"], "entrypoint": self.entrypoint}
         arguments += [f"--{option}={value}" for option, value in optional.items() if value]
@@ -99,8 +103,13 @@ class Container:
         """Process id, on this machine, of its first process."""
         return int(str(self.state()["Pid"]))
 
-    def port(self, port: int) -> int:
-        """Returns the port of 127.0.0.1 at which a published port is reached.
+    @property
+    def address(self) -> str:
+        """Its address on docker's bridge; "" if it has none."""
+        return self._engine.run("inspect", "--format={{.NetworkSettings.Networks.bridge.IPAddress}}", self.id).strip()
+
+    def published(self, port: int) -> str:
+        """Returns where a published port is reached on this machine, `ADDRESS:PORT`.
 
         Raises:
             EngineError: It is not published, or the container has ended or stands still.
@@ -108,7 +117,15 @@ class Container:
         told = self._engine.run("port", self.id, f"{port}/tcp")
         if not told:
             raise EngineError(f"container {self.id[:12]} has no port {port}")
-        return int(told.splitlines()[0].rpartition(":")[2])
+        return told.splitlines()[0]
+
+    def port(self, port: int) -> int:
+        """Returns only the port of it; the address is that of its specification.
+
+        Raises:
+            EngineError: As in `published`.
+        """
+        return int(self.published(port).rpartition(":")[2])
 
     def logs(self) -> str:
         """Returns what it printed so far, both streams."""

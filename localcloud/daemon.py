@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud import server
+from localcloud.private import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +88,7 @@ def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]
     from localcloud.store import Store  # noqa: PLC0415
     from localcloud.traffic import Traffic  # noqa: PLC0415
 
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(home)
     with server.holding(home):
         server.log_to(home / "log")
         _tell(home, {"pid": os.getpid()})  # whoever wants it to end need not wait until it has started
@@ -157,7 +158,7 @@ def start(home: Path, documents: Path, arguments: Sequence[str]) -> dict[str, An
     Raises:
         NotUp: it ended instead.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(home)
     with server.holding(home, "start.lock"):
         return facts(home) or _start(home, documents, arguments)
 

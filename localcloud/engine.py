@@ -1,9 +1,10 @@
 """Containers through podman or docker, whichever is there: the one place that knows their command lines.
 
-A container has a network of its own, and its ports are published on 127.0.0.1 alone. Under the name `HOST` it reaches
-what listens on this machine's loopback with podman (slirp4netns,
-https://docs.podman.io/en/v4.3/markdown/podman-run.1.html), and on its bridge with docker (`Engine.bridge`). Secrets go
-through the environment of the command, never through its arguments.
+A container has a network of its own, and its ports are published on loopback alone. Under the name `HOST` it reaches
+what listens on 127.0.0.1 with podman (slirp4netns, https://docs.podman.io/en/v4.3/markdown/podman-run.1.html), and on
+its bridge with docker (`Engine.bridge`). Its calls come from an address that is its own and that it cannot choose: with
+podman one of loopback's, given once, with docker its address on the bridge. Secrets go through the environment of the
+command, never through its arguments.
 """
 
 import json
@@ -18,11 +19,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from localcloud.container import MIB, Container, ContainerSpec, EngineError
+from localcloud.loopback import unguessable_address
+from localcloud.private import NotPrivate, scratch_folder
 
 CHOICE = "LOCALCLOUD_ENGINE"
 ENGINES = ("podman", "docker")
 HOST = "host.internal"
 SLIRP_HOST = "10.0.2.2"
+_ADDRESS = "localcloud.address"  # the label with the address that podman's containers call from
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 PIP_CERT = "/opt/machine.crt"
 
@@ -63,6 +67,11 @@ class Engine:
 
     def __init__(self, name: str = "") -> None:
         self._environment = dict(os.environ)
+        self._labels_at: dict[str, Mapping[str, str]] = {}
+        try:
+            self._scratch = scratch_folder()
+        except NotPrivate as error:
+            raise EngineError(str(error)) from error
         only = name or chosen()
         tried: list[str] = []
         for self.name in [only] if only else ENGINES:
@@ -86,7 +95,7 @@ class Engine:
         """Lets podman run where control groups are not version 2 alone: crun and systemd's manager fail there."""
         if self.name != "podman" or Path("/sys/fs/cgroup/cgroup.controllers").exists():
             return
-        path = Path(tempfile.gettempdir()) / f"containers-{os.getuid()}.conf"
+        path = self._scratch / "containers.conf"
         text = '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
         text += '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n'
         if not path.exists() or path.read_text() != text:
@@ -112,7 +121,7 @@ class Engine:
             [self.name, *arguments],
             env=self._environment | dict(environment or {}),
             input=stdin,
-            cwd=tempfile.gettempdir(),  # podman's monitor leaves a file where it stands when memory runs out
+            cwd=self._scratch,  # podman's monitor leaves a file where it stands when memory runs out
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge_streams else subprocess.PIPE,
             text=True,
@@ -142,8 +151,10 @@ class Engine:
         # No name server: nothing in a container looks for the world outside this machine.
         if self.bridge:
             return [f"--add-host={HOST}:{self.bridge.address}", "--dns=127.0.0.1"]
-        network = "slirp4netns:allow_host_loopback=true,enable_ipv6=false"
-        return [f"--network={network}", f"--add-host={HOST}:{SLIRP_HOST}", "--dns=127.0.0.1"]
+        address = unguessable_address()
+        network = f"slirp4netns:allow_host_loopback=true,enable_ipv6=false,outbound_addr={address}"
+        label = f"--label={_ADDRESS}={address}"
+        return [label, f"--network={network}", f"--add-host={HOST}:{SLIRP_HOST}", "--dns=127.0.0.1"]
 
     def start(self, spec: ContainerSpec, *, name: str = "", beside: Container | None = None) -> Container:
         """Starts a container and returns while it runs.
@@ -179,6 +190,28 @@ class Engine:
         """Returns the containers with a label, `NAME=VALUE`, running or not."""
         listed = self.run("ps", "--all", "--no-trunc", "--quiet", f"--filter=label={label}")
         return [Container(self, id_) for id_ in listed.split()]
+
+    def labels_at(self, address: str, label: str) -> Mapping[str, str]:
+        """Returns the labels of the container that calls this machine from an address.
+
+        Args:
+            address: From which a request came.
+            label: One that it must have, `NAME=VALUE`.
+
+        Returns:
+            Nothing if there is no such container.
+        """
+        if self.bridge:  # docker gives an address again when its container has ended
+            found = (container for container in self.containers(label) if container.address == address)
+            return next((container.labels() for container in found), dict[str, str]())
+        if address not in self._labels_at:
+            found = self.containers(f"{_ADDRESS}={address}")
+            labels = found[0].labels() if found else {}
+            name, _, value = label.partition("=")
+            if labels.get(name) != value:
+                return {}
+            self._labels_at[address] = labels
+        return self._labels_at[address]
 
     def volumes(self, label: str) -> list[str]:
         """Returns the names of the volumes with a label, `NAME=VALUE`."""

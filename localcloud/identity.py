@@ -14,22 +14,25 @@ from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
 
-from aiohttp import BasicAuth, web
+from aiohttp import BasicAuth, hdrs, web
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 from joserfc.util import urlsafe_b64encode
+from yarl import URL
+
+from localcloud.callers import OWN_NAMES, name_of
+from localcloud.loopback import LOOPBACK
 
 ISSUER = "https://accounts.google.com"
 TOKEN_LIFETIME_S = 3600  # https://cloud.google.com/docs/authentication/token-types#id-lifetime
 CODE_LIFETIME_S = 60
+SIGN_IN_PATH = "/auth"
 # Of `gcloud auth print-identity-token`, which knows no other for a person's account.
 GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"
 ACCESS_TOKEN_PREFIX = "ya29."  # noqa: S105 - Google's too; with it no token of one kind can be read as the other
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - https://www.rfc-editor.org/rfc/rfc9068#section-2.1
-LOOPBACK_NAMES = {"127.0.0.1", "localhost"}
 FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><style>
 body {{ background: #eef1f5; color: #1f2328; display: grid; font: 16px/1.5 system-ui, sans-serif; margin: 0;
@@ -53,6 +56,19 @@ small {{ border-top: 1px solid #d0d7de; color: #57606a; display: block; margin-t
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OAuthClient:
+    """A program that lets people sign in.
+
+    Attributes:
+        secret: By which it is known.
+        redirect_uris: The only addresses to which it may send people back with a code.
+    """
+
+    secret: str
+    redirect_uris: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Grant:
     """What a code stands for until it is redeemed."""
 
@@ -68,13 +84,13 @@ class IdentityProvider:
     """Signs tokens and lets people in.
 
     Args:
-        client_secret: Gives the secret of an OAuth client by its id, None if there is no such client.
+        clients: Gives an OAuth client by its id, None if there is no such client.
         key: What to sign with (`kept_key`); None makes a key that ends with this object.
     """
 
-    def __init__(self, *, client_secret: Callable[[str], str | None], key: RSAKey | None = None) -> None:
+    def __init__(self, *, clients: Callable[[str], OAuthClient | None], key: RSAKey | None = None) -> None:
         self.key = key or new_key()
-        self._client_secret = client_secret
+        self._clients = clients
         self._grants: dict[str, Grant] = {}
 
     def token(self, *, audience: str, email: str | None, **claims: object) -> str:
@@ -124,9 +140,10 @@ class IdentityProvider:
         auth print-identity-token` on this machine and answers with the token as text.
         """
         application = web.Application()
+        application.on_response_prepare.append(_for_this_page_alone)
         application.router.add_get("/certs", self._certs)
-        application.router.add_get("/auth", self._show_form)
-        application.router.add_post("/auth", self._sign_in)
+        application.router.add_get(SIGN_IN_PATH, self._show_form)
+        application.router.add_post(SIGN_IN_PATH, self._sign_in)
         application.router.add_post("/token", self._redeem)
         application.router.add_get("/identity", self._print_identity_token)
         return application
@@ -135,8 +152,8 @@ class IdentityProvider:
         return web.json_response(KeySet([self.key]).as_dict(private=False))
 
     async def _print_identity_token(self, request: web.Request) -> web.Response:
-        # A container, which is elsewhere (docker) or has another name for this machine (podman), or a web page's trick.
-        if request.remote != "127.0.0.1" or request.url.host not in LOOPBACK_NAMES:
+        # A container calls from an address of its own.
+        if request.remote != LOOPBACK or name_of(request.host) not in OWN_NAMES:
             raise web.HTTPForbidden(text="only programs of this machine itself get identity tokens here")
         email = request.query.get("email")
         if not email:
@@ -150,25 +167,32 @@ class IdentityProvider:
     async def _sign_in(self, request: web.Request) -> web.Response:
         query, form = request.query, await request.post()
         self._check_request(query)
+        email = str(form.get("email") or "")
+        if not email:
+            raise web.HTTPBadRequest(text="invalid_request: email is required")
         code = secrets.token_urlsafe()
         self._grants[code] = Grant(
             client_id=query["client_id"],
             redirect_uri=query["redirect_uri"],
             code_challenge=query["code_challenge"],
             nonce=query.get("nonce", ""),
-            email=str(form["email"]),
+            email=email,
             expires_at=time.time() + CODE_LIFETIME_S,
         )
-        back = f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query.get('state', '')})}"
-        raise web.HTTPFound(back)
+        raise web.HTTPFound(URL(query["redirect_uri"]).update_query(code=code, state=query.get("state", "")))
 
     def _check_request(self, query: Mapping[str, str]) -> None:
-        if not self._client_secret(query.get("client_id", "")):
+        client = self._clients(query.get("client_id", ""))
+        if not client:
             raise web.HTTPBadRequest(text="invalid_client: unknown client_id")
+        if query.get("redirect_uri") not in client.redirect_uris:
+            # https://developers.google.com/identity/protocols/oauth2/web-server#authorization-errors-redirect-uri-mismatch
+            command = f"python -m localcloud oauth-client {query['client_id']} --redirect-uri URI"
+            raise web.HTTPBadRequest(text=f"redirect_uri_mismatch: the client does not know it; {command} adds one")
         if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
             raise web.HTTPBadRequest(text="invalid_request: only the code flow with PKCE (S256)")
-        if not urlsplit(query.get("redirect_uri", "")).netloc or not query.get("code_challenge"):
-            raise web.HTTPBadRequest(text="invalid_request: redirect_uri and code_challenge are required")
+        if not query.get("code_challenge"):
+            raise web.HTTPBadRequest(text="invalid_request: code_challenge is required")
 
     async def _redeem(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
@@ -176,7 +200,8 @@ class IdentityProvider:
         basic = BasicAuth.decode(header) if header else None
         client_id = str(basic.login) if basic else form.get("client_id", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         secret = str(basic.password) if basic else form.get("client_secret", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-        if not secret or not hmac.compare_digest(self._client_secret(client_id) or "", secret):
+        client = self._clients(client_id)
+        if not client or not hmac.compare_digest(client.secret, secret):
             return web.json_response({"error": "invalid_client"}, status=401)
         grant = self._grants.pop(form.get("code", ""), None)
         challenge = urlsafe_b64encode(sha256(form.get("code_verifier", "").encode()).digest()).decode()
@@ -190,6 +215,12 @@ class IdentityProvider:
         token = self.token(audience=client_id, email=grant.email, nonce=grant.nonce or None)
         answer = {"access_token": secrets.token_urlsafe(), "id_token": token, "token_type": "Bearer"}
         return web.json_response(answer | {"expires_in": TOKEN_LIFETIME_S})
+
+
+async def _for_this_page_alone(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
+    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 def new_key() -> RSAKey:

@@ -18,6 +18,7 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from localcloud.engine import Engine, EngineError
+from localcloud.private import scratch_folder
 
 CONTEXT = Path(__file__).parent.parent / "image"
 STAND_IN_BASE = "localhost/stand-in/debian:trixie-slim"
@@ -48,7 +49,7 @@ def step(text: str) -> Generator[None]:
 @contextmanager
 def one_at_a_time() -> Generator[None]:
     """Lets one process of this machine build, while the others wait for its result."""
-    with (Path(tempfile.gettempdir()) / f"image-build-{os.getuid()}.lock").open("w") as file:
+    with (scratch_folder() / "image-build.lock").open("w") as file:
         flock(file, LOCK_EX)
         yield
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcloud.private import private_folder
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
@@ -39,7 +41,7 @@ def serve(home: Path, documents: Path, *, traffic: Traffic, fault: Fault, number
     from localcloud.resource import Cloud  # noqa: PLC0415
     from localcloud.store import Store  # noqa: PLC0415
 
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(home)
     with holding(home):
         log_to(home / "log")
         cloud = Cloud(Store(home), numbers=dict(numbers))

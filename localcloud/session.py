@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.daemon import facts
 from localcloud.documents import keep_state_local
+from localcloud.private import private_folder
 from localcloud.server import running
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
 
     Raises:
         FileNotFoundError: there is no terraform.
+        NotPrivate: the folder is not this user's alone.
     """
+    private_folder(home)
     terraform = shutil.which("terraform")
     if not terraform:
         raise FileNotFoundError("terraform >= 1.11 is not installed: https://developer.hashicorp.com/terraform/install")

@@ -15,6 +15,8 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from localcloud.private import private_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -33,7 +35,7 @@ class Store:
 
     def __init__(self, home: Path) -> None:
         """Opens, or makes, the store in the folder `home`."""
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(home)
         self._home = home
         self.changes = 0
         """How often anything was written: what was read before is still true while it stays the same."""

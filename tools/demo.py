@@ -20,6 +20,7 @@ from localcloud import daemon, images, server
 from localcloud.engine import EngineError
 from localcloud.machine.database import DIALECTS, build_image
 from localcloud.machine.oauth_clients import OAuthClients
+from localcloud.private import NotPrivate, private_folder
 from localcloud.session import session
 from localcloud.store import Store
 from stacks.settings.load import load
@@ -120,7 +121,8 @@ def oauth_client_secret(settings: Settings) -> str:
     """Makes the OAuth client, which on Google Cloud is made by hand, and returns its secret."""
     store = Store(HOME)
     try:
-        return OAuthClients(store).make(settings.access.oauth_client_id, anew=False)
+        back = f"{settings.service.public_url}/oauth2/callback"
+        return OAuthClients(store).make(settings.access.oauth_client_id, redirect_uris=[back])
     finally:
         store.close()
 
@@ -181,7 +183,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         settings = load(CHECKOUT / "environments" / f"{ENVIRONMENT}.toml", os.environ)
-        HOME.mkdir(mode=0o700, exist_ok=True)
+        private_folder(HOME)
         with server.holding(HOME, "demo.lock"):
             build_images(settings)
             with step("synthesizing the stacks"):
@@ -190,7 +192,7 @@ def main() -> int:
             apply(settings)
             with step("asking the service"):
                 wait_for_answer(addresses)
-    except (DemoError, EngineError, SettingsError) as error:
+    except (DemoError, EngineError, NotPrivate, SettingsError) as error:
         say(f"stopped: {error}")
         return 1
     say(f"up after {time.monotonic() - started:.0f} s")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from typing import TYPE_CHECKING
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs, web
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs, web
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
 CONNECT_TIMEOUT_S = 5
-LINE_LIMIT = 64 * 1024  # bytes of a header line, either way; the rest is for the servers to refuse
+LINE_LIMIT = 256 * 1024  # bytes of a header line, either way; the rest is for the servers to refuse
 PIECE = 256 * 1024
 # Those of RFC 9110, and what the server of this process has answered already (Expect) or will never send (Trailer).
 _OF_ONE_CONNECTION = {
@@ -34,6 +34,10 @@ _OF_ONE_CONNECTION = {
 }
 # The client must not add what the caller did not say.
 _NOT_ADDED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)
+
+
+class AnswerTooLarge(Exception):  # noqa: N818 - what happened
+    """The other server's answer states more bytes than may pass."""
 
 
 def client() -> ClientSession:
@@ -65,13 +69,14 @@ def same_path(request: web.Request, origin: str) -> URL:
     return URL(f"{origin}{request.raw_path}", encoded=True)
 
 
-async def forward(
+async def forward(  # noqa: PLR0913 - two of them are what is asked, the others are named
     request: web.Request,
     session: ClientSession,
     target: URL,
     *,
     headers: Mapping[str, str] | None = None,
     body: bytes | AsyncIterator[bytes] | None = None,
+    largest_answer: int | None = None,
 ) -> web.StreamResponse:
     """Sends a request on and streams the answer to who asked.
 
@@ -85,8 +90,10 @@ async def forward(
         target: where to send it; `same_path` makes it of the origin alone.
         headers: sent in place of the request's own of these names.
         body: sent in place of the request's own.
+        largest_answer: so many bytes, headers included, may an answer have that states its length; None for any.
 
     Raises:
+        AnswerTooLarge: it has more; nothing has been sent to the client yet.
         aiohttp.ClientError: the other server gave no answer; nothing has been sent to the client yet.
         TimeoutError: it could not be connected to in time; likewise.
     """
@@ -98,6 +105,8 @@ async def forward(
         sent[name] = value
     data = body if body is not None else request.content if request.can_read_body else None
     async with session.request(request.method, target, headers=sent, data=data, allow_redirects=False) as answer:
+        if largest_answer is not None and _stated_bytes(answer) > largest_answer:
+            raise AnswerTooLarge
         headers = _end_to_end(answer.headers)
         if answer.content.is_eof():  # a short answer is here whole, and leaves in one write with its headers
             body = answer.content.read_nowait()
@@ -114,6 +123,13 @@ async def forward(
             if isinstance(error, CancelledError):
                 raise
         return response
+
+
+def _stated_bytes(answer: ClientResponse) -> int:
+    """How many bytes an answer says that it has; 0 if it says nothing, or has no body."""
+    if answer.content_length is None or answer.method == hdrs.METH_HEAD:
+        return 0
+    return answer.content_length + sum(len(name) + len(value) + 4 for name, value in answer.raw_headers)
 
 
 def _end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:

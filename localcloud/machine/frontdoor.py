@@ -1,8 +1,8 @@
 """Cloud Run's front door: finds the service that a request is for, asks IAM, keeps the limits, and passes it on.
 
-A service is found by the names that Cloud Run gives it; any other name stands for a custom domain, and leads to the
-only service there is. Left out: identity tokens for services that are not public, WebSockets, HTTP/2, compression, and
-the 32 MiB limit of answers.
+A service is found by the names that Cloud Run gives it. This machine's own names, and that of the https port, stand for
+a custom domain, and lead to the only service there is; no other name leads anywhere. Left out: identity tokens for
+services that are not public, WebSockets, HTTP/2, compression.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, web
 
-from localcloud.machine.forwarding import forward, same_path
+from localcloud.callers import OWN_NAMES, name_of
+from localcloud.machine.forwarding import AnswerTooLarge, forward, same_path
 from localcloud.machine.instance import StartFailed
 from localcloud.machine.revision import Overloaded, Retired, Revision
 from localcloud.model import Object, strings, text
@@ -27,14 +28,26 @@ if TYPE_CHECKING:
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
-MAX_REQUEST_BYTES = 32 * 1024 * 1024  # over HTTP/1: https://cloud.google.com/run/quotas
+# Over HTTP/1: https://cloud.google.com/run/quotas. An answer's headers count (a body of one byte less was refused), and
+# one that is sent in chunks may have any size.
+MAX_REQUEST_BYTES = MAX_ANSWER_BYTES = 32 * 1024 * 1024
+# The request's line and headers together, at Google's front end: https://cloud.google.com/load-balancing/docs/quotas
+MAX_HEADER_BYTES = 64 * 1024
 _ALL = "INGRESS_TRAFFIC_ALL"
 
 
 class FrontDoor:
     """Answers for every service of the local cloud."""
 
-    def __init__(self, cloud: Cloud, services: Services) -> None:
+    def __init__(self, cloud: Cloud, services: Services, *, domain: str = "") -> None:
+        """Knows no service yet.
+
+        Args:
+            cloud: Where the services and their invokers are.
+            services: What runs.
+            domain: A custom domain of the only service.
+        """
+        self._domains = OWN_NAMES | {domain.lower()}
         self._cloud = cloud
         self._services = services
         self._routes: dict[str, Object] = {}
@@ -49,6 +62,8 @@ class FrontDoor:
         return application
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if _header_bytes(request) > MAX_HEADER_BYTES:
+            return _too_large()
         self._learn()
         service = self._find(request.host)
         if service is None or text(service, "ingress") != _ALL:
@@ -86,18 +101,30 @@ class FrontDoor:
             body = _Counted(request) if request.can_read_body and request.content_length is None else None
             pieces = body.pieces() if body else None
             try:
-                return await forward(request, instance.session, target, headers=_added_headers(request), body=pieces)
+                return await forward(
+                    request,
+                    instance.session,
+                    target,
+                    headers=_added_headers(request),
+                    body=pieces,
+                    largest_answer=MAX_ANSWER_BYTES,
+                )
+            except AnswerTooLarge:
+                _LOG.error("Response size was too large. Please consider reducing response size.")
+                return _error(
+                    500, "Server Error", "The server encountered an error and could not complete your request."
+                )
             except ClientError:
                 if body and body.too_large:
                     return _too_large()
                 raise
 
     def _find(self, host: str) -> Object | None:
-        name = host.rpartition(":")[0] or host
+        name = name_of(host)
         if name in self._routes:
             return self._routes[name]
         known = {text(service, "id"): service for service in self._routes.values()}
-        return next(iter(known.values())) if len(known) == 1 and not name.endswith(".run.app") else None
+        return next(iter(known.values())) if len(known) == 1 and name in self._domains else None
 
     def _learn(self) -> None:
         """Reads the services and their public invokers again when something was changed."""
@@ -149,6 +176,11 @@ def _added_headers(request: web.Request) -> dict[str, str]:
         added["traceparent"] = f"00-{trace}-{span}-00"
         added["X-Cloud-Trace-Context"] = f"{trace}/{int(span, 16)}"
     return added
+
+
+def _header_bytes(request: web.Request) -> int:
+    fields = sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
+    return len(request.method) + len(request.raw_path) + len(" HTTP/1.1\r\n ") + fields
 
 
 def _too_large() -> web.Response:

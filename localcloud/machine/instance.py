@@ -67,7 +67,7 @@ class Instance:
         self._stopping: asyncio.Task[None] | None = None
         self._pidfd = os.pidfd_open(place.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._note_end)
-        self.origin = f"http://127.0.0.1:{place.port}"
+        self.origin = f"http://{place.published}"
         self.session = client()
 
     @classmethod
@@ -236,14 +236,14 @@ class _Place:
     """Where a running container is found on this machine."""
 
     pid: int
-    port: int
+    published: str
 
     @classmethod
     def of(cls, container: Container, port: int) -> _Place:
         state = container.state()
         if state["Paused"]:
             container.unpause()  # of one that stands still, podman tells no port
-        return cls(pid=int(str(state["Pid"])), port=container.port(port))
+        return cls(pid=int(str(state["Pid"])), published=container.published(port))
 
 
 def _ended_early(spec: RevisionSpec) -> str:

@@ -6,37 +6,39 @@
 | bucket, and who may use it | an object store emulator behind a gate that asks IAM (`storage.py`) |
 | secrets | files and variables of the containers, by version number (`template.py`) |
 | Cloud Run service | containers behind a front door (`services.py`, `revision.py`, `instance.py`, `frontdoor.py`) |
-| service accounts' tokens | a metadata server for each account (`metadata.py`), and Google's sign-in (`identity.py`) |
+| service accounts' tokens | a metadata server (`metadata.py`), and Google's sign-in (`identity.py`) |
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from typing_extensions import override
 
+from localcloud.callers import CONTAINERS, EVERYBODY, PROGRAMS
 from localcloud.engine import HOST, Engine, EngineError
-from localcloud.identity import IdentityProvider, kept_key
+from localcloud.identity import SIGN_IN_PATH, IdentityProvider, kept_key
 from localcloud.machine.database import DatabaseServers
 from localcloud.machine.frontdoor import FrontDoor
-from localcloud.machine.metadata import metadata, variables
+from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.services import Services
 from localcloud.machine.sites import Sites
 from localcloud.machine.storage import ObjectStore, gate
-from localcloud.machine.template import Surroundings
+from localcloud.machine.template import ACCOUNT_LABEL, LABEL, Surroundings
 from localcloud.machine.tls import server_context
 from localcloud.model import Object, Problem, Refused, text
 from localcloud.platform import Platform
 from localcloud.services import sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
+    from localcloud.callers import Callers
     from localcloud.resource import Cloud
 
 _DEPLOY_TIMEOUT_S = 900
@@ -88,9 +90,7 @@ class Machine(Platform):
         self._sites = Sites(cloud.store, engine.bridge)
         self._ports: dict[str, int] = {}
         self._databases = DatabaseServers(engine, label=options.label)
-        self._identity = IdentityProvider(
-            client_secret=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem")
-        )
+        self._identity = IdentityProvider(clients=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
         self._objects = ObjectStore(home / "objects")
         self._services = Services(
             cloud,
@@ -112,20 +112,23 @@ class Machine(Platform):
             PortTaken: A port is in use.
         """
         self._loop = asyncio.get_running_loop()
-        front_door = FrontDoor(self._cloud, self._services)
+        host, https_port = self._options.https or ("", 0)
+        front_door = FrontDoor(self._cloud, self._services, domain=host)
         self._ports["front door"] = await self._sites.open(
-            "front door", front_door.application(), port=self._options.port
+            "front door", front_door.application(), EVERYBODY, port=self._options.port
         )
-        if self._options.https:
-            host, port = self._options.https
+        if host:
             tls = server_context(self._home / "tls", host)
-            self._ports["https"] = await self._sites.open("https", front_door.application(), port=port, tls=tls)
-        self._ports["sign-in"] = await self._sites.open("sign-in", self._identity.application(), for_containers=True)
+            self._ports["https"] = await self._sites.open(
+                "https", front_door.application(), EVERYBODY, port=https_port, tls=tls
+            )
+        people = replace(CONTAINERS, destinations=frozenset({SIGN_IN_PATH}))
+        self._ports["sign-in"] = await self._sites.open("sign-in", self._identity.application(), people)
         self._objects.start()
         storage = gate(self._cloud, self._identity, self._objects)
-        self._ports["storage"] = await self._sites.open("storage", storage, for_containers=True)
+        self._ports["storage"] = await self._sites.open("storage", storage, CONTAINERS)
         for user in self._options.users:
-            await self._metadata_port(user)
+            await self._open_metadata(f"metadata of {user}", only(user), PROGRAMS)
         for instance in self._cloud.store.all(sql.Instance.type):
             await asyncio.to_thread(self._databases.ensure_running, instance)
         await self._services.resume()
@@ -139,30 +142,33 @@ class Machine(Platform):
         await self._sites.close()
         self._objects.stop()
 
-    async def _metadata_port(self, email: str) -> int:
-        name = f"metadata of {email}"
+    async def _open_metadata(self, name: str, whose: Callable[[str], Awaitable[str | None]], callers: Callers) -> int:
         if name not in self._ports:
             project = self._cloud.project or next(iter(self._cloud.numbers), "local")
-            application = metadata(
+            server = Metadata(
                 self._identity,
-                email=email,
+                whose=whose,
                 project=project,
                 number=self._cloud.project_number(project),
                 region=self._cloud.region or "local",
             )
-            person = email in self._options.users
-            self._ports[name] = await self._sites.open(name, application, for_containers=not person)
+            self._ports[name] = await self._sites.open(name, server.application(), callers)
         return self._ports[name]
 
-    async def _environment(self, account: str) -> dict[str, str]:
+    async def _account_at(self, address: str) -> str | None:
+        """The service account of the instance that calls from an address."""
+        labels = await asyncio.to_thread(self._engine.labels_at, address, f"{LABEL}={self._options.label}")
+        return labels.get(ACCOUNT_LABEL)
+
+    async def _environment(self) -> dict[str, str]:
         """Where Google's sign-in, token keys, metadata server and storage are: all that a container is told besides."""
         sign_in = f"{HOST}:{self._ports['sign-in']}"
-        metadata_server = f"{HOST}:{await self._metadata_port(account)}"
+        metadata_port = await self._open_metadata("metadata", self._account_at, CONTAINERS)
         return {
-            "OAUTH2_PROXY_LOGIN_URL": f"http://localhost:{self._ports['sign-in']}/auth",
+            "OAUTH2_PROXY_LOGIN_URL": f"http://localhost:{self._ports['sign-in']}{SIGN_IN_PATH}",
             "OAUTH2_PROXY_REDEEM_URL": f"http://{sign_in}/token",
             "OAUTH2_PROXY_OIDC_JWKS_URL": f"http://{sign_in}/certs",
-            **variables(metadata_server),
+            **variables(f"{HOST}:{metadata_port}"),
             "API_ENDPOINT_OVERRIDE": f"http://{HOST}:{self._ports['storage']}",
         }
 

@@ -1,4 +1,4 @@
-"""The metadata server of one identity: a Cloud Run service's account, or the person at this machine.
+"""Metadata servers: one for the Cloud Run services, where each caller is its own account, and one for each person.
 
 Programs find it through `variables`. It has what Google's client libraries ask Cloud Run's for, and no more:
 https://cloud.google.com/run/docs/container-contract#metadata-server. Left out: scopes (tokens open everything that the
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from localcloud.identity import IdentityProvider
 
+    Whose = Callable[[str], Awaitable[str | None]]
+
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _ROOT = "/computeMetadata/v1"
 
@@ -34,54 +36,76 @@ def variables(address: str) -> dict[str, str]:
     return {"GCE_METADATA_HOST": address, "GCE_METADATA_IP": address, "GCE_METADATA_MTLS_MODE": "none"}
 
 
-def metadata(identity: IdentityProvider, *, email: str, project: str, number: str, region: str) -> web.Application:
-    """Makes the application.
+class Metadata:
+    """One metadata server.
 
     Args:
         identity: Who signs the tokens.
-        email: Whose tokens they are.
+        whose: Finds out who calls, by the address that the call comes from; None for somebody unknown.
         project: The project's id.
         number: The project's number.
-        region: Where the service runs, such as `europe-west1`.
+        region: Where the services run, such as `europe-west1`.
     """
-    account = {"aliases": ["default"], "email": email, "scopes": SCOPES}
-    accounts = f"{_ROOT}/instance/service-accounts"
-    texts = {
-        "/": "computeMetadata/\n",
-        f"{_ROOT}/project/project-id": project,
-        f"{_ROOT}/project/numeric-project-id": number,
-        f"{_ROOT}/instance/region": f"projects/{number}/regions/{region}",
-        f"{_ROOT}/universe/universe-domain": "googleapis.com",
-        f"{accounts}/default/email": email,
-        f"{accounts}/{email}/email": email,
-    }
 
-    async def plain_text(request: web.Request) -> web.Response:
-        return web.Response(text=texts[request.path])
+    def __init__(self, identity: IdentityProvider, *, whose: Whose, project: str, number: str, region: str) -> None:
+        self._identity = identity
+        self._whose = whose
+        self._texts = {
+            "/": "computeMetadata/\n",
+            f"{_ROOT}/project/project-id": project,
+            f"{_ROOT}/project/numeric-project-id": number,
+            f"{_ROOT}/instance/region": f"projects/{number}/regions/{region}",
+            f"{_ROOT}/universe/universe-domain": "googleapis.com",
+        }
 
-    async def info(request: web.Request) -> web.Response:
+    def application(self) -> web.Application:
+        """Returns the web application."""
+        application = web.Application(middlewares=[_only_asked_for])
+        application.on_response_prepare.append(_sign)
+        application.router.add_routes(web.get(path, self._text) for path in self._texts)
+        answers = {"": self._info, "email": self._email, "token": self._access_token, "identity": self._identity_token}
+        for name, answer in answers.items():
+            application.router.add_get(f"{_ROOT}/instance/service-accounts/{{account}}/{name}", answer)
+        return application
+
+    async def _text(self, request: web.Request) -> web.Response:
+        return web.Response(text=self._texts[request.path])
+
+    async def _caller(self, request: web.Request) -> str:
+        email = await self._whose(request.remote or "")
+        if email is None:
+            raise web.HTTPForbidden(text=f"no service of this local cloud calls from {request.remote}")
+        if request.match_info["account"] not in {"default", email}:
+            raise web.HTTPNotFound
+        return email
+
+    async def _email(self, request: web.Request) -> web.Response:
+        return web.Response(text=await self._caller(request))
+
+    async def _info(self, request: web.Request) -> web.Response:
+        email = await self._caller(request)
         if request.query.get("recursive", "").lower() == "true":
-            return web.json_response(account)
+            return web.json_response({"aliases": ["default"], "email": email, "scopes": SCOPES})
         return web.Response(text="email\nidentity\ntoken\n")
 
-    async def access_token(_: web.Request) -> web.Response:
-        answer = {"access_token": identity.access_token(email), "expires_in": TOKEN_LIFETIME_S, "token_type": "Bearer"}
-        return web.json_response(answer)
+    async def _access_token(self, request: web.Request) -> web.Response:
+        token = self._identity.access_token(await self._caller(request))
+        return web.json_response({"access_token": token, "expires_in": TOKEN_LIFETIME_S, "token_type": "Bearer"})
 
-    async def identity_token(request: web.Request) -> web.Response:
-        audience = request.query.get("audience")
+    async def _identity_token(self, request: web.Request) -> web.Response:
+        email, audience = await self._caller(request), request.query.get("audience")
         if not audience:
             raise web.HTTPBadRequest(text="non-empty audience parameter required")
-        return web.Response(text=identity.token(audience=audience, email=email))
+        return web.Response(text=self._identity.token(audience=audience, email=email))
 
-    application = web.Application(middlewares=[_only_asked_for])
-    application.on_response_prepare.append(_sign)
-    application.router.add_routes(web.get(path, plain_text) for path in texts)
-    for name in ("default", email):
-        application.router.add_get(f"{accounts}/{name}/", info)
-        application.router.add_get(f"{accounts}/{name}/token", access_token)
-        application.router.add_get(f"{accounts}/{name}/identity", identity_token)
-    return application
+
+def only(email: str) -> Whose:
+    """Whoever calls is one and the same."""
+
+    async def whose(_: str) -> str:
+        return email
+
+    return whose
 
 
 @web.middleware

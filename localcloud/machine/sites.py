@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from localcloud.background import LOOPBACK, bound_to
+from localcloud.background import bound_to, runner
+from localcloud.engine import HOST
+from localcloud.loopback import LOOPBACK
 from localcloud.model import at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ssl import SSLContext
 
+    from localcloud.callers import Callers
     from localcloud.engine import Bridge
     from localcloud.store import Store
 
@@ -49,19 +52,19 @@ class Sites:
         self,
         name: str,
         application: web.Application,
+        callers: Callers,
         *,
         port: int = 0,
         tls: SSLContext | None = None,
-        for_containers: bool = False,
     ) -> int:
         """Serves an application.
 
         Args:
             name: Under which its port is remembered.
             application: What answers.
+            callers: Who may call it.
             port: The port; 0 takes the remembered one, or at the first time a free one.
             tls: For https.
-            for_containers: Containers call it.
 
         Returns:
             The port.
@@ -70,19 +73,18 @@ class Sites:
             PortTaken: The port is in use.
         """
         port = port or self._remembered(name)
-        # Client addresses in an access log would be this machine's own; a request that the client gave up is ended.
         address = LOOPBACK
-        runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
-        await runner.setup()
+        served = runner(application, callers)
+        await served.setup()
         try:
-            await web.TCPSite(runner, LOOPBACK, port, ssl_context=tls).start()
-            if self._bridge and for_containers:
+            await web.TCPSite(served, LOOPBACK, port, ssl_context=tls).start()
+            if self._bridge and HOST in (callers.names or ()):
                 address = self._bridge.address
-                await web.SockSite(runner, bound_to(self._bridge, port)).start()
+                await web.SockSite(served, bound_to(self._bridge, port)).start()
         except OSError as error:
-            await runner.cleanup()
+            await served.cleanup()
             raise PortTaken(f"port {port} of {address} ({name}) is taken by another program") from error
-        self._runners.append(runner)
+        self._runners.append(served)
         return port
 
     def _remembered(self, name: str) -> int:
@@ -95,8 +97,8 @@ class Sites:
 
     async def close(self) -> None:
         """Ends all of them."""
-        for runner in self._runners:
-            await runner.cleanup()
+        for served in self._runners:
+            await served.cleanup()
 
 
 def _candidates() -> Iterator[int]:

@@ -23,7 +23,8 @@ import httpx
 from aiohttp import ClientError, ClientSession, web
 from yarl import URL
 
-from localcloud.background import LOOPBACK, free_port
+from localcloud.background import free_port
+from localcloud.loopback import unguessable_address
 from localcloud.machine.forwarding import client, forward
 from localcloud.model import Object, Problem, Refused, text
 from localcloud.services.iam import allows, member_of
@@ -76,7 +77,8 @@ class ObjectStore:
         folder: Where the objects are; made if it is not there. Nobody else may write below it meanwhile.
 
     Attributes:
-        origin: `http://HOST:PORT` of the emulator, which lets anybody do anything; set while it runs.
+        origin: `http://HOST:PORT` of the emulator, set while it runs. It lets anybody do anything, and any page: so it
+            is where no container reaches and no page looks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -102,8 +104,9 @@ class ObjectStore:
             time.sleep(0.02)
 
     def _launch(self) -> None:
-        port = free_port()
-        options = [f"-filesystem-root={self._folder}", "-data=", "-scheme=http", f"-host={LOOPBACK}", f"-port={port}"]
+        address = unguessable_address()
+        port = free_port(address)
+        options = [f"-filesystem-root={self._folder}", "-data=", "-scheme=http", f"-host={address}", f"-port={port}"]
         self._process = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", _GUARD, "guard", str(EMULATOR), "-backend=filesystem", *options],
             stdin=subprocess.PIPE,
@@ -111,7 +114,7 @@ class ObjectStore:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for this process, which still has requests to finish
         )
-        self.origin = f"http://{LOOPBACK}:{port}"
+        self.origin = f"http://{address}:{port}"
 
     def _answers(self) -> bool:
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localcloud.container import ContainerSpec
+from localcloud.loopback import unguessable_address
 from localcloud.model import Object, Problem, Refused, Value, at, objects, strings, text
 from localcloud.services import secretmanager
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from localcloud.resource import Cloud
 
+ACCOUNT_LABEL = "localcloud.account"
+"""On each instance of a service: the service account that it is."""
 LABEL = "localcloud.service"
 """On each instance of a service: the name of the local cloud."""
 REVISION_LABEL = "localcloud.revision"
@@ -85,13 +88,13 @@ class Surroundings:
     """What the platform adds to each container.
 
     Attributes:
-        environment: Finds out for a service account's address the variables that say where Google's services are.
+        environment: Finds out the variables that say where Google's services are.
         sockets: For a Cloud SQL connection name, the volume with its socket -> where the container expects it.
         secrets: A folder for the files of secret volumes, which only this user can enter.
         label: The value of the label `localcloud` on all that belongs to this local cloud.
     """
 
-    environment: Callable[[str], Awaitable[Mapping[str, str]]]
+    environment: Callable[[], Awaitable[Mapping[str, str]]]
     sockets: Callable[[str], Mapping[str, str]]
     secrets: Path
     label: str
@@ -133,18 +136,20 @@ async def read(cloud: Cloud, service: Object, revision: str, surroundings: Surro
                 "K_SERVICE": text(service, "name"),
                 "K_CONFIGURATION": text(service, "name"),
                 "K_REVISION": name,
-                **await surroundings.environment(text(template, "service_account")),
+                **await surroundings.environment(),
                 **dict(_variables(cloud, service, container)),
             },
             mounts=sockets | dict(_secret_files(cloud, service, template, container, surroundings.secrets / name)),
             labels={
                 "localcloud": surroundings.label,
+                ACCOUNT_LABEL: text(template, "service_account"),
                 LABEL: surroundings.label,
                 REVISION_LABEL: f"{surroundings.label}/{name}",
             },
             # The file system of an instance is memory, and counts: https://cloud.google.com/run/docs/container-contract
             tmpfs={"/tmp": mebibytes(text(container, "resources", 0, "limits", "memory") or "512Mi")},  # noqa: S108
             ports=[port],
+            published_at=unguessable_address(),  # the way to an instance is through the front door
             memory_mib=mebibytes(text(container, "resources", 0, "limits", "memory") or "512Mi"),
             cpus=cpus(text(container, "resources", 0, "limits", "cpu") or "1"),
         ),

@@ -22,7 +22,7 @@ from tests.image.databases import wait_for
 from tests.localcloud.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from localcloud.container import Container
 
@@ -100,11 +100,13 @@ class World:
             workspace.init()
             workspace.apply()
         self.tracking = workspace  # pyright: ignore[reportPossiblyUnboundVariable]
+        self.oauth_client_secret(redirect_uris=[workspace.state()["outputs"]["redirect_uri"]["value"]])  # pyright: ignore[reportPossiblyUnboundVariable]
 
-    def oauth_client_secret(self, *, anew: bool = False) -> str:
+    def oauth_client_secret(self, *, redirect_uris: Sequence[str] = (), anew: bool = False) -> str:
         store = Store(self.home)
         try:
-            return OAuthClients(store).make(self.settings.access.oauth_client_id, anew=anew)
+            client_id = self.settings.access.oauth_client_id
+            return OAuthClients(store).make(client_id, redirect_uris=redirect_uris, anew=anew)
         finally:
             store.close()
 

@@ -12,11 +12,11 @@ from aiohttp import ClientSession, web
 from localcloud import images
 from localcloud.background import serving
 from localcloud.engine import Bridge, Engine
-from localcloud.identity import IdentityProvider
+from localcloud.identity import IdentityProvider, OAuthClient
 from localcloud.machine.forwarding import client, forward, same_path
 from localcloud.machine.storage import ObjectStore
 from tests.image.databases import Postgres
-from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, Google, Platform, write_secret
+from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, SERVICE_URL, Google, Platform, write_secret
 
 
 @contextmanager
@@ -38,17 +38,14 @@ def object_store(bridge: Bridge | None) -> Generator[int]:
         store.start()
         try:
             store.create_bucket({"name": "artifacts"})
-            if bridge:
-                with serving(relay(store.origin), bridge=bridge) as port:
-                    yield port
-            else:
-                yield int(store.origin.rpartition(":")[2])
+            with serving(relay(store.origin), bridge=bridge) as port:
+                yield port
         finally:
             store.stop()
 
 
 def relay(origin: str) -> web.Application:
-    """Hands every request on to a server that listens on loopback alone."""
+    """Hands every request on to a server that containers do not reach."""
 
     async def sessions(application: web.Application) -> AsyncGenerator[None]:
         async with client() as application[session]:
@@ -67,7 +64,8 @@ def relay(origin: str) -> web.Application:
 @contextmanager
 def google(bridge: Bridge | None) -> Generator[Google]:
     """Runs the identity provider and the object store."""
-    identity = IdentityProvider(client_secret={CLIENT_ID: CLIENT_SECRET}.get)
+    registered = OAuthClient(secret=CLIENT_SECRET, redirect_uris=frozenset({f"{SERVICE_URL}/oauth2/callback"}))
+    identity = IdentityProvider(clients={CLIENT_ID: registered}.get)
     with object_store(bridge) as storage_port, serving(identity.application(), bridge=bridge) as identity_port:
         yield Google(identity=identity, identity_port=identity_port, storage_port=storage_port)
 

@@ -127,8 +127,10 @@ def test_a_container_finds_this_machine_on_loopback_with_podman(install: Install
     engine = Engine()
     assert engine.bridge is None
     engine.start(ContainerSpec(image="x"))
-    network = "--network=slirp4netns:allow_host_loopback=true,enable_ipv6=false"
-    assert told()[-4:] == [network, "--add-host=host.internal:10.0.2.2", "--dns=127.0.0.1", "x"]
+    label, network, *others = told()[-5:]
+    address = label.removeprefix("--label=localcloud.address=")
+    assert network == f"--network=slirp4netns:allow_host_loopback=true,enable_ipv6=false,outbound_addr={address}"
+    assert others == ["--add-host=host.internal:10.0.2.2", "--dns=127.0.0.1", "x"]
 
 
 @pytest.mark.parametrize("name", ["podman", "docker"])

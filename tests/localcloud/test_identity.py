@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.errors import DecodeError
 
 from localcloud.background import serving
-from localcloud.identity import GCLOUD_AUDIENCE, IdentityProvider, kept_key
+from localcloud.identity import GCLOUD_AUDIENCE, IdentityProvider, OAuthClient, kept_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,8 @@ BACK = "http://localhost:8080/oauth2/callback"
 
 @pytest.fixture(scope="module")
 def identity() -> IdentityProvider:
-    return IdentityProvider(client_secret={"client": SECRET, ODD: SECRET}.get)
+    client = OAuthClient(secret=SECRET, redirect_uris=frozenset({BACK}))
+    return IdentityProvider(clients={"client": client, ODD: client}.get)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,36 @@ def test_a_person_signs_in_with_the_form(identity: IdentityProvider, url: str) -
     assert (claims["aud"], claims["email"], claims["nonce"]) == ("client", ADA, "n")
 
 
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example.com/",
+        "http://localhost:8080/oauth2/callback/",
+        "http://localhost:8080/oauth2/callback?next=1",
+        "http://localhost:8081/oauth2/callback",
+        "HTTP://localhost:8080/oauth2/callback",
+        "http://localhost:8080@evil.example.com/oauth2/callback",
+        "javascript:alert(1)//localhost",
+        "",
+    ],
+)
+def test_nobody_is_sent_where_the_client_has_not_said(url: str, elsewhere: str) -> None:
+    for ask in (httpx.get, httpx.post):
+        options = {} if ask is httpx.get else {"data": {"email": ADA}}
+        answer = ask(f"{url}/auth", params=question() | {"redirect_uri": elsewhere}, **options)
+        assert (answer.status_code, "Location" in answer.headers) == (400, False)
+        assert answer.text.startswith("redirect_uri_mismatch"), "as Google calls it"
+
+
+def test_a_form_without_an_address_is_refused(url: str) -> None:
+    assert httpx.post(f"{url}/auth", params=question(), data={"email": ""}).status_code == 400
+
+
+def test_no_other_page_may_frame_the_form_and_no_cache_may_keep_it(url: str) -> None:
+    headers = httpx.get(f"{url}/auth", params=question()).headers
+    assert (headers["Content-Security-Policy"], headers["Cache-Control"]) == ("frame-ancestors 'none'", "no-store")
+
+
 def test_the_form_says_what_it_is_and_shows_strange_names_as_text(url: str) -> None:
     page = httpx.get(f"{url}/auth", params=question(ODD)).text
     assert "stand-in for Google" in page
@@ -62,9 +93,9 @@ def test_the_form_says_what_it_is_and_shows_strange_names_as_text(url: str) -> N
 
 def test_a_restarted_provider_accepts_the_tokens_that_it_gave(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
-    token = IdentityProvider(client_secret={}.get, key=kept_key(path)).access_token(ADA)
-    assert IdentityProvider(client_secret={}.get, key=kept_key(path)).authenticate(token) == ADA
-    assert IdentityProvider(client_secret={}.get).authenticate(token) is None
+    token = IdentityProvider(clients={}.get, key=kept_key(path)).access_token(ADA)
+    assert IdentityProvider(clients={}.get, key=kept_key(path)).authenticate(token) == ADA
+    assert IdentityProvider(clients={}.get).authenticate(token) is None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
 
@@ -84,7 +115,7 @@ def test_a_program_gets_identity_tokens_as_from_gcloud(identity: IdentityProvide
 
 def test_identity_tokens_are_not_for_containers_or_web_pages(url: str) -> None:
     for host in ("host.internal", "evil.example.com"):
-        assert httpx.get(f"{url}/identity", params={"email": ADA}, headers={"Host": host}).status_code == 403
+        assert httpx.get(f"{url}/identity", params={"email": ADA}, headers={"Host": host}).status_code in {403, 421}
     assert httpx.get(f"{url}/identity").status_code == 400
 
 

@@ -66,7 +66,7 @@ def running_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSt
 
 @pytest.fixture(scope="module")
 def identity() -> IdentityProvider:
-    return IdentityProvider(client_secret={}.get)
+    return IdentityProvider(clients={}.get)
 
 
 @pytest.fixture

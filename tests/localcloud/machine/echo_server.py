@@ -45,6 +45,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"half")
             self.wfile.flush()
         time.sleep(float(query.get("seconds", 0)))
+        if path == "/large":
+            self.send_large(int(query["bytes"]), chunked="chunked" in query)
+            return
         body = json.dumps(
             {
                 "revision": os.environ["K_REVISION"],
@@ -58,6 +61,21 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def send_large(self, size: int, *, chunked: bool) -> None:
+        """Answers with so many bytes, headers included where they state the length."""
+        head = b"HTTP/1.1 200 OK\r\nA: %s\r\n"
+        if chunked:
+            self.wfile.write(
+                head % b"b" + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size + bytes(size) + b"\r\n0\r\n\r\n"
+            )
+            return
+        self.wfile.write(head % b"b" + b"Content-Length: %d\r\n\r\n" % size)
+        if self.command != "HEAD":
+            self.wfile.write(bytes(size))
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def pieces(self) -> Iterator[bytes]:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):

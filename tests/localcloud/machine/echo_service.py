@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 
 from localcloud.background import serving
+from localcloud.callers import EVERYBODY
 from localcloud.machine.frontdoor import FrontDoor
 from localcloud.machine.services import Services
 from localcloud.machine.template import Surroundings
@@ -49,7 +50,7 @@ class Place:
         self._number = 0
 
     def make_services(self, idle_s: float = 900) -> Services:
-        async def environment(_: str) -> Mapping[str, str]:
+        async def environment() -> Mapping[str, str]:
             return {}
 
         surroundings = Surroundings(
@@ -115,7 +116,7 @@ def restarted(place: Place) -> Iterator[None]:
                 loop.call_soon_threadsafe(task.cancel)
     place.services = place.make_services()
     try:
-        with serving(place.application()) as port:
+        with serving(place.application(), callers=EVERYBODY) as port:
             place.http.base_url = f"http://127.0.0.1:{port}"
             try:
                 place.do(place.services.resume())

@@ -15,10 +15,16 @@ import pytest
 
 from localcloud import daemon
 from localcloud.background import free_port
+from localcloud.identity import OAuthClient
+from localcloud.machine.oauth_clients import OAuthClients
+from localcloud.store import Store
 from tests.image.databases import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+CLIENT = "1-x.apps.googleusercontent.com"
 
 
 def localcloud(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -92,7 +98,13 @@ def test_down_ends_the_process_and_reset_forgets_its_files(home: Path, tmp_path:
 
 def test_an_oauth_client_keeps_its_secret_until_it_gets_another(home: Path) -> None:
     first, again, other = (
-        localcloud(home, "oauth-client", "1-x.apps.googleusercontent.com", *more).stdout
-        for more in ([], [], ["--anew"])
+        localcloud(home, "oauth-client", CLIENT, *more).stdout
+        for more in (["--redirect-uri=https://a.example/"], ["--redirect-uri=https://b.example/"], ["--anew"])
     )
     assert first == again != other
+    store = Store(home)
+    client = OAuthClients(store).get(CLIENT)
+    store.close()
+    assert client == OAuthClient(
+        secret=other.strip(), redirect_uris=frozenset({"https://a.example/", "https://b.example/"})
+    )

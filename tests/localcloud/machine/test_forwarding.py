@@ -16,6 +16,7 @@ import pytest
 from aiohttp import ClientError, ClientSession, web
 
 from localcloud.background import serving
+from localcloud.callers import EVERYBODY
 from localcloud.machine.forwarding import client, forward, same_path
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def behind(handler: Handler, timeout_s: float = DEADLINE_S, **headers: str) -> I
     application = web.Application(client_max_size=1 << 40)
     application.router.add_route("*", "/{path:.*}", handler)
     with (
-        serving(application) as port,
-        serving(front(f"http://127.0.0.1:{port}", timeout_s, **headers)) as front_port,
+        serving(application, callers=EVERYBODY) as port,
+        serving(front(f"http://127.0.0.1:{port}", timeout_s, **headers), callers=EVERYBODY) as front_port,
         httpx.Client(base_url=f"http://127.0.0.1:{front_port}", timeout=DEADLINE_S) as caller,
     ):
         yield caller
@@ -169,6 +170,21 @@ def test_a_compressed_answer_passes_untouched() -> None:
         assert b"".join(answer.iter_raw()) == packed
         assert answer.headers["Content-Encoding"] == "gzip"
         assert answer.headers["Content-Length"] == str(len(packed))
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["content-length", "chunked"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "unheard-of"])
+def test_a_compressed_body_arrives_untouched(encoding: str, *, chunked: bool) -> None:
+    packed = gzip.compress(b"hello" * 100)
+
+    async def tell(request: web.Request) -> web.Response:
+        body, said = await request.read(), request.headers
+        return web.json_response([body.hex(), said["Content-Encoding"], said.get("Content-Length")])
+
+    with behind(tell) as caller:
+        content = iter([packed[:9], packed[9:]]) if chunked else packed
+        answer = caller.post("/", content=content, headers={"Content-Encoding": encoding})
+    assert answer.json() == [packed.hex(), encoding, None if chunked else str(len(packed))]
 
 
 def test_the_answer_to_head_states_the_length_and_has_no_body() -> None:

@@ -15,7 +15,7 @@ from joserfc.jwk import KeySet
 
 from localcloud.background import serving
 from localcloud.identity import IdentityProvider
-from localcloud.machine.metadata import metadata, variables
+from localcloud.machine.metadata import Metadata, only, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,14 +45,16 @@ print(json.dumps([
 
 @pytest.fixture(scope="module")
 def identity() -> IdentityProvider:
-    return IdentityProvider(client_secret={}.get)
+    return IdentityProvider(clients={}.get)
 
 
 @pytest.fixture(params=[SERVER, ADA])
 def server(identity: IdentityProvider, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """Address and identity of a metadata server."""
-    application = metadata(identity, email=request.param, project="acme", number="123456789012", region="europe-west1")
-    with serving(application) as port:
+    application = Metadata(
+        identity, whose=only(request.param), project="acme", number="123456789012", region="europe-west1"
+    )
+    with serving(application.application()) as port:
         yield f"127.0.0.1:{port}", request.param
 
 

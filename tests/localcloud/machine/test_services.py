@@ -12,8 +12,9 @@ import pytest
 
 from localcloud import images
 from localcloud.background import serving
+from localcloud.callers import EVERYBODY
 from localcloud.engine import Engine
-from localcloud.machine.frontdoor import MAX_REQUEST_BYTES
+from localcloud.machine.frontdoor import MAX_ANSWER_BYTES, MAX_HEADER_BYTES, MAX_REQUEST_BYTES
 from localcloud.machine.template import REVISION_LABEL
 from localcloud.model import Refused
 from tests.image.databases import wait_for
@@ -41,7 +42,7 @@ def image(engine: Engine) -> str:
 @pytest.fixture
 def place(tmp_path: Path, engine: Engine, image: str) -> Iterator[Place]:
     place = Place(tmp_path, engine, image)
-    with serving(place.application()) as port:
+    with serving(place.application(), callers=EVERYBODY) as port:
         place.http.base_url = f"http://127.0.0.1:{port}"
         try:
             yield place
@@ -63,6 +64,44 @@ def test_a_request_has_at_most_32_mib(place: Place, body: Callable[[int], bytes 
     place.deploy()
     assert place.http.post("/", content=body(MAX_REQUEST_BYTES)).json()["bytes"] == MAX_REQUEST_BYTES
     assert place.http.post("/", content=body(MAX_REQUEST_BYTES + 1)).status_code == 413
+
+
+def test_an_answer_that_states_its_length_has_at_most_32_mib_with_its_headers(place: Place) -> None:
+    place.deploy()
+    fits = MAX_ANSWER_BYTES - 1024
+    assert len(place.http.get("/large", params={"bytes": fits}).content) == fits
+    for size in (MAX_ANSWER_BYTES - 1, MAX_ANSWER_BYTES + 1):  # the first fits only without its headers
+        refused = place.http.get("/large", params={"bytes": size})
+        assert (refused.status_code, "Server Error" in refused.text) == (500, True)
+    chunked = place.http.get("/large", params={"bytes": MAX_ANSWER_BYTES + 1, "chunked": "yes"})
+    assert (chunked.status_code, len(chunked.content)) == (200, MAX_ANSWER_BYTES + 1)
+    assert place.http.head("/large", params={"bytes": 2 * MAX_ANSWER_BYTES}).status_code == 200
+    assert place.get()
+
+
+def test_a_requests_headers_have_at_most_64_kib_together(place: Place) -> None:
+    place.deploy()
+    fits = {"X-Large": "x" * (MAX_HEADER_BYTES - 1024)}
+    assert place.http.get("/", headers=fits).json()["headers"]["x-large"] == fits["X-Large"]
+    for large in ({"X-Large": "x" * MAX_HEADER_BYTES}, {f"X-{number}": "x" * 1024 for number in range(64)}):
+        assert place.http.get("/", headers=large).status_code == 413
+    half = "x" * (MAX_HEADER_BYTES // 2)
+    assert place.http.get("/", params={"large": half}, headers={"X-Large": half}).status_code == 413
+
+
+def test_no_name_but_its_own_leads_to_a_service(place: Place) -> None:
+    place.deploy()
+    for name, status in {"echo.run.app": 200, "localhost": 200, "LOCALHOST:1": 200, "evil.example.com": 404}.items():
+        assert place.http.get("/", headers={"Host": name}).status_code == status, name
+
+
+def test_nobody_reaches_an_instance_but_through_the_front_door(place: Place) -> None:
+    place.deploy()
+    (container,) = place.containers()
+    address, _, port = container.published(8080).partition(":")
+    assert httpx.get(f"http://{address}:{port}/").status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/")
 
 
 def test_a_request_that_lasts_too_long_gets_504_and_the_next_one_its_answer(place: Place) -> None:

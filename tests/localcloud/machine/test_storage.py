@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from localcloud.background import serving
-from localcloud.machine.metadata import metadata, variables
+from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.storage import ObjectStore, gate
 from localcloud.model import Refused
 from tests.localcloud.machine.conftest import BUCKET, SERVER
@@ -65,8 +65,8 @@ def test_a_service_needs_no_setting_but_where_things_are(place: Place, tmp_path:
         blob = storage.Client().bucket("acme-artifacts").blob("a")
         blob.upload_from_string("hello")
         print(blob.download_as_text())"""
-    account = metadata(place.identity, email=SERVER, project="acme", number="1", region="europe-west1")
-    with serving(account) as port:
+    account = Metadata(place.identity, whose=only(SERVER), project="acme", number="1", region="europe-west1")
+    with serving(account.application()) as port:
         environment = {
             "HOME": str(tmp_path),
             "HTTPS_PROXY": "http://127.0.0.1:9",  # what google-auth asks Google about a service account stays here

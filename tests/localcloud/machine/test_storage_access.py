@@ -105,7 +105,7 @@ def test_everybody_gets_in_where_everybody_may(place: Place) -> None:
 
 
 def of_another_key(_: IdentityProvider) -> str:
-    return IdentityProvider(client_secret={}.get).access_token(SERVER)
+    return IdentityProvider(clients={}.get).access_token(SERVER)
 
 
 def identity_token(identity: IdentityProvider) -> str:
