@@ -88,8 +88,8 @@ release: setup-test ## Make dist/ of VERSION: its changelog section, module arch
 publish: setup-test ## The same, then push the image to IMAGE_REPOSITORY, sign it, and release it on GitHub
 	@python -m tools.release "$(VERSION)" --publish "$(IMAGE_REPOSITORY)"
 
-bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md
-	@python -m bench.image
+bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs/bench/image.md (BASELINE=IMAGE: against that one, printed)
+	@python -m bench.$(if $(BASELINE),compare $(BASELINE),image)
 
 bench-service: setup-test ## Measure the applied demo against MLflow asked directly; rewrites docs/bench/service.md
 	@python -m bench.service
