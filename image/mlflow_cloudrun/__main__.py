@@ -10,7 +10,7 @@ import os
 import sys
 from typing import NoReturn
 
-from mlflow_cloudrun import application, logs
+from mlflow_cloudrun import logs
 
 EX_DATAERR = 65
 logger = logging.getLogger("mlflow_cloudrun")
@@ -19,6 +19,8 @@ logger = logging.getLogger("mlflow_cloudrun")
 def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) -> NoReturn:
     """Stands in for the call with which `mlflow server` would start `python -m uvicorn ...` as a child."""
     import uvicorn.main  # noqa: PLC0415  not for the jobs
+
+    from mlflow_cloudrun import application  # noqa: PLC0415
 
     os.environ.update(extra_env)
     from mlflow.server.fastapi_app import app  # noqa: PLC0415  reads the environment when it is imported
@@ -50,6 +52,9 @@ def serve(uri: str) -> None:
     import mlflow.server  # noqa: PLC0415
     from mlflow.cli import cli  # noqa: PLC0415
 
+    from mlflow_cloudrun import engine  # noqa: PLC0415
+
+    engine.install()
     mlflow.server._exec_cmd = serve_here  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
     os.environ |= {
         "MLFLOW_BACKEND_STORE_URI": uri,

@@ -68,6 +68,18 @@ def upgrade(uri: str) -> None:
         NewerSchemaError: The schema is of a newer MLflow; nothing was changed.
     """
     engine = utils.create_sqlalchemy_engine_with_retry(uri)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        migrate(engine, uri)
+    finally:
+        engine.dispose()
+
+
+def migrate(engine: Engine, uri: str) -> None:
+    """The same, under the lock.
+
+    Raises:
+        NewerSchemaError: As above.
+    """
     with locked(engine):
         found = current_revision(engine)
         scripts = ScriptDirectory(str(MIGRATIONS))
@@ -80,4 +92,3 @@ def upgrade(uri: str) -> None:
             return
         logger.info("The schema is %s; migrating it to %s", found or "empty", scripts.get_current_head())
         mlflow_db_upgrade.main([uri], standalone_mode=False)
-    engine.dispose()

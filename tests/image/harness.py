@@ -13,6 +13,7 @@ import httpx
 from localcloud.container import Container, ContainerSpec
 from localcloud.engine import HOST, Engine, EngineError
 from localcloud.identity import IdentityProvider
+from stacks import mlflow
 from tests.image.databases import Postgres, wait_for
 
 PORT = 4180
@@ -125,6 +126,7 @@ class Platform:
         """Returns the environment that the stack sets, with this machine's endpoints in the place of Google's."""
         here = f"http://{HOST}:{self.google.identity_port}"
         return {
+            **mlflow.ENVIRONMENT,
             "BACKEND_STORE_URI": uri,
             "DEFAULT_ARTIFACT_ROOT": "gs://artifacts",
             "OAUTH_PROXY_CONFIG": f"{SECRETS_FOLDER}/oauth2-proxy.cfg",

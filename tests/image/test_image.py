@@ -10,6 +10,7 @@ import pytest
 from localcloud import images
 from localcloud.container import ContainerSpec
 from localcloud.engine import Engine
+from stacks import mlflow
 from tests.image.databases import Postgres
 from tests.image.harness import PROXY, Platform, Service
 from tests.image.load import API, EXPERIMENT
@@ -67,6 +68,11 @@ def test_the_modules_are_compiled(engine: Engine, image: str) -> None:
 
 def test_the_tests_client_is_of_the_images_version() -> None:
     assert version("mlflow") == images.mlflow_version()
+
+
+def test_the_images_own_defaults_are_those_of_the_stack(engine: Engine, image: str) -> None:
+    defaults = dict(line.split("=", 1) for line in inside(engine, image, "env").splitlines())
+    assert {name: defaults.get(name, value) for name, value in mlflow.ENVIRONMENT.items()} == mlflow.ENVIRONMENT
 
 
 def test_version_names_what_is_inside(engine: Engine, image: str) -> None:

@@ -1,0 +1,146 @@
+"""What becomes of an error: a whole answer that says what is wrong, with the details in the log only.
+
+MLflow puts the database's own words into its answers, with the statement and what it was given, and takes a pool's
+timeout for a bad request. Some of its code takes any failure for "does not exist". Here an error is translated where it
+arises, and a request that met a database out of reach is answered 503, whatever MLflow made of it.
+"""
+
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
+from sqlalchemy import exc
+from sqlalchemy.engine import ExceptionContext
+
+from mlflow_cloudrun.logs import App, Message, Receive, Send
+from mlflow_cloudrun.refusals import refuse
+
+BUSY = "The server is busy: no connection to the database came free in time. Try again in some seconds."
+UNAVAILABLE = "The database cannot be reached at the moment. Try again in some seconds."
+DEADLOCK = "The database ended this request, which was in a deadlock with another one. Try again."
+CONFLICT = "The database refused it: what it names exists already, or refers to what does not exist."
+REFUSED = "The database refused a value: it is too long, out of range, or has a character that cannot be stored."
+FAILED = "The server failed to answer. The administrator finds the reason in the log, at the time of this request."
+# Calls that may be made twice. Their answer of success may hide that something was not done or not found.
+REPEATABLE_METHODS = frozenset({"GET", "HEAD"})
+REPEATABLE_PATHS = frozenset({"/v1/traces", "/graphql"})
+BAD_REQUEST = 400
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Outage:
+    """What a request met; empty unless the database was out of reach for it."""
+
+    sentence: str = ""
+
+
+outage: ContextVar[Outage | None] = ContextVar("outage", default=None)
+
+
+def note(sentence: str) -> MlflowException:
+    """Remembers for the request's answer that the database was out of reach; returns what to raise."""
+    met = outage.get()
+    if met is not None:
+        met.sentence = sentence
+    return MlflowException(sentence, error_code=TEMPORARILY_UNAVAILABLE)
+
+
+def busy() -> MlflowException:
+    """Returns what to raise when the database has too much to do."""
+    logger.warning("No connection to the database came free in time")
+    return note(BUSY)
+
+
+# SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# Numbers: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+DEADLOCKS = {"40P01", "40001", 1213}
+# Too many connections, out of memory, shutting down; a lock that does not come.
+UNAVAILABLE_CODES = {"53000", "53100", "53200", "53300", "53400", "55P03", "57P01", "57P02", "57P03", "57P05"}
+UNAVAILABLE_NUMBERS = {1037, 1038, 1040, 1041, 1053, 1205, 2002, 2003, 2006, 2013, 2055}
+
+
+def code_of(error: BaseException) -> str | int | None:
+    """Returns psycopg2's SQLSTATE or pymysql's number; None for an error of another kind."""
+    state: str | None = getattr(error, "pgcode", None)
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    return state or number
+
+
+def translate(context: ExceptionContext) -> MlflowException | None:
+    """Replaces the database's words by ours, for `sqlalchemy.event` "handle_error".
+
+    Returns:
+        What is raised in its place; None where MLflow acts on the error's own class, whose text then is ours.
+    """
+    error, wrapped = context.original_exception, context.sqlalchemy_exception
+    if isinstance(error, MlflowException) or not isinstance(error, Exception):
+        return None
+    code = code_of(error)
+    if not context.is_pre_ping:
+        logger.warning("Database error %s: %s in %s", code, error, context.statement)
+    without_connection = context.connection is None and not context.is_pre_ping
+    if context.is_disconnect or without_connection or code in UNAVAILABLE_CODES | UNAVAILABLE_NUMBERS:
+        return None if context.is_pre_ping else note(UNAVAILABLE)
+    if wrapped is None:
+        return None
+    if code in DEADLOCKS:
+        words = DEADLOCK  # MLflow tries again where it reads this word
+    elif isinstance(wrapped, exc.IntegrityError):
+        words = CONFLICT
+    elif isinstance(wrapped, exc.DataError) or not isinstance(wrapped, exc.DBAPIError):
+        words = REFUSED
+    else:
+        return MlflowException(FAILED, error_code=INTERNAL_ERROR)
+    wrapped.args, wrapped.statement, wrapped.params, wrapped.code = (words,), None, None, None
+    return None
+
+
+class WholeErrors:
+    """ASGI middleware: every error is a whole answer.
+
+    An exception that reaches Starlette is answered and raised once more, whereupon uvicorn closes a connection that
+    oauth2-proxy is about to use for somebody else's request: that one would get 502.
+    https://github.com/encode/starlette/blob/main/starlette/middleware/errors.py
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Passes the request on; answers in the application's place if it fails.
+
+        Raises:
+            Exception: The application's, if the answer had begun: then only the connection's end can tell the client.
+        """
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        met = Outage()
+        outage.set(met)
+        started = replaced = ended = False
+        repeatable = scope["method"] in REPEATABLE_METHODS or scope["path"] in REPEATABLE_PATHS
+
+        async def answer(message: Message) -> None:
+            nonlocal started, replaced, ended
+            if replaced:
+                return
+            starting, started = not started, True
+            if starting and met.sentence and (repeatable or message["status"] >= BAD_REQUEST):
+                replaced = ended = True
+                await refuse(send, 503, "TEMPORARILY_UNAVAILABLE", met.sentence, retry=True)
+                return
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+        except Exception:
+            if started and not ended:
+                raise
+            logger.exception("Unhandled exception in %s %s", scope["method"], scope["path"])
+            if not started:
+                await refuse(send, 500, "INTERNAL_ERROR", FAILED)
