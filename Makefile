@@ -7,9 +7,12 @@ MAKEFLAGS += --no-print-directory
 # The settings file, environments/$(ENV).toml.
 ENV ?= demo
 
+# What runs terraform, save the parts that are containers.
+TOFU_TESTS ?= tests/localcloud tests/module tests/stacks tests/policies --ignore=tests/localcloud/machine
+
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-real-provider lint scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service screenshots clean setup-synth setup-test
+.PHONY: help synth test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service screenshots clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -28,6 +31,13 @@ test: setup-test lint ## Run every check and test
 
 test-real-provider: setup-test ## Hold schema, documents and plans against the real provider, which terraform init must find
 	@pytest -n 0 -m real_provider tests/localcloud/test_real_provider.py
+
+test-tofu: setup-test ## Run the tests that run terraform with OpenTofu, compiled from its Go module (needs Go)
+	@go build -C tools/tofu -trimpath -ldflags='-s -w -X github.com/opentofu/opentofu/version.dev=no' -o "$(CURDIR)/.tofu/tofu" github.com/opentofu/opentofu/cmd/tofu
+	@PATH="$(CURDIR)/.tofu:$$PATH" TERRAFORM_BINARY_NAME=tofu TF_CLI_CONFIG_FILE=/dev/null pytest $(TOFU_TESTS)
+
+synth-cdktn: setup-test ## Show that CDK Terrain writes the same Terraform, valid for its newer provider as well
+	@python -m tools.cdktn
 
 lint: setup-test ## Run the static checks alone
 	@tools/lint.sh
@@ -98,4 +108,4 @@ screenshots: setup-test ## Take the README's pictures anew, in a browser at a lo
 	@pytest -n 0 --pictures=docs/images tests/e2e/test_browser.py
 
 clean: ## Remove what was generated or installed in this checkout
-	@rm -rf cdktf.out dist .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@rm -rf cdktf.out dist .venv .pipenv .cdktn .tofu node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from localcloud.traffic import Traffic
 
+# Where Terraform and OpenTofu look for a source without a host: https://opentofu.org/docs/language/providers/requirements/#source-addresses
+_REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
 _THREADS = 64  # more than Terraform's -parallelism (10), because late changes keep a thread while they wait
 _MESSAGE_LIMIT = 256 << 20  # bytes, as in Terraform's own client; schemas are large
 _LOG = logging.getLogger(__name__)
@@ -253,17 +255,18 @@ def reattach(sockets: dict[str, Path]) -> str:
     """The value of TF_REATTACH_PROVIDERS.
 
     Args:
-        sockets: where each provider listens, by its source address.
+        sockets: where each provider listens, by its source address without the registry.
     """
     return json.dumps(
         {
-            address: {
+            f"{registry}/{source}": {
                 "Protocol": "grpc",
                 "ProtocolVersion": 6,
                 "Pid": os.getpid(),
                 "Test": True,  # Terraform must not stop the server when it is done
                 "Addr": {"Network": "unix", "String": str(socket)},
             }
-            for address, socket in sockets.items()
+            for source, socket in sockets.items()
+            for registry in _REGISTRIES
         }
     )

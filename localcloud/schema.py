@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BINDINGS = "cdktf_cdktf_provider_google"
+_OTHER_BINDINGS = "LOCALCLOUD_BINDINGS"  # the folder of another version's package, such as CDK Terrain's
 
 # What the bindings do not tell: which attributes the provider marks as sensitive, and limits of block lists above one.
 # https://github.com/hashicorp/terraform-provider-google/tree/v6.50.0/website/docs
@@ -46,15 +47,15 @@ _ATTRIBUTE_TYPES: dict[str, Type] = {
     "BooleanMap": ["map", "bool"],
     "NumberMap": ["map", "number"],
 }
-_CLASS = re.compile(r"^export class (\w+) extends cdktf\.\w+", re.MULTILINE)
+_CLASS = re.compile(r"^export class (\w+) extends cdkt[fn]\.\w+", re.MULTILINE)
 _FIELD = re.compile(
     r"^ +// (?P<name>\w+) - "
     + ", ".join(f"{flag}: (?P<{flag}>true|false)" for flag in ("computed", "optional", "required"))
     + "$",
     re.MULTILINE,
 )
-_GETTER = re.compile(r"return (cdktf\.Fn\.tolist\()?this\.get(\w+)Attribute\(")
-_MAP = re.compile(r"new cdktf\.(String|Number|Boolean)Map(List)?\(")
+_GETTER = re.compile(r"return (cdkt[fn]\.Fn\.tolist\()?this\.get(\w+)Attribute\(")
+_MAP = re.compile(r"new cdkt[fn]\.(String|Number|Boolean)Map(List)?\(")
 _NESTED = re.compile(r'= new (\w+)\(this, "\w+"(?:, (true|false))?\)')
 _ITEM = re.compile(r"public get\(index: number\): (\w+)")
 _HCL_BLOCK = re.compile(
@@ -128,8 +129,9 @@ def _folder(resource_type: str) -> str:
 
 def bindings_package() -> Path:
     """The JavaScript package inside the installed bindings (without importing them: that takes seconds)."""
-    spec = importlib.util.find_spec(_BINDINGS)
-    for location in (spec and spec.submodule_search_locations) or ():
+    other = os.environ.get(_OTHER_BINDINGS)
+    spec = None if other else importlib.util.find_spec(_BINDINGS)
+    for location in [other] if other else (spec and spec.submodule_search_locations) or ():
         for package in Path(location, "_jsii").glob("*.jsii.tgz"):
             return package
     raise SchemaError(f"the package {_BINDINGS} is not installed: run `make setup-test`")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from localcloud.resource import Cloud
     from localcloud.traffic import Traffic
 
-GOOGLE = "registry.terraform.io/hashicorp/google"
-RANDOM = "registry.terraform.io/hashicorp/random"
+GOOGLE = "hashicorp/google"
+RANDOM = "hashicorp/random"
 QUIET = 0.05  # seconds; between two calls that it can make at once, Terraform takes a few milliseconds
 _STOP_SECONDS = 10
 

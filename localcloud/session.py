@@ -1,4 +1,4 @@
-"""The environment in which Terraform, and everything that calls Terraform, meets the local cloud."""
+"""The environment in which Terraform or OpenTofu, and everything that calls them, meets the local cloud."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 _DATA_FOLDER = ".terraform-localcloud"  # not .terraform: a run against Google must not find local states there
-_TERRAFORM = "LOCALCLOUD_TERRAFORM"
+_ENGINES = ("terraform", "tofu")
 _STATES = "LOCALCLOUD_STATES"
 _OVERRIDES = "LOCALCLOUD_OVERRIDES"
 
@@ -29,8 +29,8 @@ _OVERRIDES = "LOCALCLOUD_OVERRIDES"
 def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, str]]:
     """A local cloud for as long as the context lasts.
 
-    A `terraform` that comes first in PATH prepares the folder that it is called in. So it makes no difference who calls
-    it, or whether CDKTF has yet to write the document.
+    A `terraform` and a `tofu` that come first in PATH prepare the folder that they are called in. It makes no
+    difference who calls them, or whether CDKTF has yet to write the document.
 
     Args:
         home: the folder of the local cloud.
@@ -41,18 +41,20 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
         The environment for commands.
 
     Raises:
-        FileNotFoundError: there is no terraform.
+        FileNotFoundError: there is neither terraform nor tofu.
         NotPrivate: the folder is not this user's alone.
     """
     private_folder(home)
-    terraform = shutil.which("terraform")
-    if not terraform:
-        raise FileNotFoundError("terraform >= 1.11 is not installed: https://developer.hashicorp.com/terraform/install")
+    engines = {name: path for name in _ENGINES if (path := shutil.which(name))}
+    if not engines:
+        raise FileNotFoundError(
+            "terraform >= 1.11 is not installed: https://developer.hashicorp.com/terraform/install"
+            "   (or OpenTofu >= 1.11: https://opentofu.org/docs/intro/install/)"
+        )
     with _providers(home, documents, *options) as reattach, tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
-        root, python = shlex.quote(str(Path(__file__).parents[1])), shlex.quote(sys.executable)
-        wrapper, overrides = Path(folder, "terraform"), Path(folder, "overrides")
-        wrapper.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m localcloud.session "$@"\n')
-        wrapper.chmod(0o700)
+        for name, path in engines.items():
+            _write_wrapper(Path(folder, name), path)
+        overrides = Path(folder, "overrides")
         overrides.touch()
         try:
             yield os.environ | {
@@ -60,13 +62,18 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
                 "TF_REATTACH_PROVIDERS": reattach,
                 "TF_DATA_DIR": _DATA_FOLDER,
                 "CHECKPOINT_DISABLE": "1",  # no call home for a newer version
-                _TERRAFORM: terraform,
                 _STATES: str(home.resolve() / "states"),
                 _OVERRIDES: str(overrides),
             }
         finally:
             for path in overrides.read_text().splitlines():
                 Path(path).unlink(missing_ok=True)
+
+
+def _write_wrapper(wrapper: Path, engine: str) -> None:
+    root, python, real = (shlex.quote(text) for text in (str(Path(__file__).parents[1]), sys.executable, engine))
+    wrapper.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m localcloud.session {real} "$@"\n')
+    wrapper.chmod(0o700)
 
 
 @contextmanager
@@ -80,8 +87,8 @@ def _providers(home: Path, documents: Path, *options: str) -> Generator[str]:
             yield reattach
 
 
-def run_terraform(arguments: Sequence[str]) -> None:
-    """Becomes the real terraform, after its folder is prepared."""
+def run_engine(engine: str, arguments: Sequence[str]) -> None:
+    """Becomes the real terraform or tofu, at the path `engine`, after its folder is prepared."""
     if arguments[:2] == ["providers", "lock"]:
         print("[localcloud] nothing to lock: the providers are local")
         return
@@ -91,8 +98,8 @@ def run_terraform(arguments: Sequence[str]) -> None:
         with Path(os.environ[_OVERRIDES]).open("a") as file:
             file.write(f"{override}\n")
     os.environ.pop("PYTHONPATH", None)
-    os.execv(os.environ[_TERRAFORM], ["terraform", *arguments])  # noqa: S606 - no shell is meant
+    os.execv(engine, [Path(engine).name, *arguments])  # noqa: S606 - no shell is meant
 
 
 if __name__ == "__main__":
-    run_terraform(sys.argv[1:])
+    run_engine(sys.argv[1], sys.argv[2:])

@@ -43,7 +43,10 @@ def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Do
     Returns:
         The documents, in the order in which they are deployed.
     """
-    app = App(outdir=str(output))
+    # CDK Terrain refuses write-only arguments unless it is told which engines the documents are for.
+    app = App(
+        outdir=str(output), context={"targetVersions": dict.fromkeys(("terraform", "opentofu"), TERRAFORM_VERSION)}
+    )
     stacks = (
         BootstrapStack(app, "bootstrap", settings=settings, environment=environment),
         DeploymentStack(app, "tracking", settings=settings, environment=environment),

@@ -4,7 +4,7 @@
 const fs = require("fs");
 const Module = require("module");
 
-const PROVIDER_INDEX = /[\\/]node_modules[\\/]@cdktf[\\/]provider-[^\\/]+[\\/]lib[\\/]index\.js$/;
+const PROVIDER_INDEX = /[\\/]node_modules[\\/]@cdkt[fn][\\/]provider-[^\\/]+[\\/]lib[\\/]index\.js$/;
 const EAGER_EXPORT = /^exports\.(\w+) = require\(("\.[^"\n]+")\);$/gm;
 const LAZY_EXPORT =
   'Object.defineProperty(exports, "$1", { enumerable: true, configurable: true, get: () => require($2) });';

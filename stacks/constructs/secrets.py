@@ -71,7 +71,6 @@ class Secret(Construct):
                 "version",
                 secret=self._secret.id,
                 secret_data_wo=config.value,
-                secret_data_wo_version=config.value_version,
                 # The revision that serves needs the old version until the new one has taken over, and a way back
                 # needs it longer: made before the old one goes, which is disabled, not destroyed.
                 deletion_policy="DISABLE",
@@ -80,6 +79,8 @@ class Secret(Construct):
             ),
             config.logical_id,
         )
+        # A number in the bindings of hashicorp/google 6, a string in those of 8; the document is the same.
+        version.add_override("secret_data_wo_version", config.value_version)
         self.id = self._secret.id
         self.name = self._secret.secret_id
         self.version = version.version

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engine import ENGINE
 from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, one_line
 from tests.stacks.documents import ENVIRONMENTS
 
@@ -34,9 +35,9 @@ def project(tmp_path: Path, documents: Documents) -> Path:
 
 def test_exec_runs_terraform_and_keeps_what_it_made(project: Path) -> None:
     for arguments in (["init"], ["apply", "-auto-approve"]):
-        _localcloud(project, "exec", "--", "terraform", *arguments, folder="stacks/bootstrap")
+        _localcloud(project, "exec", "--", ENGINE, *arguments, folder="stacks/bootstrap")
     assert "projects/acme-ml-dev/locations/europe-west1/repositories/mlflow" in _localcloud(project, "status").stdout
-    plan = _localcloud(project, "exec", "--", "terraform", "plan", "-detailed-exitcode", folder="stacks/bootstrap")
+    plan = _localcloud(project, "exec", "--", ENGINE, "plan", "-detailed-exitcode", folder="stacks/bootstrap")
     assert "No changes" in plan.stdout
 
 
@@ -44,7 +45,7 @@ def test_exec_leaves_the_document_and_its_state_alone(project: Path) -> None:
     folder = project / "stacks" / "bootstrap"
     before = sorted(path.name for path in folder.iterdir())
     for arguments in (["init"], ["apply", "-auto-approve"]):
-        _localcloud(project, "exec", "--", "terraform", f"-chdir={folder}", *arguments)
+        _localcloud(project, "exec", "--", ENGINE, f"-chdir={folder}", *arguments)
     assert sorted(path.name for path in folder.iterdir()) == sorted([".terraform-localcloud", *before])
     states = list((project / "cloud" / "states").iterdir())
     assert [path.suffix for path in states] == [".tfstate"]
@@ -55,8 +56,8 @@ def test_a_document_with_a_remote_backend_needs_no_credentials(project: Path) ->
     document = json.loads((folder / "cdk.tf.json").read_text())
     document["terraform"]["backend"] = {"gcs": {"bucket": "acme-ml-dev-tfstate", "prefix": "mlflow"}}
     (folder / "cdk.tf.json").write_text(json.dumps(document))
-    _localcloud(project, "exec", "--", "terraform", "init", folder="stacks/bootstrap")
-    _localcloud(project, "exec", "--", "terraform", "apply", "-auto-approve", folder="stacks/bootstrap")
+    _localcloud(project, "exec", "--", ENGINE, "init", folder="stacks/bootstrap")
+    _localcloud(project, "exec", "--", ENGINE, "apply", "-auto-approve", folder="stacks/bootstrap")
 
 
 def test_exec_ends_with_the_status_of_the_command(project: Path) -> None:
@@ -67,13 +68,11 @@ def test_exec_ends_with_the_status_of_the_command(project: Path) -> None:
 
 def test_reset_forgets_everything(project: Path) -> None:
     for arguments in (["init"], ["apply", "-auto-approve"]):
-        _localcloud(project, "exec", "--", "terraform", *arguments, folder="stacks/bootstrap")
+        _localcloud(project, "exec", "--", ENGINE, *arguments, folder="stacks/bootstrap")
     _localcloud(project, "reset")
     assert [path.name for path in (project / "cloud").iterdir()] == ["lock"]
     assert "There is no local cloud" in _localcloud(project, "status").stdout
-    plan = _localcloud(
-        project, "exec", "--", "terraform", "plan", "-detailed-exitcode", folder="stacks/bootstrap", status=2
-    )
+    plan = _localcloud(project, "exec", "--", ENGINE, "plan", "-detailed-exitcode", folder="stacks/bootstrap", status=2)
     assert "0 to change, 0 to destroy" in one_line(plan.stdout)
 
 
@@ -92,7 +91,7 @@ def test_two_runs_at_once_both_arrive(project: Path) -> None:
     document = json.loads((project / "stacks" / "second" / "cdk.tf.json").read_text())
     document["resource"]["google_artifact_registry_repository"]["images"]["repository_id"] = "second"
     (project / "stacks" / "second" / "cdk.tf.json").write_text(json.dumps(document))
-    command = "terraform init >/dev/null && terraform apply -auto-approve"
+    command = f"{ENGINE} init >/dev/null && {ENGINE} apply -auto-approve"
     runs = [
         _start(project, "exec", "--", "sh", "-c", command, folder=f"stacks/{name}") for name in ("bootstrap", "second")
     ]

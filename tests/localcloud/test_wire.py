@@ -60,7 +60,7 @@ many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCh
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[grpc.Channel]:
     folder = tmp_path_factory.mktemp("fuzzed")
     with running(folder / "cloud", folder, "--quiet", "0") as reattach:
-        socket = json.loads(reattach)[GOOGLE]["Addr"]["String"]
+        socket = json.loads(reattach)[f"registry.terraform.io/{GOOGLE}"]["Addr"]["String"]
         with grpc.insecure_channel(f"unix:{socket}") as channel:
             yield channel
 

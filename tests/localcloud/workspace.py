@@ -9,6 +9,8 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.engine import ENGINE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,14 +30,14 @@ class Workspace:
     def terraform(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs terraform; with `ok` it must succeed."""
         result = subprocess.run(
-            ["terraform", *arguments],
+            [ENGINE, *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
             text=True,
             timeout=_LIMIT,
             check=False,
-            executable=shutil.which("terraform", path=self.environment["PATH"]),
+            executable=shutil.which(ENGINE, path=self.environment["PATH"]),
         )
         self.log.append(result.stdout + result.stderr)
         if ok:

@@ -12,6 +12,7 @@ import pytest
 
 from stacks.settings.cross_rules import CROSS_RULES
 from stacks.variables.cross_validations import CROSS_VALIDATIONS, LEFT_OUT
+from tests.engine import ENGINE
 from tests.module.verdicts import KINDS, Input, Verdict, arguments, problems_in_module, table
 from tools.docs import CHECKOUT, Part, drifted, write
 
@@ -153,7 +154,7 @@ def _refused_at_once(folder: Path, given: dict[str, object], secret: str = "", m
     said = ""
     for command in ("init", "plan"):
         result = subprocess.run(
-            ["terraform", command, "-no-color"],
+            [ENGINE, command, "-no-color"],
             cwd=folder,
             capture_output=True,
             text=True,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stacks.deployment import literal
 from stacks.settings.problems import Problem, SettingsError
 from stacks.variables.declarations import LEFT_OUT
+from tests.engine import ENGINE
 from tests.settings.files import Table, changed, read
 from tests.settings.rows import BAD_LABEL_VALUES, BAD_LABELS, FREE_NAMES, RESERVED, ROWS, SECRETS
 from tests.settings.test_cross_rules import CASES
@@ -166,7 +167,7 @@ def _refused(folder: Path) -> dict[str, list[str]]:
 
 def _terraform(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["terraform", *command, "-no-color"],
+        [ENGINE, *command, "-no-color"],
         cwd=folder,
         env=os.environ | {"CHECKPOINT_DISABLE": "1"},
         capture_output=True,

@@ -7,6 +7,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from tests.engine import ENGINE
 from tests.policies.plans import plan_of, shapes
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ DOCUMENT = {
 
 def terraform(folder: Path, *arguments: str) -> str:
     environment = {**os.environ, "TF_IN_AUTOMATION": "1"}
-    run = subprocess.run(
-        ["terraform", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([ENGINE, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout
 

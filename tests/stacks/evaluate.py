@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.engine import ENGINE
+
 _DEADLINE_SECONDS = 60
 
 
@@ -45,7 +47,7 @@ def evaluate(
 
 def _terraform(folder: str, *arguments: str) -> str:
     done = subprocess.run(
-        ["terraform", *arguments, *([] if arguments[0] == "output" else ["-no-color"])],
+        [ENGINE, *arguments, *([] if arguments[0] == "output" else ["-no-color"])],
         cwd=folder,
         env=os.environ | {"CHECKPOINT_DISABLE": "1"},
         capture_output=True,

@@ -1,0 +1,1 @@
+"""The comparison of CDKTF's documents with those of CDK Terrain."""
