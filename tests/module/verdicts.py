@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections import defaultdict
@@ -156,8 +157,10 @@ def _refused(folder: Path) -> dict[str, list[str]]:
         message = json.loads(line)
         if message["@level"] == "error":
             diagnostic = message["diagnostic"]
-            name = diagnostic["range"]["filename"].removesuffix(".tf.json")
-            assert name.startswith("input_"), f"the module itself is wrong: {diagnostic}"
+            # Of a value that has the wrong type, OpenTofu shows where the variable is declared, and says whose it is.
+            named = re.search(r"\binput_\d+", f"{diagnostic['range']['filename']} {diagnostic['detail']}")
+            assert named, f"the module itself is wrong: {diagnostic}"
+            name = named[0]
             shown = [
                 f"{one['traversal']} {one['statement']}" for one in diagnostic.get("snippet", {}).get("values", ())
             ]
