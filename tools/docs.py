@@ -23,6 +23,9 @@ from stacks.settings.problems import SettingsError
 from tests.image.test_attacks import ACCEPTED, REFUSED, WITHOUT_CREDENTIAL
 from tools import faults, overview
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "image"))
+from mlflow_cloudrun import limits
+
 CHECKOUT: Final = Path(__file__).parent.parent
 README: Final = "README.md"
 IMAGE_README: Final = "image/README.md"
@@ -112,7 +115,7 @@ def generate() -> list[Part]:
             "decisions": _decisions(),
         },
         SECURITY: {"gate": _gate_table()},
-        IMAGE_README: {"faults": faults.table(CHECKOUT / "tests" / "image")},
+        IMAGE_README: {"faults": faults.table(CHECKOUT / "tests" / "image"), "limits": limits.table()},
     }
     return [
         *(Part(file=file, name=name, text=text) for file, parts in contents.items() for name, text in parts.items()),

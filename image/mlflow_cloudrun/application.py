@@ -4,7 +4,7 @@ from typing import Any
 
 from mlflow_cloudrun import engine
 from mlflow_cloudrun.admission import Line
-from mlflow_cloudrun.bodies import WholeRequests
+from mlflow_cloudrun.bodies import BoundedBodies
 from mlflow_cloudrun.errors import WholeErrors
 from mlflow_cloudrun.logs import RequestLog
 
@@ -16,8 +16,8 @@ def protect(app: Any) -> None:  # noqa: ANN401  FastAPI's class is imported with
     """Puts the middlewares around MLflow's application; a request meets them from the first line to the last."""
     onion: list[tuple[type, dict[str, object]]] = [
         (RequestLog, {}),
-        (WholeRequests, {}),
         (WholeErrors, {}),
+        (BoundedBodies, {}),
         (Line, {"at_a_time": REQUESTS_PER_PLACE * engine.places()}),
     ]
     for middleware, options in reversed(onion):  # Starlette's last one added is the outermost
