@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from localcloud import daemon, server, session
+from localcloud.circumstances import PROJECT, Circumstances, add_options
 from localcloud.engine import EngineError
 from localcloud.faults import KINDS, Fault
 from localcloud.machine.oauth_clients import OAuthClients
@@ -24,20 +25,6 @@ if TYPE_CHECKING:
 
 
 _UNAVAILABLE = 69  # EX_UNAVAILABLE
-
-
-def _id_and_number(text: str) -> tuple[str, str]:
-    name, _, number = text.partition("=")
-    return name, number
-
-
-_PROJECT: dict[str, Any] = {
-    "action": "append",
-    "default": [],
-    "type": _id_and_number,
-    "metavar": "ID=NUMBER",
-    "help": "a project's number; else one is made of its id",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +54,7 @@ def _run(home: Path, options: argparse.Namespace) -> int:
                 options.documents,
                 traffic=Traffic(options.quiet, options.late),
                 fault=options.fault,
-                numbers=dict(options.project),
+                circumstances=Circumstances.of(options),
             )
         case "up":
             return _up(home, options)
@@ -113,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND:OPERATION",
         help=f"break one operation of the log; KIND is one of {', '.join(KINDS)}",
     )
-    shared.add_argument("--project", **_PROJECT)
+    add_options(shared)
     run = subcommands.add_parser(
         "exec", parents=[shared], help="run a command, such as terraform or cdktf, against the local cloud"
     )
@@ -148,7 +135,7 @@ def _add_up(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     up.add_argument("--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)")
     up.add_argument("--user", action="append", default=[], help="somebody at this machine, by e-mail address")
-    up.add_argument("--project", **_PROJECT)
+    up.add_argument("--project", **PROJECT)
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
@@ -157,8 +144,8 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 
 def _serve_options(options: argparse.Namespace) -> list[str]:
-    numbers = [f"--project={name}={number}" for name, number in options.project]
-    return ["--quiet", str(options.quiet), "--late", options.late, "--fault", str(options.fault), *numbers]
+    circumstances = Circumstances.of(options).arguments()
+    return ["--quiet", str(options.quiet), "--late", options.late, "--fault", str(options.fault), *circumstances]
 
 
 def _up(home: Path, options: argparse.Namespace) -> int:
@@ -174,7 +161,7 @@ def _up(home: Path, options: argparse.Namespace) -> int:
         users=tuple(options.user),
     )
     try:
-        daemon.up(home, Path(), chosen, dict(options.project))
+        daemon.up(home, Path(), chosen, Circumstances.of(options))
     except PortTaken as error:
         print(f"[localcloud] {error}", file=sys.stderr)
         return _UNAVAILABLE

@@ -21,6 +21,7 @@ from localcloud.private import private_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from localcloud.circumstances import Circumstances
     from localcloud.container import Container
     from localcloud.engine import Engine
     from localcloud.machine.machine import Options
@@ -68,14 +69,14 @@ def settled_engine(home: Path) -> Engine:
     return found
 
 
-def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]) -> None:
+def up(home: Path, documents: Path, options: Options, circumstances: Circumstances) -> None:
     """Serves until TERM or INT.
 
     Args:
         home: the folder of the local cloud.
         documents: where the Terraform documents are.
         options: how the machine is set up.
-        numbers: project id -> project number.
+        circumstances: what kind of cloud it is.
 
     Raises:
         EngineError: there is no container engine.
@@ -92,7 +93,7 @@ def up(home: Path, documents: Path, options: Options, numbers: Mapping[str, str]
     with server.holding(home):
         server.log_to(home / "log")
         _tell(home, {"pid": os.getpid()})  # whoever wants it to end need not wait until it has started
-        cloud = Cloud(Store(home), numbers=dict(numbers))
+        cloud = Cloud(Store(home), circumstances=circumstances)
         machine = Machine(cloud, settled_engine(home), home, options)
         cloud.platform = machine
 

@@ -1,50 +1,121 @@
 """From a configuration to a planned object: knows Terraform's rules for plans, and no Google.
 
 Terraform itself proposes the new object: configured values, and for computed ones that are not configured the values of
-the state. What is left is to say which of those will be known after the apply only.
+the state. What is left is to fill in what nobody said: the provider's own defaults, which a plan shows, and what the
+cloud will assign, which a plan calls unknown.
 https://github.com/hashicorp/terraform/blob/main/docs/resource-instance-change-lifecycle.md
+
+A path names an attribute or a block, inside of blocks or not: `settings.disk_size`, in every `settings` that there is.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcloud.model import UNKNOWN, Block, Nesting, Object, Value
+from localcloud.model import UNKNOWN, Block, Nesting, Object, Value, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def plan(
-    block: Block, proposed: Object, config: Object, *, known: Mapping[str, Value], assigned: Iterable[str]
-) -> Object:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filling:
+    """What stands where nothing was said.
+
+    Attributes:
+        known: attribute -> a computed value that is certain already.
+        defaults: path -> what the provider says where the configuration does not.
+        assigned: paths that the cloud gives a value to when the object is made, and that stay as they are after that.
+    """
+
+    known: Mapping[str, Value]
+    defaults: Mapping[str, Value]
+    assigned: Iterable[str]
+
+
+def plan(block: Block, proposed: Object, config: Object, prior: Object | None, filling: Filling) -> Object:
     """Plans an object.
 
     Args:
         block: the schema of the resource.
         proposed: Terraform's proposal.
         config: what was written; write-only values appear here alone.
-        known: computed values that are certain already.
-        assigned: computed attributes that the cloud assigns in the apply.
+        prior: the object before the change, None for a new one.
+        filling: what was not written.
 
     Returns:
-        The planned object. A computed attribute that is neither configured nor named by the arguments stays as it was,
-        or null.
+        The planned object. What is neither configured nor filled in stays as it was, or null.
     """
     planned = {name: None if _is_write_only(block, name) else value for name, value in proposed.items()}
-    certain = {**known, **dict.fromkeys(assigned, UNKNOWN)}
-    return planned | {name: value for name, value in certain.items() if config.get(name) is None}
+    planned |= {name: value for name, value in filling.known.items() if config.get(name) is None}
+    for path, value in (*filling.defaults.items(), *((path, UNKNOWN) for path in filling.assigned)):
+        planned = _fill(planned, config, prior, path.split("."), value)
+    return planned
 
 
-def finish(planned: Value, assigned: Mapping[str, Value]) -> Object:
-    """The object after the apply: what was planned, with the assigned values where "known after apply" stood.
+def _fill(planned: Object, config: Value, prior: Value, path: list[str], value: Value) -> Object:
+    """An object with a value at a path where there is none; an unknown one gives way to what was there before."""
+    name, *rest = path
+    found = planned.get(name)
+    if rest:
+        if not isinstance(found, list):
+            return planned
+        items = [
+            _fill(item, at(config, name, index), at(prior, name, index), rest, value)
+            if isinstance(item, dict)
+            else item
+            for index, item in enumerate(found)
+        ]
+        return {**planned, name: [*items]}
+    if not _is_unsaid(at(config, name)) or not _is_unsaid(found):
+        return planned
+    before = at(prior, name) if value is UNKNOWN else None
+    return {**planned, name: value if before is None else before}
+
+
+def _is_unsaid(value: Value) -> bool:
+    return value is None or value == []
+
+
+def settle(planned: Object, given: Mapping[str, Value]) -> Object:
+    """A planned object with values, by path, where "known after apply" stood."""
+    for path, value in given.items():
+        planned = _settle(planned, path.split("."), value)
+    return planned
+
+
+def finish(planned: Object, assigned: Mapping[str, Value]) -> Object:
+    """The object after the apply.
+
+    Args:
+        planned: the planned object.
+        assigned: attribute -> its value, whatever was planned.
 
     Raises:
         LookupError: a planned unknown has no value; a mistake in a service module.
     """
-    if not isinstance(planned, dict):
-        raise LookupError("no object was planned")  # noqa: TRY004 - nobody passed a wrong type
-    return {name: assigned[name] if value is UNKNOWN else value for name, value in planned.items()}
+    finished = {**planned, **assigned}
+    if _has_unknown(finished):
+        raise LookupError("a planned unknown has no value")
+    return finished
+
+
+def _settle(planned: Object, path: list[str], value: Value) -> Object:
+    name, *rest = path
+    found = planned.get(name)
+    if rest and isinstance(found, list):
+        items = [_settle(item, rest, value) if isinstance(item, dict) else item for item in found]
+        return {**planned, name: [*items]}
+    return {**planned, name: value} if found is UNKNOWN and not rest else planned
+
+
+def _has_unknown(value: Value) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_unknown, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_unknown, value))
+    return value is UNKNOWN
 
 
 def conform(block: Block, value: Object) -> Object:

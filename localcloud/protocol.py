@@ -75,8 +75,12 @@ class Provider(Protocol):
 
     def apply(
         self, type_name: str, prior: Object | None, planned: Object | None, config: Object | None
-    ) -> Object | None:
-        """Makes it so: creates, updates or (planned None) deletes; only `config` has the write-only values."""
+    ) -> tuple[Object | None, Refused | None]:
+        """Makes it so: creates, updates or (planned None) deletes; only `config` has the write-only values.
+
+        Returns:
+            What is there then, and why it is refused although it is there.
+        """
         ...
 
     def import_(self, type_name: str, import_id: str) -> Object:
@@ -142,8 +146,12 @@ class _Service:
             wire.decode(request.proposed_new_state),
             wire.decode(request.config),
         )
+        # As the real provider: what comes back may differ from what was planned, and a later plan then shows it.
+        # https://github.com/hashicorp/terraform/blob/main/docs/resource-instance-change-lifecycle.md
         return pb.PlanResourceChange.Response(
-            planned_state=wire.encode(planned), requires_replace=[wire.path_message((name,)) for name in replacing]
+            planned_state=wire.encode(planned),
+            requires_replace=[wire.path_message((name,)) for name in replacing],
+            legacy_type_system=True,
         )
 
     def ApplyResourceChange(  # noqa: N802
@@ -151,15 +159,21 @@ class _Service:
     ) -> pb.ApplyResourceChange.Response:
         prior = wire.decode(request.prior_state)
         try:
-            new = self._provider.apply(
+            new, kept = self._provider.apply(
                 request.type_name, prior, wire.decode(request.planned_state), wire.decode(request.config)
             )
         except Refused as refused:
             # Without the prior state Terraform would forget a resource whose update or deletion failed.
             return pb.ApplyResourceChange.Response(
-                new_state=wire.encode(prior), diagnostics=wire.diagnostics(refused.problems)
+                new_state=wire.encode(prior),
+                diagnostics=wire.diagnostics(refused.problems),
+                legacy_type_system=True,
             )
-        return pb.ApplyResourceChange.Response(new_state=wire.encode(new))
+        return pb.ApplyResourceChange.Response(
+            new_state=wire.encode(new),
+            diagnostics=wire.diagnostics(kept.problems if kept else ()),
+            legacy_type_system=True,
+        )
 
     def ImportResourceState(  # noqa: N802
         self, request: pb.ImportResourceState.Request

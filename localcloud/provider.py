@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localcloud import planning
-from localcloud.model import Block, Object, Problem, Refused, text
+from localcloud.model import UNKNOWN, Block, Object, Problem, Refused, text
 from localcloud.protocol import Schemas
-from localcloud.resource import Cloud, Resource, require_api
+from localcloud.resource import Cloud, Kept, Resource, require_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from localcloud.traffic import Traffic
 
 _LOG = logging.getLogger(__name__)
+_TAKEN = (
+    "Take it over with `terraform import`, choose another name, or forget everything with `python -m localcloud reset`."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,20 @@ class SchemaSource:
     mentioned: Callable[[], set[str]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What Google's services mean.
+
+    Attributes:
+        resources: the types that have a meaning here.
+        admit: refuses a call by whom it comes from, or where to: the cloud, the type, the verb (create, read, update or
+            delete), and the values of the object.
+    """
+
+    resources: Iterable[Resource]
+    admit: Callable[[Cloud, str, str, Object], None]
+
+
 class ResourceProvider:
     """Implements `localcloud.protocol.Provider` for Google's resource types."""
 
@@ -45,7 +62,7 @@ class ResourceProvider:
         self,
         *,
         cloud: Cloud,
-        resources: Iterable[Resource],
+        services: Services,
         schema: SchemaSource,
         traffic: Traffic,
         fault: Fault,
@@ -54,14 +71,15 @@ class ResourceProvider:
 
         Args:
             cloud: where the resources live.
-            resources: the types that have a meaning here.
+            services: what they mean.
             schema: where schemas come from.
             traffic: tells late changes when to happen.
             fault: the fault to inject.
         """
         self._cloud = cloud
-        self._resources = {resource.type: resource for resource in resources}
+        self._resources = {resource.type: resource for resource in services.resources}
         self._schema = schema
+        self._admit = services.admit
         self._traffic = traffic
         self._fault = fault
         self._blocks = dict(schema.resources(self._resources))
@@ -96,6 +114,7 @@ class ResourceProvider:
     def read(self, type_name: str, state: Object) -> Object | None:
         """What the cloud remembers; None if someone removed it."""
         resource = self._resource(type_name)
+        self._admit(self._cloud, type_name, "read", state)
         found = self._cloud.store.get(type_name, resource.key(state))
         if found is None:
             return None
@@ -112,39 +131,39 @@ class ResourceProvider:
         known = resource.known(self._cloud, block, proposed)
         if block.attributes.get("project") and known.get("project", "") is None:
             raise Refused(Problem("No project", "Set project in the resource or in the provider block.", ("project",)))
+        assigned = {"id", *resource.assigned, *resource.given} if prior is None else set(resource.given)
+        filling = planning.Filling(known=known, defaults=resource.defaults, assigned=sorted(assigned))
+        planned = planning.plan(block, proposed, config, prior, filling)
         if prior is None:
-            return planning.plan(block, proposed, config, known=known, assigned={"id", *resource.assigned}), []
-        planned = planning.plan(block, proposed, config, known=known, assigned=())
-        if planned == prior:
-            return prior, []
-        changing = resource.changing(prior, planned)
-        planned = planning.plan(block, proposed, config, known=known, assigned=changing)
-        return planned, resource.replacing(prior, planned)
+            return planned, []
+        planned |= {name: prior[name] for name in resource.alike if _alike(resource, name, prior, planned)}
+        return (prior, []) if planned == prior else (planned, resource.replacing(prior, planned))
 
     def apply(
         self, type_name: str, prior: Object | None, planned: Object | None, config: Object | None
-    ) -> Object | None:
-        """Creates, changes or deletes one object."""
+    ) -> tuple[Object | None, Refused | None]:
+        """Creates, changes or deletes one object; what is there then may be refused, and yet there."""
         resource = self._resource(type_name)
         verb = "create" if prior is None else "delete" if planned is None else "update"
         operation = f"{verb} {type_name} {resource.key(planned or prior or {})}"
         if resource.late and verb == "create":
             self._traffic.wait_until_quiet(operation)
         self._fault.before(operation)
+        new, refused = None, None
         try:
+            self._admit(self._cloud, type_name, verb, planned or prior or {})
             if planned is None:
                 self._delete(resource, prior or {})
-                new = None
             else:
-                new = self._write(resource, planned, config or {}, prior)
-        except Refused as refused:
-            _LOG.info("%s refused: %s", operation, refused)
+                new, refused = self._write(resource, planned, config or {}, prior)
+        except Refused as error:
+            _LOG.info("%s refused: %s", operation, error)
             raise
-        _LOG.info("%s done", operation)
+        _LOG.info("%s %s", operation, f"kept, though: {refused}" if refused else "done")
         self._fault.after(operation)
         if new is not None:
             self._cloud.store.mark_answered(type_name, resource.key(new))
-        return new
+        return new, refused
 
     def import_(self, type_name: str, import_id: str) -> Object:
         """Finds an object by one of the forms of its id."""
@@ -172,7 +191,9 @@ class ResourceProvider:
         del config
         raise Refused(_no_meaning(type_name))
 
-    def _write(self, resource: Resource, planned: Object, config: Object, prior: Object | None) -> Object:
+    def _write(
+        self, resource: Resource, planned: Object, config: Object, prior: Object | None
+    ) -> tuple[Object, Refused | None]:
         cloud = self._cloud
         require_api(cloud, resource.api, text(planned, "project") or cloud.project)
         with self._locks[f"{resource.type} {resource.key(planned)}"]:
@@ -181,15 +202,22 @@ class ResourceProvider:
                 and not resource.idempotent
                 and cloud.store.is_answered(resource.type, resource.key(planned))
             ):
-                raise Refused(_exists(resource, planned))
+                raise Refused(Problem(resource.taken(cloud, planned), _TAKEN))
+            given = {path: value(planned) if callable(value) else value for path, value in resource.given.items()}
+            planned, refused = planning.settle(planned, given), None
             resource.admit(cloud, planned, config)
-            assigned = resource.realize(cloud, planned, config, prior)
-            new = planning.finish(planned, {"id": resource.identify(planned | assigned), **assigned})
+            try:
+                assigned = resource.realize(cloud, planned, config, prior)
+            except Kept as kept:
+                assigned, refused = kept.assigned, kept
+            assigned |= {"id": resource.identify(planned | assigned)}
+            answer = resource.answer(planning.finish(planned, assigned))
+            new = planning.conform(self._block(resource.type), answer)
             cloud.store.put(resource.type, resource.key(new), new)
-        return new
+        return new, refused
 
     def _delete(self, resource: Resource, prior: Object) -> None:
-        if self._cloud.store.get(resource.type, resource.key(prior)) is not None:
+        if self._cloud.store.get(resource.type, resource.key(prior)) is not None and not resource.abandons(prior):
             resource.remove(self._cloud, prior)
             self._cloud.store.remove(resource.type, resource.key(prior))
 
@@ -204,17 +232,15 @@ class ResourceProvider:
         return self._blocks[type_name]
 
 
+def _alike(resource: Resource, name: str, prior: Object, planned: Object) -> bool:
+    """Whether an attribute is only written in another way than Google does."""
+    form = resource.alike[name]
+    return planned.get(name) not in (None, UNKNOWN) and form(planned) == form(prior)
+
+
 def _no_meaning(type_name: str) -> Problem:
     return Problem(
         f"{type_name} has no meaning in the local cloud",
         "The real provider knows it. To use it here, add a Resource for it to its service's module in "
         "localcloud/services/ and to the list in localcloud/services/__init__.py.",
-    )
-
-
-def _exists(resource: Resource, planned: Object) -> Problem:
-    return Problem(
-        f"Error 409: {resource.type} {resource.key(planned)!r} already exists",
-        "Take it over with `terraform import`, choose another name, or forget everything with "
-        "`python -m localcloud reset`.",
     )

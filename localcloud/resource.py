@@ -4,41 +4,62 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from localcloud.model import UNKNOWN, Object, Problem, Refused, Value, text
+from localcloud.circumstances import Circumstances
+from localcloud.model import UNKNOWN, Object, Problem, Refused, Value, at, text
 from localcloud.platform import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from localcloud.model import Block
     from localcloud.store import Store
 
 ENABLED_API = "serviceusage.api"
+_SINCE = "resource.since"
+Given: TypeAlias = "Value | Callable[[Object], Value]"
+"""What Google gives an attribute that nobody named: a value, or how it follows from the object."""
+_API_TITLES = {
+    "artifactregistry.googleapis.com": "Artifact Registry API",
+    "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
+    "iam.googleapis.com": "Identity and Access Management (IAM) API",
+    "run.googleapis.com": "Cloud Run Admin API",
+    "secretmanager.googleapis.com": "Secret Manager API",
+    "sqladmin.googleapis.com": "Cloud SQL Admin API",
+}
 _ATTRIBUTION = {"goog-terraform-provisioned": "true"}
 
 
 @dataclass(slots=True)
 class Cloud:
-    """Where the resources live: what is remembered, what they are made of, and the defaults of the provider block.
-
-    Attributes:
-        numbers: project id -> project number, where somebody said it.
-    """
+    """Where the resources live: what is remembered, what they are made of, and the defaults of the provider block."""
 
     store: Store
     platform: Platform = field(default_factory=Platform)
-    numbers: dict[str, str] = field(default_factory=dict[str, str])
+    circumstances: Circumstances = field(default_factory=Circumstances)
     project: str = ""
     region: str = ""
     default_labels: dict[str, str] = field(default_factory=dict[str, str])
 
     def project_number(self, project: str) -> str:
         """A project's number: the one that was said, or twelve digits made of its id, since nobody assigns one here."""
-        return self.numbers.get(project) or stable_number(project, digits=12)
+        return self.circumstances.numbers.get(project) or stable_number(project, digits=12)
+
+
+class Kept(Refused):
+    """What was asked for does not work, and Google keeps it all the same.
+
+    Attributes:
+        assigned: as `Resource.realize` returns them.
+    """
+
+    def __init__(self, assigned: Object, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.assigned = assigned
 
 
 class Resource:
@@ -50,6 +71,9 @@ class Resource:
         id_format: the id, with `{attribute}` in it.
         immutable: attributes whose change means a new object.
         assigned: computed attributes that `realize` gives values to.
+        defaults: path -> what the provider itself says where nothing was said; a plan shows it.
+        given: path -> what Google gives where nothing was said; a plan calls it unknown, and it stays after that.
+        alike: attributes -> their form at Google, where one that is written otherwise is no change.
         kept_by_terraform: attributes that Google does not know, so reading leaves them as they are in the state.
         late: the change takes effect a little after the call.
         idempotent: creating what exists already is no error.
@@ -61,6 +85,9 @@ class Resource:
     id_format: ClassVar[str]
     immutable: ClassVar[frozenset[str]] = frozenset()
     assigned: ClassVar[frozenset[str]] = frozenset()
+    defaults: ClassVar[Mapping[str, Value]] = {}
+    given: ClassVar[Mapping[str, Given]] = {}
+    alike: ClassVar[Mapping[str, Callable[[Object], Value]]] = {}
     kept_by_terraform: ClassVar[frozenset[str]] = frozenset()
     late: ClassVar[bool] = False
     idempotent: ClassVar[bool] = False
@@ -82,14 +109,9 @@ class Resource:
         if "effective_labels" in block.attributes:
             labels = values.get("labels") or {}
             all_labels: Value = {**cloud.default_labels, **labels} if isinstance(labels, dict) else UNKNOWN
-            known["terraform_labels"] = all_labels
-            known["effective_labels"] = {**all_labels, **_ATTRIBUTION} if isinstance(all_labels, dict) else UNKNOWN
+            known["terraform_labels"] = {**all_labels, **_ATTRIBUTION} if isinstance(all_labels, dict) else UNKNOWN
+            known["effective_labels"] = known["terraform_labels"]
         return known
-
-    def changing(self, prior: Object, planned: Object) -> Sequence[str]:
-        """The attributes that the cloud assigns anew when an object changes in place."""
-        del prior, planned
-        return ()
 
     def replacing(self, prior: Object, planned: Object) -> list[str]:
         """The attributes whose change means a new object."""
@@ -116,14 +138,31 @@ class Resource:
             prior: the object before the change, None for a new one.
 
         Returns:
-            Values of the attributes in `assigned` and `changing`.
+            Values of the attributes in `assigned`, and of others that Google gives anew at every change.
+
+        Raises:
+            Kept: it does not work, and Google keeps it all the same.
         """
         del cloud, values, config, prior
         return {}
 
+    def answer(self, values: Object) -> Object:
+        """The object as Google answers it, which may have another order and other spellings than it was sent with."""
+        return values | {name: form(values) for name, form in self.alike.items() if values.get(name) is not None}
+
     def remove(self, cloud: Cloud, values: Object) -> None:
         """Undoes `realize`, or refuses."""
         del cloud, values
+
+    def abandons(self, values: Object) -> bool:
+        """Whether Terraform forgets the object when it is to be deleted, and the cloud does not."""
+        del values
+        return False
+
+    def taken(self, cloud: Cloud, values: Object) -> str:
+        """What Google says when there is one of the same name already."""
+        del cloud
+        return f"googleapi: Error 409: {self.type} {self.key(values)!r} already exists"
 
 
 def require_api(cloud: Cloud, api: str, project: str) -> None:
@@ -132,14 +171,30 @@ def require_api(cloud: Cloud, api: str, project: str) -> None:
     Raises:
         Refused: https://cloud.google.com/service-usage/docs/enable-disable
     """
-    if api and not cloud.store.get(ENABLED_API, f"{project}/{api}"):
+    name = f"{project}/{api}"
+    is_on = cloud.store.get(ENABLED_API, name) and is_old_enough(cloud, name, cloud.circumstances.delays.api)
+    if api and not is_on:
+        page = f"https://console.developers.google.com/apis/api/{api}/overview?project={project}"
         raise Refused(
             Problem(
-                f"Error 403: the API {api} is not enabled in project {project}",
-                f"Enable it first: a google_project_service for {api} (the bootstrap stack has them), applied before, "
+                f"googleapi: Error 403: {_API_TITLES[api]} has not been used in project {project} before or it is "
+                f"disabled. Enable it by visiting {page} then retry. If you enabled this API recently, wait a few "
+                "minutes for the action to propagate to our systems and retry., SERVICE_DISABLED",
+                f"Enable {api} first: a google_project_service for it (the bootstrap stack has them), applied before, "
                 "or a missing depends_on on it. https://cloud.google.com/service-usage/docs/enable-disable",
             )
         )
+
+
+def note_time(cloud: Cloud, name: str) -> None:
+    """Remembers when something was made that takes effect later."""
+    cloud.store.put(_SINCE, name, {"time": time.time()})
+
+
+def is_old_enough(cloud: Cloud, name: str, delay: float) -> bool:
+    """Whether something of `note_time` was made long enough ago, in seconds; what nobody noted always was."""
+    since = at(cloud.store.get(_SINCE, name), "time") if delay else None
+    return not isinstance(since, int | float) or time.time() - since >= delay
 
 
 def name_problem(values: Object, attribute: str, pattern: str, rule: str) -> Iterator[Problem]:
@@ -149,14 +204,9 @@ def name_problem(values: Object, attribute: str, pattern: str, rule: str) -> Ite
         yield Problem(f"{attribute} {value!r} is not a valid name", rule, (attribute,))
 
 
-def protected(what: str, attribute: str) -> Refused:
-    """The refusal to delete something that is protected."""
-    return Refused(
-        Problem(
-            f"{what} cannot be deleted: {attribute} is true",
-            f"Set {attribute} to false, apply, and then delete or replace it.",
-        )
-    )
+def protected(message: str, attribute: str) -> Refused:
+    """The refusal to delete something that is protected, in the words of who refuses."""
+    return Refused(Problem(message, f"Set {attribute} to false, apply, and then delete or replace it."))
 
 
 def stable_number(*parts: str, digits: int) -> str:

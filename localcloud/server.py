@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from localcloud.private import private_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
+    from localcloud.circumstances import Circumstances
     from localcloud.faults import Fault
     from localcloud.resource import Cloud
     from localcloud.traffic import Traffic
@@ -27,7 +28,7 @@ QUIET = 0.05  # seconds; between two calls that it can make at once, Terraform t
 _STOP_SECONDS = 10
 
 
-def serve(home: Path, documents: Path, *, traffic: Traffic, fault: Fault, numbers: Mapping[str, str]) -> None:
+def serve(home: Path, documents: Path, *, traffic: Traffic, fault: Fault, circumstances: Circumstances) -> None:
     """Serves both providers; prints the value of TF_REATTACH_PROVIDERS when they answer; ends when stdin does.
 
     Args:
@@ -35,7 +36,7 @@ def serve(home: Path, documents: Path, *, traffic: Traffic, fault: Fault, number
         documents: where the Terraform documents are.
         traffic: tells late changes when to happen.
         fault: what to break.
-        numbers: project id -> project number.
+        circumstances: what kind of cloud it is.
     """
     # Imported here, for the other subcommands should not wait for gRPC.
     from localcloud.resource import Cloud  # noqa: PLC0415
@@ -44,7 +45,7 @@ def serve(home: Path, documents: Path, *, traffic: Traffic, fault: Fault, number
     private_folder(home)
     with holding(home):
         log_to(home / "log")
-        cloud = Cloud(Store(home), numbers=dict(numbers))
+        cloud = Cloud(Store(home), circumstances=circumstances)
         with providers(cloud, documents, traffic, fault) as reattach:
             print(reattach, flush=True)
             sys.stdin.read()
@@ -66,14 +67,14 @@ def providers(cloud: Cloud, documents: Path, traffic: Traffic, fault: Fault) -> 
     """
     from localcloud import protocol, schema  # noqa: PLC0415
     from localcloud.documents import resource_types  # noqa: PLC0415
-    from localcloud.provider import ResourceProvider, SchemaSource  # noqa: PLC0415
-    from localcloud.services import RESOURCES  # noqa: PLC0415
+    from localcloud.provider import ResourceProvider, SchemaSource, Services  # noqa: PLC0415
+    from localcloud.services import RESOURCES, admit  # noqa: PLC0415
     from localcloud.services.random import RandomProvider  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="localcloud-") as sockets:
         google = ResourceProvider(
             cloud=cloud,
-            resources=[resource() for resource in RESOURCES],
+            services=Services(resources=[resource() for resource in RESOURCES], admit=admit),
             schema=SchemaSource(
                 provider=schema.provider_schema(),
                 resources=schema.resource_schemas,

@@ -242,14 +242,16 @@ class PlanResourceChange(_message.Message):
         config: DynamicValue
         def __init__(self, type_name: _Optional[str] = ..., prior_state: _Optional[_Union[DynamicValue, _Mapping]] = ..., proposed_new_state: _Optional[_Union[DynamicValue, _Mapping]] = ..., config: _Optional[_Union[DynamicValue, _Mapping]] = ...) -> None: ...
     class Response(_message.Message):
-        __slots__ = ("planned_state", "requires_replace", "diagnostics")
+        __slots__ = ("planned_state", "requires_replace", "diagnostics", "legacy_type_system")
         PLANNED_STATE_FIELD_NUMBER: _ClassVar[int]
         REQUIRES_REPLACE_FIELD_NUMBER: _ClassVar[int]
         DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
+        LEGACY_TYPE_SYSTEM_FIELD_NUMBER: _ClassVar[int]
         planned_state: DynamicValue
         requires_replace: _containers.RepeatedCompositeFieldContainer[AttributePath]
         diagnostics: _containers.RepeatedCompositeFieldContainer[Diagnostic]
-        def __init__(self, planned_state: _Optional[_Union[DynamicValue, _Mapping]] = ..., requires_replace: _Optional[_Iterable[_Union[AttributePath, _Mapping]]] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ...) -> None: ...
+        legacy_type_system: bool
+        def __init__(self, planned_state: _Optional[_Union[DynamicValue, _Mapping]] = ..., requires_replace: _Optional[_Iterable[_Union[AttributePath, _Mapping]]] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ..., legacy_type_system: _Optional[bool] = ...) -> None: ...
     def __init__(self) -> None: ...
 
 class ApplyResourceChange(_message.Message):
@@ -266,12 +268,14 @@ class ApplyResourceChange(_message.Message):
         config: DynamicValue
         def __init__(self, type_name: _Optional[str] = ..., prior_state: _Optional[_Union[DynamicValue, _Mapping]] = ..., planned_state: _Optional[_Union[DynamicValue, _Mapping]] = ..., config: _Optional[_Union[DynamicValue, _Mapping]] = ...) -> None: ...
     class Response(_message.Message):
-        __slots__ = ("new_state", "diagnostics")
+        __slots__ = ("new_state", "diagnostics", "legacy_type_system")
         NEW_STATE_FIELD_NUMBER: _ClassVar[int]
         DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
+        LEGACY_TYPE_SYSTEM_FIELD_NUMBER: _ClassVar[int]
         new_state: DynamicValue
         diagnostics: _containers.RepeatedCompositeFieldContainer[Diagnostic]
-        def __init__(self, new_state: _Optional[_Union[DynamicValue, _Mapping]] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ...) -> None: ...
+        legacy_type_system: bool
+        def __init__(self, new_state: _Optional[_Union[DynamicValue, _Mapping]] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ..., legacy_type_system: _Optional[bool] = ...) -> None: ...
     def __init__(self) -> None: ...
 
 class ImportResourceState(_message.Message):

@@ -86,6 +86,8 @@ class InstanceInputs:
     """A Cloud SQL instance, made here or elsewhere, and what is MLflow's in it.
 
     Attributes:
+        name: Its name, known when it exists.
+        resource: `projects/PROJECT/instances/NAME`, as conditions name it, known before it exists.
         connection_name: `PROJECT:REGION:INSTANCE`, as the volume of Cloud Run wants it.
         engine: An expression without its `${` and `}` that yields `postgresql` or `mysql`.
         database: Name of MLflow's database.
@@ -93,6 +95,7 @@ class InstanceInputs:
     """
 
     name: str
+    resource: str
     project_id: str
     connection_name: str
     engine: str

@@ -67,11 +67,14 @@ class ServiceModuleStack(TerraformStack):
         super().__init__(scope, id_)
         declare(self, service_variables())
         connection = "var.database.connection_name"
+        name = string(local(self, "instance", string(f'split(":", {connection})[2]')))
+        project = string(local(self, "instance_project", string(f'split(":", {connection})[0]')))
         foundation = FoundationInputs(
             bucket_name=_token("bucket_name", str),
             instance=InstanceInputs(
-                name=string(local(self, "instance", string(f'split(":", {connection})[2]'))),
-                project_id=string(local(self, "instance_project", string(f'split(":", {connection})[0]'))),
+                name=name,
+                resource=f"projects/{project}/instances/{name}",
+                project_id=project,
                 connection_name=string(connection),
                 engine=local(self, "database_engine", string("var.database.engine")),
                 database=_token("database.name", str),
@@ -144,9 +147,9 @@ def module_files() -> dict[str, Document]:
 
 def _files(document: Document) -> dict[str, Document]:
     for body in (body for named in document["resource"].values() for body in named.values()):
-        del body["//"]
+        body.pop("//", None)
     return {
-        "main.tf.json": {name: document[name] for name in ("ephemeral", "locals", "resource")},
+        "main.tf.json": {name: document[name] for name in ("check", "ephemeral", "locals", "resource")},
         "outputs.tf.json": {"output": document["output"]},
         "variables.tf.json": {"variable": document["variable"]},
         "versions.tf.json": VERSIONS,

@@ -5,6 +5,8 @@ from constructs import Construct
 from stacks import mlflow
 from stacks.constructs.artifacts import ArtifactAccess
 from stacks.constructs.database import Database, DatabaseConfig
+from stacks.constructs.expressions import local
+from stacks.constructs.guard import Origin
 from stacks.constructs.secrets import Secret, SecretConfig
 from stacks.constructs.service import Service, ServiceConfig
 from stacks.constructs.sign_in import SignIn, SignInConfig
@@ -79,6 +81,7 @@ class Serving(Construct):
             artifacts.grant_viewer(member),
             *(secret.grant_accessor(member) for secret in self.secrets.values()),
         ]
+        origin = Origin(self, "origin", region=local(self, "region", inputs.region), engine=foundation.instance.engine)
         self.service = Service(
             self,
             "service",
@@ -98,6 +101,7 @@ class Serving(Construct):
                 proxy_file=proxy_file,
                 connection_name=foundation.instance.connection_name,
                 ready=[*database.ready, *grants],
+                stays=origin.stays,
                 labels=inputs.labels,
             ),
         )

@@ -4,6 +4,8 @@ from constructs import Construct
 
 from stacks import names
 from stacks.constructs.artifacts import Artifacts, ArtifactsConfig
+from stacks.constructs.expressions import local
+from stacks.constructs.guard import DestroyGuard
 from stacks.constructs.identity import Identity, IdentityConfig
 from stacks.constructs.instance import Instance, InstanceConfig
 from stacks.inputs import FoundationInputs, Inputs, InstanceInputs, ServingInputs
@@ -42,6 +44,7 @@ class TrackingServer(Construct):
             bucket_name=artifacts.bucket_name,
             instance=InstanceInputs(
                 name=instance.name,
+                resource=f"projects/{inputs.project_id}/instances/{inputs.names.instance}",
                 project_id=inputs.project_id,
                 connection_name=instance.connection_name,
                 engine=instance.engine,
@@ -64,5 +67,17 @@ class TrackingServer(Construct):
                 database_rotation=inputs.database.rotation,
                 service=inputs.service,
                 access=inputs.access,
+            ),
+        )
+        protection = local(self, "database_deletion_protection", inputs.database.deletion_protection)
+        discard = local(self, "bucket_force_destroy", inputs.bucket.force_destroy)
+        DestroyGuard(
+            self,
+            "guard",
+            is_protected=f"{protection} || !{discard}",
+            protects=(
+                "google_cloud_run_v2_service.tracking",
+                "google_cloud_run_v2_service_iam_member.public",
+                "google_storage_bucket_iam_member.clients_write",
             ),
         )

@@ -23,16 +23,18 @@ WHY: Final = {
     "google_sql_database_instance": "Cloud SQL; encrypted connections only, no authorized networks.",
     "google_sql_user": "The one user of the database; its password is write-only.",
     "google_storage_bucket": "Private, with a way back for what was deleted or overwritten.",
+    "terraform_data": "No cloud resource: refuses a destroy while data are protected, and a move to another region.",
     "google_storage_bucket_iam_member": "The service reads artifacts; clients write them, one grant for each writer.",
 }
 """Why a type of resource is there; a new type needs a line here."""
 
 _SERVICE: Final = "google_cloud_run_v2_service.tracking"
 _ACCOUNT: Final = "google_service_account.tracking"
+_INSTANCE: Final = "google_sql_database_instance.tracking"
 _MAIN_PARTS: Final = {
     _SERVICE: "Cloud Run<br/>oauth2-proxy, MLflow",
     _ACCOUNT: "service account",
-    "google_sql_database_instance.tracking": "Cloud SQL<br/>database mlflow",
+    _INSTANCE: "Cloud SQL<br/>database mlflow",
     "google_storage_bucket.artifacts": "bucket<br/>artifacts",
     "google_secret_manager_secret.backend_store_uri": "secret<br/>connection string",
     "google_secret_manager_secret.oauth2_proxy": "secret<br/>oauth2-proxy file",
@@ -48,6 +50,11 @@ _REFERENCE: Final = re.compile(r"\b(?:ephemeral\.)?(?:google|random)_\w+\.\w+|\b
 _EXPRESSION: Final = re.compile(r"\$\{(.+)\}")
 # A version belongs to its secret, a user and a database to their instance.
 _OWNER_ARGUMENTS: Final = ("secret", "instance")
+_TARGET_ARGUMENTS: Final = {
+    "google_cloud_run_v2_service_iam_member": "name",
+    "google_secret_manager_secret_iam_member": "secret_id",
+    "google_storage_bucket_iam_member": "bucket",
+}
 
 
 def resource_table(document: Block) -> str:
@@ -71,7 +78,7 @@ def role_table(document: Block) -> str:
         f"| `{block['role']}` | {_named(_grantee(block))} | {_named(target)} |"
         for kind, _, block in _blocks(document)
         if _is_grant(kind)
-        for target in _granted_on(document, block)
+        for target in _granted_on(document, kind, block)
     )
     return "\n".join(("| role | who | on |", "| --- | --- | --- |", *rows))
 
@@ -130,7 +137,7 @@ def _granted(document: Block) -> Iterator[tuple[str, str, str]]:
     for kind, _, block in _blocks(document):
         if _is_grant(kind):
             role = block["role"].removeprefix("roles/")
-            for target in _granted_on(document, block):
+            for target in _granted_on(document, kind, block):
                 yield _grantee(block), role, target
 
 
@@ -138,9 +145,11 @@ def _is_grant(kind: str) -> bool:
     return kind.endswith("_iam_member")
 
 
-def _granted_on(document: Block, grant: Block) -> list[str]:
-    what = {name: value for name, value in grant.items() if name != "member"}
-    return [_owner(document, reference) for reference in _mentioned(what)]
+def _granted_on(document: Block, kind: str, grant: Block) -> list[str]:
+    if kind not in _TARGET_ARGUMENTS:
+        # The role exists on projects only, and its condition says which instance: by name, for that is known earlier.
+        return [_INSTANCE]
+    return [_owner(document, reference) for reference in _mentioned(grant[_TARGET_ARGUMENTS[kind]])]
 
 
 def _grantee(grant: Block) -> str:

@@ -144,7 +144,7 @@ class Machine(Platform):
 
     async def _open_metadata(self, name: str, whose: Callable[[str], Awaitable[str | None]], callers: Callers) -> int:
         if name not in self._ports:
-            project = self._cloud.project or next(iter(self._cloud.numbers), "local")
+            project = self._cloud.project or next(iter(self._cloud.circumstances.numbers), "local")
             server = Metadata(
                 self._identity,
                 whose=whose,

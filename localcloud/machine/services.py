@@ -10,6 +10,7 @@ import asyncio
 import logging
 import shutil
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from localcloud.machine import template
@@ -17,7 +18,7 @@ from localcloud.machine.instance import Instance, StartFailed
 from localcloud.machine.revision import Revision
 from localcloud.model import Object, Problem, Refused, objects, text
 from localcloud.services import revision as rules
-from localcloud.services.run import Service
+from localcloud.services.run import Service, serving
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -85,8 +86,10 @@ class Services:
 
     async def resume(self) -> None:
         """Takes over the instances that run already, when the local cloud has been ended and started again."""
-        for service in self._cloud.store.all(Service.type):
-            name = text(service, "latest_ready_revision")
+        for service in map(partial(serving, self._cloud), self._cloud.store.all(Service.type)):
+            if service is None:
+                continue
+            name = text(service, "revision")
             try:
                 revision = await self._revision(service, name)
             except Refused as refused:
@@ -135,7 +138,7 @@ class Services:
         async def start() -> Instance:
             try:
                 for wanted in objects(service, "template"):
-                    rules.start(self._cloud, project, wanted)
+                    rules.start(self._cloud, project, wanted, spec.name)
             except Refused as refused:
                 raise StartFailed(str(refused), "") from refused
             return await Instance.start(self._engine, spec, self._logs)

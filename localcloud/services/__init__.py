@@ -1,10 +1,22 @@
 """What Google's services mean on this machine: one module a service, one class a resource type."""
 
-from localcloud.resource import Resource
-from localcloud.services import artifactregistry, iam, run, secretmanager, serviceusage, sql, storage
+from localcloud.model import Object
+from localcloud.resource import Cloud, Resource
+from localcloud.services import (
+    artifactregistry,
+    iam,
+    orgpolicy,
+    permissions,
+    run,
+    secretmanager,
+    serviceusage,
+    sql,
+    storage,
+)
 
 RESOURCES: tuple[type[Resource], ...] = (
     artifactregistry.Repository,
+    artifactregistry.RepositoryMember,
     iam.ProjectMember,
     iam.ServiceAccount,
     run.Service,
@@ -19,3 +31,14 @@ RESOURCES: tuple[type[Resource], ...] = (
     storage.Bucket,
     storage.BucketMember,
 )
+
+
+def admit(cloud: Cloud, type_name: str, verb: str, values: Object) -> None:
+    """Refuses a call that the person who deploys is not permitted, or that the organization forbids.
+
+    Raises:
+        Refused: with what to do.
+    """
+    permissions.require(cloud, type_name, verb, values)
+    if verb in {"create", "update"}:
+        orgpolicy.obey(cloud, type_name, values)

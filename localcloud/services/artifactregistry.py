@@ -1,16 +1,21 @@
-"""Artifact Registry: repositories of images. Left out: the images (a reference to one is taken at its word)."""
+"""Artifact Registry: repositories of images, and who may read them.
+
+Left out: the images (a reference to one is taken at its word).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, text
+from localcloud.model import Object, Problem, Value, text
 from localcloud.resource import Cloud, Resource, name_problem, now
+from localcloud.services.iam import Member, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
     from localcloud.model import Block
+    from localcloud.resource import Given
 
 
 class Repository(Resource):
@@ -21,6 +26,17 @@ class Repository(Resource):
     id_format = "projects/{project}/locations/{location}/repositories/{repository_id}"
     immutable = frozenset({"format", "kms_key_name", "location", "mode", "project", "repository_id"})
     assigned = frozenset({"create_time", "name", "update_time"})
+    defaults: ClassVar[Mapping[str, Value]] = {"mode": "STANDARD_REPOSITORY"}
+    given: ClassVar[Mapping[str, Given]] = {
+        "vulnerability_scanning_config": [
+            {
+                "enablement_config": "",
+                "enablement_state": "SCANNING_DISABLED",
+                "enablement_state_reason": "API containerscanning.googleapis.com is not enabled.",
+                "last_enable_time": "",
+            }
+        ]
+    }
     imports = (id_format, "{project}/{location}/{repository_id}", "{location}/{repository_id}", "{repository_id}")
 
     def check(self, values: Object) -> Iterator[Problem]:
@@ -37,11 +53,6 @@ class Repository(Resource):
         """The provider's region stands in for a missing location."""
         return super().known(cloud, block, values) | {"location": values.get("location") or cloud.region}
 
-    def changing(self, prior: Object, planned: Object) -> Sequence[str]:
-        """The time of the last change."""
-        del prior, planned
-        return ("update_time",)
-
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its times."""
         del cloud, config
@@ -51,3 +62,28 @@ class Repository(Resource):
             "name": text(values, "repository_id"),
             "update_time": time,
         }
+
+
+class RepositoryMember(Member):
+    """A role on one repository."""
+
+    type = "google_artifact_registry_repository_iam_member"
+    api = "artifactregistry.googleapis.com"
+    target = "repository"
+
+    def target_name(self, values: Object) -> str:
+        """The repository's full name; the short one is allowed too."""
+        name = text(values, "repository")
+        parts = {part: text(values, part) for part in ("project", "location")}
+        return name if "/" in name else Repository.id_format.format(**parts, repository_id=name)
+
+
+def target(project: str, repository: str) -> Target:
+    """A repository of a project, for `iam.allows`; `repository` is its full name."""
+    return Target(
+        project=project,
+        name=repository,
+        type="artifactregistry.googleapis.com/Repository",
+        member_type=RepositoryMember.type,
+        member_key=repository,
+    )

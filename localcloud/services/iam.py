@@ -9,31 +9,47 @@ https://cloud.google.com/iam/docs/policies
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
 import cel
 
-from localcloud.model import Object, Problem, Refused, objects, text
-from localcloud.resource import Cloud, Resource, name_problem, stable_number
+from localcloud.model import UNKNOWN, Object, Problem, Refused, Value, objects, text
+from localcloud.resource import Cloud, Resource, is_old_enough, name_problem, note_time, stable_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from localcloud.model import Block
 
 _OBJECTS = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")}
+_ACCOUNTS = {f"iam.serviceAccounts.{verb}" for verb in ("get", "list")}
+_APIS = {f"serviceusage.services.{verb}" for verb in ("disable", "enable", "get", "list")}
+_PROJECTS = {f"resourcemanager.projects.{verb}" for verb in ("get", "getIamPolicy", "setIamPolicy")}
+_MOST = {"artifactregistry.*", "cloudsql.*", "run.*"}
 # What the roles permit, of the permissions that are asked for here: https://cloud.google.com/iam/docs/roles-permissions
 _PERMISSIONS: dict[str, set[str]] = {
-    "roles/cloudsql.admin": {"cloudsql.instances.connect"},
-    "roles/cloudsql.client": {"cloudsql.instances.connect"},
-    "roles/cloudsql.editor": {"cloudsql.instances.connect"},
-    "roles/owner": {"cloudsql.instances.connect", "secretmanager.versions.access", "run.routes.invoke"},
-    "roles/editor": {"cloudsql.instances.connect"},
-    "roles/run.admin": {"run.routes.invoke"},
+    "roles/artifactregistry.admin": {"artifactregistry.*"},
+    "roles/artifactregistry.reader": {"artifactregistry.repositories.downloadArtifacts"},
+    "roles/artifactregistry.writer": {
+        f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload")
+    },
+    "roles/cloudsql.admin": {"cloudsql.*"},
+    "roles/cloudsql.client": {"cloudsql.instances.connect", "cloudsql.instances.get"},
+    "roles/cloudsql.editor": {"cloudsql.instances.connect", "cloudsql.instances.get"},
+    "roles/editor": {"cloudsql.instances.connect", "artifactregistry.repositories.downloadArtifacts"},
+    "roles/iam.serviceAccountAdmin": _ACCOUNTS | {f"iam.serviceAccounts.{it}" for it in ("create", "delete", "update")},
+    "roles/iam.serviceAccountUser": {*_ACCOUNTS, "iam.serviceAccounts.actAs"},
+    "roles/owner": {*_MOST, *_APIS, *_PROJECTS, "iam.*", "secretmanager.*", "storage.buckets.*"},
+    "roles/resourcemanager.projectIamAdmin": _PROJECTS,
+    "roles/run.admin": {"run.*"},
     "roles/run.invoker": {"run.routes.invoke"},
-    "roles/secretmanager.admin": {"secretmanager.versions.access"},
+    "roles/secretmanager.admin": {"secretmanager.*"},
     "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
+    "roles/serviceusage.serviceUsageAdmin": _APIS,
     # Of objects, owners, editors and viewers of a project see what the bucket's own policy gives them, no more:
     # https://cloud.google.com/storage/docs/access-control/iam-roles
-    "roles/storage.admin": {"storage.buckets.get", *_OBJECTS},
+    "roles/storage.admin": {"storage.buckets.*", *_OBJECTS},
     "roles/storage.bucketViewer": {"storage.buckets.get"},
     "roles/storage.objectAdmin": _OBJECTS,
     "roles/storage.objectCreator": {"storage.objects.create"},
@@ -82,21 +98,28 @@ def allows(cloud: Cloud, member: str, permission: str, target: Target) -> bool:
         permission: what, such as `secretmanager.versions.access`.
         target: on what.
     """
-    bindings = [
-        binding for binding in cloud.store.all(ProjectMember.type) if text(binding, "project") == target.project
-    ]
+    on_project = cloud.store.all(ProjectMember.type)
+    bindings = [(ProjectMember.type, one) for one in on_project if text(one, "project") == target.project]
     if target.member_type:
         own = cloud.store.all(target.member_type)
-        bindings += [binding for binding in own if text(binding, "id").startswith(f"{target.member_key}/roles/")]
+        bindings += [
+            (target.member_type, one) for one in own if text(one, "id").startswith(f"{target.member_key}/roles/")
+        ]
     members = {member, "allUsers", "allUsers" if member == "allUsers" else "allAuthenticatedUsers"}
     if member.startswith("user:"):
         members.add(f"domain:{member.rpartition('@')[2]}")
     return any(
         text(binding, "member") in members
-        and permission in _PERMISSIONS.get(text(binding, "role"), ())
+        and permits(text(binding, "role"), permission)
         and _condition_holds(binding, target)
-        for binding in bindings
+        and is_old_enough(cloud, f"{kind} {text(binding, 'id')}", cloud.circumstances.delays.grant)
+        for kind, binding in bindings
     )
+
+
+def permits(role: str, permission: str) -> bool:
+    """Whether a role has a permission."""
+    return any(fnmatchcase(permission, pattern) for pattern in _PERMISSIONS.get(role, ()))
 
 
 def _condition_holds(binding: Object, target: Target) -> bool:
@@ -113,7 +136,8 @@ class ServiceAccount(Resource):
     api = "iam.googleapis.com"
     id_format = "projects/{project}/serviceAccounts/{email}"
     immutable = frozenset({"account_id", "project"})
-    assigned = frozenset({"email", "member", "name", "unique_id"})
+    assigned = frozenset({"name", "unique_id"})
+    defaults: ClassVar[Mapping[str, Value]] = {"disabled": False}
     imports = ("projects/{project}/serviceAccounts/{email}", "{project}/{email}", "{email}")
 
     def identify(self, values: Object) -> str:
@@ -130,6 +154,25 @@ class ServiceAccount(Resource):
             r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
             "6-30 lower-case letters, digits and hyphens, a letter first, no hyphen last: "
             "https://cloud.google.com/iam/docs/service-accounts-create",
+        )
+
+    def known(self, cloud: Cloud, block: Block, values: Object) -> Object:
+        """Its address follows from its id: https://cloud.google.com/iam/docs/service-account-types#user-managed."""
+        known = super().known(cloud, block, values)
+        project, account = text(known, "project"), values.get("account_id")
+        email = f"{account}@{project}.iam.gserviceaccount.com" if isinstance(account, str) else None
+        return known | {
+            "email": email or UNKNOWN,
+            "member": f"serviceAccount:{email}" if email else UNKNOWN,
+        }
+
+    def taken(self, cloud: Cloud, values: Object) -> str:
+        """IAM's words."""
+        del cloud
+        account, project = text(values, "account_id"), text(values, "project")
+        return (
+            f"Error creating service account: googleapi: Error 409: Service account {account} already exists within "
+            f"project projects/{project}., alreadyExists"
         )
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
@@ -206,8 +249,9 @@ class Member(Resource):
                 ) from error
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Marks the version of the policy."""
-        del cloud, config, prior
+        """Marks the version of the policy, and since when there is the binding."""
+        del config, prior
+        note_time(cloud, f"{self.type} {self.identify(values)}")
         return {"etag": stable_number(self.type, self.identify(values), digits=18)}
 
 

@@ -89,7 +89,7 @@ class RandomProvider:
 
     def apply(
         self, type_name: str, prior: Object | None, planned: Object | None, config: Object | None
-    ) -> Object | None:
+    ) -> tuple[Object | None, Refused | None]:
         """See `upgrade`."""
         del prior, planned, config
         raise Refused(_left_out(type_name))

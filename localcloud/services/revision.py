@@ -5,6 +5,7 @@ What a container would meet at its first step, its database login, is checked in
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 _SQL_FOLDER = "/cloudsql/"  # where Cloud Run mounts the sockets of instances
 _IMAGE_HOST = "-docker.pkg.dev"
 _LATEST = "latest"
+_POLL_S = 0.1
 
 
-def start(cloud: Cloud, project: str, template: Object) -> None:
+def start(cloud: Cloud, project: str, template: Object, name: str) -> None:
     """Starts a revision, as far as that can fail.
 
     Args:
         cloud: where it starts.
         project: the project of the service.
         template: the `template` block of google_cloud_run_v2_service.
+        name: the revision's name, without the service's.
 
     Raises:
         Refused: with every reason at once.
@@ -49,12 +52,12 @@ def start(cloud: Cloud, project: str, template: Object) -> None:
     instances = [name for volume in objects(template, "volumes") for name in _instances(volume)]
     for connection_name in instances:
         with _noting(problems):
-            _open_socket(cloud, account, connection_name)
+            _open_socket_in_time(cloud, account, connection_name)
     for value in () if problems else values:
         with _noting(problems):
             _log_in(cloud, value, instances)
     if problems:
-        raise Refused(*(_not_ready(problem) for problem in problems))
+        raise Refused(*(_not_ready(name, problem) for problem in problems))
 
 
 def next_name(service: str, latest: str) -> str:
@@ -71,22 +74,65 @@ def _noting(problems: list[Problem]) -> Generator[None]:
         problems.extend(refused.problems)
 
 
-def _not_ready(problem: Problem) -> Problem:
-    return Problem(f"Revision is not ready and cannot serve traffic: {problem.summary}", problem.detail, ("template",))
+def _not_ready(name: str, problem: Problem) -> Problem:
+    # What the provider prints of an operation that failed:
+    # https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/google/tpgresource/common_operation.go
+    summary = f"Error code 9, message: Revision '{name}' is not ready and cannot serve traffic. {problem.summary}"
+    return Problem(summary, problem.detail, ("template",))
 
 
 def _find_image(cloud: Cloud, project: str, image: str) -> None:
     host, _, path = image.partition("/")
     owner, _, rest = path.partition("/")
-    if not host.endswith(_IMAGE_HOST) or owner != project:
+    if not host.endswith(_IMAGE_HOST):
         return
     location, repository = host.removesuffix(_IMAGE_HOST), rest.partition("/")[0]
     names = {"project": owner, "location": location, "repository_id": repository}
     name = artifactregistry.Repository.id_format.format_map(names)
-    if not cloud.store.get(artifactregistry.Repository.type, name):
+    if owner != project:
+        _let_the_agent_read(cloud, project, image, artifactregistry.target(owner, name))
+    elif not cloud.store.get(artifactregistry.Repository.type, name):
         raise Refused(
-            Problem(f"image {image!r} not found", f"There is no repository {name}: apply the stack that makes it.")
+            Problem(f"Image '{image}' not found.", f"There is no repository {name}: apply the stack that makes it.")
         )
+
+
+def _let_the_agent_read(cloud: Cloud, project: str, image: str, repository: iam.Target) -> None:
+    agent = f"service-{cloud.project_number(project)}@serverless-robot-prod.iam.gserviceaccount.com"
+    permission = "artifactregistry.repositories.downloadArtifacts"
+    if not iam.allows(cloud, f"serviceAccount:{agent}", permission, repository):
+        raise Refused(
+            Problem(
+                f"Google Cloud Run Service Agent {agent} must have permission to read the image, {image}. "
+                "Ensure that the provided container image URL is correct and that the above account has permission to "
+                f"access the image. Note that the image is from project [{repository.project}], which is not the same "
+                f"as this project [{project}]. Permission must be granted to the Google Cloud Run Service Agent from "
+                "this project.",
+                "Not the service's own account pulls the image, but this agent: grant it roles/artifactregistry.reader "
+                "on the repository. https://cloud.google.com/run/docs/deploying#other-projects",
+            )
+        )
+
+
+def require_registry(template: Object) -> None:
+    """Refuses an image of a registry that Cloud Run does not take images from.
+
+    Raises:
+        Refused: https://cloud.google.com/run/docs/deploying#images
+    """
+    for container in objects(template, "containers"):
+        image = text(container, "image")
+        host = image.partition("/")[0]
+        if not (host.endswith((_IMAGE_HOST, ".gcr.io")) or host in {"gcr.io", "docker.io"} or "." not in host):
+            raise Refused(
+                Problem(
+                    "googleapi: Error 400: Expected an image path like [host/]repo-path[:tag and/or @digest], where "
+                    f"host is one of [region.]gcr.io, [region-]docker.pkg.dev or docker.io but obtained {image}.",
+                    "Copy it to Artifact Registry, or set up a remote repository there. "
+                    "https://cloud.google.com/run/docs/deploying#images",
+                    ("template",),
+                )
+            )
 
 
 def _secrets(template: Object) -> Iterator[tuple[str, str]]:
@@ -104,14 +150,15 @@ def _secrets(template: Object) -> Iterator[tuple[str, str]]:
 
 def _read_secret(cloud: Cloud, project: str, account: str, secret: str, version: str) -> str:
     full_name = secret if "/" in secret else f"projects/{project}/secrets/{secret}"
-    if not iam.allows(
-        cloud, f"serviceAccount:{account}", "secretmanager.versions.access", secretmanager.target(full_name)
-    ):
+    target = secretmanager.target(cloud, full_name)
+    if not iam.allows(cloud, f"serviceAccount:{account}", "secretmanager.versions.access", target):
         raise Refused(
             Problem(
-                f"permission denied on secret {full_name}/versions/{version} for the service account {account}",
-                "The account needs the role roles/secretmanager.secretAccessor on the secret or the project, in effect "
-                "before the revision starts: the grant, and a depends_on on it. "
+                f"Permission denied on secret: {target.name}/versions/{version} for Revision service account {account}."
+                " The service account used must be granted the 'Secret Manager Secret Accessor' role"
+                " (roles/secretmanager.secretAccessor) at the secret, project or higher level.",
+                "The grant must be in effect before the revision starts: it, and a depends_on on it. One that is a few "
+                "minutes old may not be yet; then apply again. "
                 "https://cloud.google.com/run/docs/configuring/services/secrets",
             )
         )
@@ -122,15 +169,28 @@ def _instances(volume: Object) -> list[str]:
     return [name for mount in objects(volume, "cloud_sql_instance") for name in strings(mount, "instances")]
 
 
+def _open_socket_in_time(cloud: Cloud, account: str, connection_name: str) -> None:
+    """Opens a socket as the container does, which tries again for a while."""
+    deadline = time.monotonic() + cloud.circumstances.delays.patience
+    while True:
+        try:
+            return _open_socket(cloud, account, connection_name)
+        except Refused:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
+
+
 def _open_socket(cloud: Cloud, account: str, connection_name: str) -> None:
     sql.require_instance(cloud, connection_name)
     if not iam.allows(cloud, f"serviceAccount:{account}", "cloudsql.instances.connect", sql.target(connection_name)):
         raise Refused(
             Problem(
-                f"permission denied on Cloud SQL instance {connection_name} for the service account {account}",
-                "The account needs the role roles/cloudsql.client on the project (a condition may narrow it to the "
-                "instance), in effect before the revision starts: the grant, and a depends_on on it. "
-                "https://cloud.google.com/sql/docs/postgres/connect-run",
+                "The user-provided container failed the configured startup probe checks. "
+                f"The container cannot connect to Cloud SQL instance {connection_name}.",
+                f"{account} needs the role roles/cloudsql.client on the project (a condition may narrow it to the "
+                "instance), in effect when the revision starts: the grant, and a depends_on on it. One that is a few "
+                "minutes old may not be yet; then apply again. https://cloud.google.com/sql/docs/postgres/connect-run",
             )
         )
 

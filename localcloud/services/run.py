@@ -1,22 +1,40 @@
 """Cloud Run: services, their revisions, and who may call them.
 
-Left out: traffic splitting. Containers and requests are the platform's. Google keeps a service whose first revision
-failed; here a change that is refused leaves all as it was.
+A revision that does not start leaves its template with the service, as it does at Google, and the requests with the
+last revision that did start. Left out: traffic splitting, and the 30 days for which a deleted service is remembered.
+Containers and requests are the platform's.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import string
+from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Refused, Value, objects, text
-from localcloud.resource import Cloud, Resource, name_problem, now, protected, stable_number
+from localcloud.model import UNKNOWN, Object, Problem, Refused, Value, at, objects, text
+from localcloud.resource import Cloud, Kept, Resource, name_problem, now, protected, stable_number
 from localcloud.services import revision
 from localcloud.services.iam import Member, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
+
+    from localcloud.resource import Given
 
 _API = "run.googleapis.com"
+_SQL_FOLDER = "/cloudsql"
+_REVISION = "run.revision"  # a service as it was when one of its revisions was made, by the revision's full name
+_REGION_CODES = {
+    "us-central1": "uc",
+    "europe-west1": "ew",
+    "europe-west4": "ez",
+    "europe-west9": "od",
+}
+
+
+def _full_name(member: Object) -> str:
+    name = text(member, "name")
+    parts = {part: text(member, part) for part in ("project", "location", "name")}
+    return name if "/" in name else "projects/{project}/locations/{location}/services/{name}".format_map(parts)
 
 
 class Service(Resource):
@@ -28,11 +46,38 @@ class Service(Resource):
     immutable = frozenset({"location", "name", "project"})
     assigned = frozenset(
         {
-            "conditions", "create_time", "creator", "etag", "expire_time", "delete_time", "generation", "ingress",
-            "last_modifier", "latest_created_revision", "latest_ready_revision", "launch_stage", "observed_generation",
+            "conditions", "create_time", "creator", "etag", "expire_time", "delete_time", "generation",
+            "last_modifier", "latest_created_revision", "latest_ready_revision", "observed_generation",
             "reconciling", "terminal_condition", "traffic_statuses", "uid", "update_time", "uri", "urls",
         }
     )  # fmt: skip
+    defaults: ClassVar[Mapping[str, Value]] = {"deletion_protection": True}
+    # https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
+    given: ClassVar[Mapping[str, Given]] = {
+        "ingress": "INGRESS_TRAFFIC_ALL",
+        "launch_stage": "GA",
+        "template.containers.ports": [{"container_port": 8080, "name": "http1"}],
+        "template.containers.ports.name": "http1",
+        "template.containers.resources": [
+            {"cpu_idle": True, "limits": {"cpu": "1000m", "memory": "512Mi"}, "startup_cpu_boost": False}
+        ],
+        "template.containers.resources.limits": {"cpu": "1000m", "memory": "512Mi"},
+        "template.containers.startup_probe": lambda service: [
+            {
+                "failure_threshold": 1,
+                "grpc": [],
+                "http_get": [],
+                "initial_delay_seconds": 0,
+                "period_seconds": 240,
+                "tcp_socket": [{"port": at(service, "template", 0, "containers", 0, "ports", 0, "container_port")}],
+                "timeout_seconds": 240,
+            }
+        ],
+        "template.max_instance_request_concurrency": 80,
+        "template.scaling": [{"max_instance_count": 100, "min_instance_count": 0}],
+        "template.timeout": "300s",
+        "traffic": [{"percent": 100, "revision": "", "tag": "", "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"}],
+    }
     imports = (id_format, "{project}/{location}/{name}", "{location}/{name}")
 
     def check(self, values: Object) -> Iterator[Problem]:
@@ -44,18 +89,26 @@ class Service(Resource):
             "At most 49 lower-case letters, digits and hyphens, a letter first, no hyphen last: https://cloud.google.com/run/docs/deploying",
         )
 
-    def changing(self, prior: Object, planned: Object) -> Sequence[str]:
-        """Every change is a generation; a changed template is a revision."""
-        names = ["etag", "generation", "observed_generation", "update_time"]
-        if planned.get("template") != prior.get("template"):
-            names += ["latest_created_revision", "latest_ready_revision"]
-        return names
+    def taken(self, cloud: Cloud, values: Object) -> str:
+        """Cloud Run's words."""
+        del cloud
+        return f"Error creating Service: googleapi: Error 409: Resource '{text(values, 'name')}' already exists."
+
+    def answer(self, values: Object) -> Object:
+        """The volume and the mount of Cloud SQL come back last, and all mount paths of it as /cloudsql.
+
+        Also a block that nobody sent: the scaling of the service as a whole.
+        https://github.com/hashicorp/terraform-provider-google/issues/23322
+        """
+        scaling = values.get("scaling") or [{"manual_instance_count": 0, "min_instance_count": 0, "scaling_mode": ""}]
+        template = [_answered(template) for template in objects(values, "template")]
+        return {**super().answer(values), "scaling": scaling, "template": [*template]}
 
     def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
-        """Starts a revision, as far as that can fail."""
-        del config
+        """The image's registry is looked at before anything is made."""
+        del cloud, config
         for template in objects(values, "template"):
-            revision.start(cloud, text(values, "project"), template)
+            revision.require_registry(template)
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its addresses, and a revision if the template is new."""
@@ -63,41 +116,58 @@ class Service(Resource):
         project, location, name = (text(values, part) for part in ("project", "location", "name"))
         full_name, time = self.identify(values), now()
         generation = str(int(text(prior, "generation") or 0) + 1)
-        latest = text(prior, "latest_ready_revision")
+        ready, created = (text(prior, f"latest_{state}_revision") for state in ("ready", "created"))
+        problems: tuple[Problem, ...] = ()
         if not prior or prior.get("template") != values.get("template"):
-            latest = f"{full_name}/revisions/{revision.next_name(name, latest)}"
-            cloud.platform.run_service(values, latest)
-        urls: list[Value] = [f"https://{name}-{cloud.project_number(project)}.{location}.run.app"]
-        return {
-            "conditions": [_condition("RoutesReady", time), _condition("ConfigurationsReady", time)],
+            created = f"{full_name}/revisions/{revision.next_name(name, created)}"
+            try:
+                self._start(cloud, values, created)
+                ready = created
+            except Refused as refused:
+                problems = refused.problems
+        hashed = "".join(string.ascii_lowercase[int(digit)] for digit in stable_number(project, digits=10))
+        uri = f"https://{name}-{hashed}-{_REGION_CODES.get(location, location[:2])}.a.run.app"
+        assigned: Object = {
+            "conditions": [_condition("RoutesReady", time), _condition("ConfigurationsReady", time, problems)],
             "create_time": text(prior, "create_time") or time,
             "creator": "terraform@localhost",
             "delete_time": "",
             "etag": f'"{stable_number(full_name, generation, digits=12)}"',
             "expire_time": "",
             "generation": generation,
-            "ingress": values.get("ingress") if isinstance(values.get("ingress"), str) else "INGRESS_TRAFFIC_ALL",
             "last_modifier": "terraform@localhost",
-            "latest_created_revision": latest,
-            "latest_ready_revision": latest,
-            "launch_stage": "GA",
+            "latest_created_revision": created,
+            "latest_ready_revision": ready,
             "observed_generation": generation,
             "reconciling": False,
-            "terminal_condition": [_condition("Ready", time)],
+            "terminal_condition": [_condition("Ready", time, problems)],
             "traffic_statuses": [
                 {"percent": 100, "revision": "", "tag": "", "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "uri": ""}
             ],
             "uid": stable_number(full_name, digits=18),
             "update_time": time,
-            "uri": urls[0],
-            "urls": urls,
+            "uri": uri,
+            "urls": [f"https://{name}-{cloud.project_number(project)}.{location}.run.app", uri],
         }
+        if problems:
+            raise Kept(assigned, *problems)
+        return assigned
+
+    def _start(self, cloud: Cloud, values: Object, name: str) -> None:
+        for template in objects(values, "template"):
+            revision.start(cloud, text(values, "project"), template, name.rpartition("/")[2])
+        cloud.platform.run_service(values, name)
+        note_revision(cloud, values | {"id": self.identify(values)}, name)
 
     def remove(self, cloud: Cloud, values: Object) -> None:
         """Bindings on it go with it. Protection is the default."""
         if values.get("deletion_protection") is not False:
-            raise protected(f"Cloud Run service {text(values, 'name')}", "deletion_protection")
+            message = "cannot destroy service without setting deletion_protection=false and running `terraform apply`"
+            raise protected(message, "deletion_protection")
         cloud.platform.remove_service(values)
+        for made in cloud.store.all(_REVISION):
+            if text(made, "id") == self.identify(values):
+                cloud.store.remove(_REVISION, text(made, "revision"))
         for member in cloud.store.all(ServiceMember.type):
             if ServiceMember().target_name(member) == self.identify(values):
                 cloud.store.remove(ServiceMember.type, text(member, "id"))
@@ -109,12 +179,11 @@ class ServiceMember(Member):
     type = "google_cloud_run_v2_service_iam_member"
     api = _API
     target = "name"
+    alike: ClassVar[Mapping[str, Callable[[Object], Value]]] = {"name": _full_name}
 
     def target_name(self, values: Object) -> str:
         """The service's full name; the short one is allowed too."""
-        name = text(values, "name")
-        short = Service.id_format.format(project=text(values, "project"), location=text(values, "location"), name=name)
-        return name if "/" in name else short
+        return _full_name(values)
 
     def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
         """The service must exist."""
@@ -137,6 +206,40 @@ def target(service: Object) -> Target:
     )
 
 
-def _condition(kind: str, time: str) -> Object:
-    unset = dict.fromkeys(("execution_reason", "message", "reason", "revision_reason", "severity"), "")
-    return {**unset, "last_transition_time": time, "state": "CONDITION_SUCCEEDED", "type": kind}
+def note_revision(cloud: Cloud, service: Object, name: str) -> None:
+    """Remembers what a revision of this full name was made of."""
+    known = {key: value for key, value in service.items() if value is not UNKNOWN}
+    cloud.store.put(_REVISION, name, {**known, "revision": name})
+
+
+def serving(cloud: Cloud, service: Object) -> Object | None:
+    """A service as it was when the revision that takes its requests was made; None if none ever started."""
+    return cloud.store.get(_REVISION, text(service, "latest_ready_revision"))
+
+
+def _answered(template: Object) -> Object:
+    volumes = objects(template, "volumes")
+    sockets = {text(volume, "name") for volume in volumes if objects(volume, "cloud_sql_instance")}
+
+    def last(items: list[Object]) -> list[Value]:
+        return [*sorted(items, key=lambda item: text(item, "name") in sockets)]
+
+    containers: list[Value] = []
+    for container in objects(template, "containers"):
+        mounts: list[Object] = [
+            {**mount, "mount_path": _SQL_FOLDER} if text(mount, "name") in sockets else mount
+            for mount in objects(container, "volume_mounts")
+        ]
+        containers.append({**container, "volume_mounts": last(mounts)})
+    return {**template, "containers": containers, "volumes": last(volumes)}
+
+
+def _condition(kind: str, time: str, problems: tuple[Problem, ...] = ()) -> Object:
+    unset = dict.fromkeys(("execution_reason", "reason", "revision_reason", "severity"), "")
+    return {
+        **unset,
+        "last_transition_time": time,
+        "message": problems[0].summary if problems else "",
+        "state": "CONDITION_FAILED" if problems else "CONDITION_SUCCEEDED",
+        "type": kind,
+    }

@@ -1,20 +1,22 @@
 """Secret Manager: secrets, their numbered versions, and who may read them.
 
-Values are kept in files outside every state (`Store.put_secret`). Left out: replication, rotation reminders, expiry.
+In answers, and so in conditions, a secret is named by its project's number, whatever it was asked for by; here all is
+kept by its id. Values are in files outside every state (`Store.put_secret`). Left out: replication, rotation reminders,
+expiry.
 """
 
 from __future__ import annotations
 
 import base64
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Refused, text
+from localcloud.model import Object, Problem, Refused, Value, text
 from localcloud.resource import Cloud, Resource, name_problem, now, protected
 from localcloud.services.iam import Member, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _VERSION = "secretmanager.version"  # {name, secret, state}: the version as Google sees it; a destroyed one stays listed
 _NUMBERING = threading.Lock()
@@ -28,6 +30,7 @@ class Secret(Resource):
     id_format = "projects/{project}/secrets/{secret_id}"
     immutable = frozenset({"project", "replication", "secret_id"})
     assigned = frozenset({"create_time", "name"})
+    defaults: ClassVar[Mapping[str, Value]] = {"deletion_protection": False}
     imports = (id_format, "{project}/{secret_id}", "{secret_id}")
 
     def check(self, values: Object) -> Iterator[Problem]:
@@ -42,13 +45,22 @@ class Secret(Resource):
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its name."""
-        del cloud, config
-        return {"create_time": text(prior, "create_time") or now(), "name": self.identify(values)}
+        del config
+        return {"create_time": text(prior, "create_time") or now(), "name": by_number(cloud, self.identify(values))}
+
+    def taken(self, cloud: Cloud, values: Object) -> str:
+        """Secret Manager's words."""
+        name = by_number(cloud, self.identify(values))
+        return f"Error creating Secret: googleapi: Error 409: Secret [{name}] already exists."
 
     def remove(self, cloud: Cloud, values: Object) -> None:
         """Its versions, disabled ones too, go with it."""
         if values.get("deletion_protection") is True:
-            raise protected(self.identify(values), "deletion_protection")
+            raise protected(
+                f"cannot destroy secret {self.identify(values)} without setting deletion_protection=false and running "
+                "`terraform apply`",
+                "deletion_protection",
+            )
         for version in _versions(cloud, self.identify(values)):
             cloud.store.remove_secret(text(version, "name"))
             cloud.store.remove(_VERSION, text(version, "name"))
@@ -64,15 +76,24 @@ class SecretVersion(Resource):
     api = "secretmanager.googleapis.com"
     immutable = frozenset({"is_secret_data_base64", "secret", "secret_data", "secret_data_wo_version"})
     assigned = frozenset({"create_time", "destroy_time", "name", "version"})
+    defaults: ClassVar[Mapping[str, Value]] = {
+        "deletion_policy": "DELETE",
+        "enabled": True,
+        "is_secret_data_base64": False,
+    }
 
     def identify(self, values: Object) -> str:
-        """SECRET/versions/NUMBER; before the number is known, nothing that exists has this id."""
+        """SECRET/versions/NUMBER, by the project's number; before it is known, nothing that exists has this id."""
         return text(values, "name") or f"{text(values, 'secret')}/versions/new"
+
+    def key(self, values: Object) -> str:
+        """The same by the project's id, as the secret is kept."""
+        return _kept_name(values)
 
     def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
         """The secret must exist, and there must be a value."""
         if not cloud.store.get(Secret.type, text(values, "secret")):
-            raise Refused(Problem(f"Error 404: the secret {text(values, 'secret')} does not exist", "Use its id."))
+            raise _not_found(cloud, text(values, "secret"))
         if _payload(config) is None:
             raise Refused(Problem("Error 400: no secret data", "Set secret_data_wo (it stays out of the state)."))
 
@@ -80,25 +101,25 @@ class SecretVersion(Resource):
         """Writes the value under the next number, or under that of a try whose answer was lost; changes the state."""
         state = "DISABLED" if values.get("enabled") is False else "ENABLED"
         if prior is not None:
-            cloud.store.put(_VERSION, text(prior, "name"), {**_version(cloud, text(prior, "name")), "state": state})
+            _set_state(cloud, _kept_name(values), state)
             return {}
         secret = text(values, "secret")
         with _NUMBERING:
             lost = [version for version in cloud.store.unanswered(self.type) if text(version, "secret") == secret]
-            name = text(lost[0], "name") if lost else f"{secret}/versions/{len(_versions(cloud, secret)) + 1}"
+            name = _kept_name(lost[0]) if lost else f"{secret}/versions/{len(_versions(cloud, secret)) + 1}"
             cloud.store.put_secret(name, _payload(config) or "")
-            cloud.store.put(_VERSION, name, {"name": name, "secret": secret, "state": state})
-        return {"create_time": now(), "destroy_time": "", "name": name, "version": name.rpartition("/")[2]}
+            _set_state(cloud, name, state)
+        number = name.rpartition("/")[2]
+        return {"create_time": now(), "destroy_time": "", "name": by_number(cloud, name), "version": number}
 
     def remove(self, cloud: Cloud, values: Object) -> None:
         """Destroys the value, disables it, or leaves it, as `deletion_policy` says."""
-        name, policy = text(values, "name"), text(values, "deletion_policy") or "DELETE"
+        name, policy = _kept_name(values), text(values, "deletion_policy")
         if policy == "ABANDON":
             return
         if policy == "DELETE":
             cloud.store.remove_secret(name)
-        state = "DISABLED" if policy == "DISABLE" else "DESTROYED"
-        cloud.store.put(_VERSION, name, {**_version(cloud, name), "state": state})
+        _set_state(cloud, name, "DISABLED" if policy == "DISABLE" else "DESTROYED")
 
 
 class SecretMember(Member):
@@ -117,14 +138,24 @@ class SecretMember(Member):
         """The secret must exist."""
         super().admit(cloud, values, config)
         if not cloud.store.get(Secret.type, self.target_name(values)):
-            raise Refused(Problem(f"Error 404: the secret {self.target_name(values)} does not exist", "Use its id."))
+            raise _not_found(cloud, self.target_name(values))
 
 
-def target(secret: str) -> Target:
+def by_number(cloud: Cloud, name: str) -> str:
+    """The name of a secret or a version with its project's number in the place of the id."""
+    _, project, rest = name.split("/", 2)
+    return f"projects/{cloud.project_number(project)}/{rest}"
+
+
+def target(cloud: Cloud, secret: str) -> Target:
     """A secret, for `iam.allows`; `secret` is its full name."""
-    project = secret.split("/")[1]
-    kind = "secretmanager.googleapis.com/Secret"
-    return Target(project=project, name=secret, type=kind, member_type=SecretMember.type, member_key=secret)
+    return Target(
+        project=secret.split("/")[1],
+        name=by_number(cloud, secret),
+        type="secretmanager.googleapis.com/Secret",
+        member_type=SecretMember.type,
+        member_key=secret,
+    )
 
 
 def version_name(cloud: Cloud, project: str, secret: str, version: str) -> str:
@@ -145,8 +176,9 @@ def version_name(cloud: Cloud, project: str, secret: str, version: str) -> str:
     name = f"{secret}/versions/{version}"
     state = text(cloud.store.get(_VERSION, name), "state")
     if state != "ENABLED":
-        found = f"is {state}" if state else "was not found"
-        raise Refused(Problem(f"Secret version {name} {found}", "Name a version that is enabled, by its number."))
+        shown = by_number(cloud, name)
+        found = f"[{shown}] is in {state} state." if state else f"[{shown}] not found or has no versions."
+        raise Refused(Problem(f"Secret Version {found}", "Name a version that is enabled, by its number."))
     return name
 
 
@@ -163,9 +195,18 @@ def _payload(config: Object) -> str | None:
     return None
 
 
-def _version(cloud: Cloud, name: str) -> Object:
-    return cloud.store.get(_VERSION, name) or {"name": name, "secret": name.rpartition("/versions/")[0]}
+def _kept_name(version: Object) -> str:
+    return f"{text(version, 'secret')}/versions/{text(version, 'version') or 'new'}"
+
+
+def _set_state(cloud: Cloud, name: str, state: str) -> None:
+    cloud.store.put(_VERSION, name, {"name": name, "secret": name.rpartition("/versions/")[0], "state": state})
 
 
 def _versions(cloud: Cloud, secret: str) -> list[Object]:
     return [version for version in cloud.store.all(_VERSION) if text(version, "secret") == secret]
+
+
+def _not_found(cloud: Cloud, secret: str) -> Refused:
+    message = f"googleapi: Error 404: Secret [{by_number(cloud, secret)}] not found."
+    return Refused(Problem(message, "Make it first, and refer to it by its id."))

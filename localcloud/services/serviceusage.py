@@ -5,14 +5,14 @@ Left out: that some APIs enable others, and `disable_dependent_services`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.resource import ENABLED_API, Cloud, Resource, name_problem
+from localcloud.resource import ENABLED_API, Cloud, Resource, name_problem, note_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from localcloud.model import Object, Problem
+    from localcloud.model import Object, Problem, Value
 
 
 class ProjectService(Resource):
@@ -22,6 +22,7 @@ class ProjectService(Resource):
     id_format = "{project}/{service}"
     immutable = frozenset({"project", "service"})
     imports = ("{project}/{service}",)
+    defaults: ClassVar[Mapping[str, Value]] = {"disable_on_destroy": True}
     late = True
     idempotent = True
 
@@ -37,6 +38,8 @@ class ProjectService(Resource):
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Enables it."""
         del config, prior
+        if not cloud.store.get(ENABLED_API, self.identify(values)):
+            note_time(cloud, self.identify(values))
         cloud.store.put(ENABLED_API, self.identify(values), {"id": self.identify(values)})
         return {}
 

@@ -1,23 +1,44 @@
 """Cloud SQL: instances, databases and users.
 
 A login is checked against the password that was written; the server itself is the platform's. Left out: replicas,
-backups, maintenance, and the week for which Google keeps the name of a deleted instance.
+backups, maintenance, and the users that a new instance has (postgres, or root), which no document names.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Refused, at, objects, text
+from localcloud.model import Object, Problem, Refused, Value, at, objects, text
 from localcloud.resource import Cloud, Resource, name_problem, protected, stable_number
 from localcloud.services.iam import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from localcloud.model import Block
+    from localcloud.resource import Given
 
 _API = "sqladmin.googleapis.com"
+
+
+_BACKUPS = ("settings", 0, "backup_configuration", 0)
+_NEWEST_ENTERPRISE = 15  # of PostgreSQL; later ones are Enterprise Plus unless the edition is set
+
+
+def _edition(instance: Object) -> str:
+    """The edition that an instance has: https://cloud.google.com/sql/docs/postgres/editions-intro."""
+    kind, _, number = text(instance, "database_version").partition("_")
+    newer = int(number.partition("_")[0]) > _NEWEST_ENTERPRISE if kind == "POSTGRES" else number >= "8_4"
+    return text(instance, "settings", 0, "edition") or ("ENTERPRISE_PLUS" if newer else "ENTERPRISE")
+
+
+def _is_plus(instance: Object) -> bool:
+    return _edition(instance) == "ENTERPRISE_PLUS"
+
+
+def _log_days(instance: Object) -> int:
+    return 14 if _is_plus(instance) else 7
 
 
 class Instance(Resource):
@@ -30,15 +51,60 @@ class Instance(Resource):
     assigned = frozenset(
         {
             "available_maintenance_versions", "connection_name", "dns_name", "dns_names", "first_ip_address",
-            "instance_type", "ip_address", "private_ip_address", "psc_service_attachment_link", "public_ip_address",
+            "ip_address", "private_ip_address", "psc_service_attachment_link", "public_ip_address",
             "self_link", "server_ca_cert", "service_account_email_address",
         }
     )  # fmt: skip
+    defaults: ClassVar[Mapping[str, Value]] = {
+        "deletion_protection": True,
+        "settings.activation_policy": "ALWAYS",
+        "settings.availability_type": "ZONAL",
+        "settings.backup_configuration.backup_retention_settings.retention_unit": "COUNT",
+        "settings.disk_autoresize": True,
+        "settings.disk_autoresize_limit": 0,
+        "settings.ip_configuration.ipv4_enabled": True,
+        "settings.pricing_plan": "PER_USE",
+    }
+    # https://cloud.google.com/sql/docs/postgres/admin-api/rest/v1/instances
+    given: ClassVar[Mapping[str, Given]] = {
+        "encryption_key_name": "",
+        "instance_type": "CLOUD_SQL_INSTANCE",
+        "maintenance_version": lambda instance: f"{text(instance, 'database_version')}.R20251004.01_07",
+        "node_count": 0,
+        "replica_names": [],
+        "replication_cluster": [{"dr_replica": False, "failover_dr_replica_name": "", "psa_write_endpoint": ""}],
+        "settings.backup_configuration": [{"enabled": False, "start_time": "12:00"}],
+        "settings.backup_configuration.backup_retention_settings": lambda instance: [
+            {"retained_backups": 15 if _is_plus(instance) else 7, "retention_unit": "COUNT"}
+        ],
+        "settings.backup_configuration.transaction_log_retention_days": _log_days,
+        "settings.connector_enforcement": "NOT_REQUIRED",
+        "settings.data_cache_config": [{"data_cache_enabled": False}],
+        "settings.disk_size": lambda instance: 20 if _is_plus(instance) else 10,
+        "settings.disk_type": "PD_SSD",
+        "settings.edition": _edition,
+        "settings.effective_availability_type": lambda instance: text(instance, "settings", 0, "availability_type"),
+        "settings.ip_configuration.server_ca_mode": "GOOGLE_MANAGED_INTERNAL_CA",
+        "settings.ip_configuration.ssl_mode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
+        "settings.location_preference": lambda instance: [
+            {"follow_gae_application": "", "secondary_zone": "", "zone": f"{text(instance, 'region')}-b"}
+        ],
+        "settings.user_labels": {},
+        "settings.version": 1,
+    }
     imports = ("projects/{project}/instances/{name}", "{project}/{name}", "{name}")
 
     def key(self, values: Object) -> str:
         """An instance's name is unique in its project only."""
         return f"{text(values, 'project')}:{text(values, 'name')}"
+
+    def taken(self, cloud: Cloud, values: Object) -> str:
+        """Also in another region."""
+        del cloud
+        return (
+            f"Error, failed to create instance {text(values, 'name')}: googleapi: Error 409: "
+            "The Cloud SQL instance already exists., instanceAlreadyExists"
+        )
 
     def check(self, values: Object) -> Iterator[Problem]:
         """Names as https://cloud.google.com/sql/docs/postgres/instance-settings has them."""
@@ -66,29 +132,51 @@ class Instance(Resource):
         return names
 
     def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
-        """The edition decides which tiers there are: https://cloud.google.com/sql/docs/postgres/editions-intro."""
+        """What Google refuses of the instance by itself, in its words."""
         del cloud, config
-        tier, version = text(values, "settings", 0, "tier"), text(values, "database_version")
-        # PostgreSQL 16 and later are created as Enterprise Plus unless the edition is set.
-        newer = version.startswith("POSTGRES_") and int(version.removeprefix("POSTGRES_").partition("_")[0]) >= 16  # noqa: PLR2004
-        edition = text(values, "settings", 0, "edition") or ("ENTERPRISE_PLUS" if newer else "ENTERPRISE")
-        if (edition == "ENTERPRISE_PLUS") != tier.startswith("db-perf-optimized-"):
-            raise Refused(
-                Problem(
-                    f"Error 400: invalid tier ({tier}) for edition {edition}",
-                    "Set settings.edition and a tier of it: https://cloud.google.com/sql/docs/postgres/editions-intro",
-                    ("settings",),
-                )
+        edition, tier = _edition(values), text(values, "settings", 0, "tier")
+        if _is_plus(values) != tier.startswith("db-perf-optimized-"):
+            raise _invalid(
+                f"Invalid request: Invalid Tier ({tier}) for ({edition}) Edition.",
+                "Set settings.edition and a tier of it: https://cloud.google.com/sql/docs/postgres/editions-intro",
+            )
+        mysql = text(values, "database_version").startswith("MYSQL_")
+        recovers = "binary_log_enabled" if mysql else "point_in_time_recovery_enabled"
+        recovery = at(values, *_BACKUPS, recovers) is True
+        if mysql and text(values, "settings", 0, "availability_type") == "REGIONAL" and not recovery:
+            raise _invalid(
+                "Invalid flag for instance role: MySQL HA non-replica instances need to have binary logging enabled.",
+                "Set backup_configuration.binary_log_enabled: https://cloud.google.com/sql/docs/mysql/high-availability",
+            )
+        said, most = at(values, *_BACKUPS, "transaction_log_retention_days"), 35 if _is_plus(values) else 7
+        days = said if isinstance(said, int | float) else _log_days(values)
+        if not 1 <= days <= most:
+            raise _invalid(
+                f"Invalid request: The number of transaction log retention days must be between 1 and {most}.",
+                f"{edition} keeps logs for so long: https://cloud.google.com/sql/docs/postgres/backup-recovery/pitr",
+            )
+        backups = at(values, *_BACKUPS, "backup_retention_settings", 0, "retained_backups")
+        if recovery and isinstance(backups, int | float) and backups < days:
+            raise _invalid(
+                "Invalid request: backup retention should be > transaction log retention.",
+                f"{backups:g} backups are kept, and {days:g} days of logs: lower "
+                "backup_configuration.transaction_log_retention_days, or keep more backups. "
+                "https://cloud.google.com/sql/docs/postgres/backup-recovery/pitr",
             )
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its addresses (192.0.2.0/24 is for documentation: nothing listens there)."""
         del config
         project, name = text(values, "project"), text(values, "name")
-        account = f"p{cloud.project_number(project)}@gcp-sa-cloud-sql.iam.gserviceaccount.com"
+        suffix = stable_number(project, name, digits=6)
+        account = f"p{cloud.project_number(project)}-{suffix}@gcp-sa-cloud-sql.iam.gserviceaccount.com"
         has_public_ip = at(values, "settings", 0, "ip_configuration", 0, "ipv4_enabled") is not False
         address = f"192.0.2.{int(stable_number(project, name, digits=2)) % 250 + 1}" if has_public_ip else ""
+        # What PostgreSQL connects to, such as a replica's source, sees another address than what connects to it.
+        kinds = ("PRIMARY", "OUTGOING") if text(values, "database_version").startswith("POSTGRES_") else ("PRIMARY",)
         connection_name = f"{project}:{text(values, 'region')}:{name}"
+        if prior is None:
+            time.sleep(cloud.circumstances.delays.instance)
         if prior is None or prior.get("settings") != values.get("settings"):
             cloud.platform.run_database_server(values | {"connection_name": connection_name})
         return {
@@ -97,27 +185,43 @@ class Instance(Resource):
             "dns_name": "",
             "dns_names": [],
             "first_ip_address": address,
-            "instance_type": "CLOUD_SQL_INSTANCE",
-            "ip_address": [{"ip_address": address, "time_to_retire": "", "type": "PRIMARY"}] if address else [],
+            "ip_address": [
+                {"ip_address": address, "time_to_retire": "", "type": kind} for kind in (kinds if address else ())
+            ],
             "private_ip_address": "",
             "psc_service_attachment_link": "",
             "public_ip_address": address,
             "self_link": f"https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/instances/{name}",
-            "server_ca_cert": [],
+            "server_ca_cert": [
+                dict.fromkeys(("cert", "common_name", "create_time", "expiration_time", "sha1_fingerprint"), "")
+            ],
             "service_account_email_address": account,
         }
 
     def remove(self, cloud: Cloud, values: Object) -> None:
         """Its databases and users go with it. Protection is the default of both switches that can forbid it."""
         if values.get("deletion_protection") is not False:
-            raise protected(f"Cloud SQL instance {text(values, 'name')}", "deletion_protection")
+            raise protected(
+                "Error, failed to delete instance because deletion_protection is set to true. "
+                "Set it to false to proceed with instance deletion",
+                "deletion_protection",
+            )
         if at(values, "settings", 0, "deletion_protection_enabled") is True:
-            raise protected(f"Cloud SQL instance {text(values, 'name')}", "settings.deletion_protection_enabled")
+            raise protected(
+                "Error, failed to delete instance: googleapi: Error 400: The instance is protected. Please disable the "
+                "deletion protection and try again. To disable deletion protection, update the instance settings with "
+                "deletionProtectionEnabled set to false., invalid",
+                "settings.deletion_protection_enabled",
+            )
         cloud.platform.remove_database_server(values)
         for part in (Database(), User()):
             for found in cloud.store.all(part.type):
                 if self.key(_instance_of(found)) == self.key(values):
                     part.erase(cloud, found)
+
+
+def _invalid(message: str, remedy: str) -> Refused:
+    return Refused(Problem(f"googleapi: Error 400: {message}, invalid", remedy, ("settings",)))
 
 
 class _Part(Resource):
@@ -129,7 +233,9 @@ class _Part(Resource):
         """The instance must exist."""
         del config
         if not cloud.store.get(Instance.type, Instance().key(_instance_of(values))):
-            raise Refused(Problem(f"Error 404: no Cloud SQL instance {text(values, 'instance')}", "Use its name."))
+            name = text(values, "instance")
+            message = "googleapi: Error 404: The Cloud SQL instance does not exist., instanceDoesNotExist"
+            raise Refused(Problem(message, f"There is no instance {name!r}: use the name of one."))
 
     def erase(self, cloud: Cloud, values: Object) -> None:
         """Forgets it together with its instance."""
@@ -143,6 +249,8 @@ class Database(_Part):
     id_format = "projects/{project}/instances/{instance}/databases/{name}"
     immutable = frozenset({"instance", "name", "project"})
     assigned = frozenset({"self_link"})
+    defaults: ClassVar[Mapping[str, Value]] = {"deletion_policy": "DELETE"}
+    given: ClassVar[Mapping[str, Given]] = {"charset": "UTF8", "collation": "en_US.UTF8"}
     imports = (
         id_format,
         "instances/{instance}/databases/{name}",
@@ -160,9 +268,21 @@ class Database(_Part):
         return {"self_link": link}
 
     def remove(self, cloud: Cloud, values: Object) -> None:
-        """Drops it, unless `deletion_policy` is ABANDON: then it goes with the instance."""
-        if text(values, "deletion_policy") != "ABANDON":
-            cloud.platform.drop_database(values)
+        """Drops it."""
+        cloud.platform.drop_database(values)
+
+    def abandons(self, values: Object) -> bool:
+        """With `deletion_policy` ABANDON it stays, and goes with the instance."""
+        return text(values, "deletion_policy") == "ABANDON"
+
+    def taken(self, cloud: Cloud, values: Object) -> str:
+        """PostgreSQL's own words, or MySQL's."""
+        instance = cloud.store.get(Instance.type, Instance().key(_instance_of(values))) or {}
+        name = text(values, "name")
+        detail = f'pq: database "{name}" already exists'
+        if text(instance, "database_version").startswith("MYSQL_"):
+            detail = f"Error 1007: Can't create database '{name}'; database exists"
+        return f"googleapi: Error 400: Invalid request: failed to create database {name}. Detail: {detail}., invalid"
 
 
 class User(_Part):
@@ -172,6 +292,7 @@ class User(_Part):
     immutable = frozenset({"host", "instance", "name", "project"})
     # Google does not know these; an update whose answer was lost is so sent again.
     kept_by_terraform = frozenset({"password_wo_version"})
+    assigned = frozenset({"host"})
     imports = ("{project}/{instance}/{name}", "{project}/{instance}/{host}/{name}")
 
     def identify(self, values: Object) -> str:
@@ -179,8 +300,9 @@ class User(_Part):
         return f"{text(values, 'name')}/{text(values, 'host')}/{text(values, 'instance')}"
 
     def key(self, values: Object) -> str:
-        """The id does not name the project."""
-        return f"{text(values, 'project')}:{self.identify(values)}"
+        """The id does not name the project; a user from everywhere (%) needs no host to be found."""
+        host = text(values, "host").removeprefix("%")
+        return f"{text(values, 'project')}:{self.identify({**values, 'host': host})}"
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Sets the password: a write-only one when it is new or its version changed, as the provider does."""
@@ -189,7 +311,9 @@ class User(_Part):
         if password and (written_again or text(config, "password")):
             cloud.platform.set_password(values, password)
             cloud.store.put_secret(f"sql-user {self.key(values)}", password)
-        return {}
+        instance = cloud.store.get(Instance.type, Instance().key(_instance_of(values)))
+        everywhere = "%" if text(instance, "database_version").startswith("MYSQL_") else ""
+        return {"host": text(values, "host") or everywhere}
 
     def remove(self, cloud: Cloud, values: Object) -> None:
         """A PostgreSQL role that owns tables cannot be dropped: https://www.postgresql.org/docs/current/role-removal.html."""

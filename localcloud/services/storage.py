@@ -6,16 +6,16 @@ Left out: versions, retention and lifecycle of objects. The objects themselves a
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Refused, text
+from localcloud.model import Object, Problem, Refused, Value, text
 from localcloud.resource import Cloud, Resource, name_problem, now
 from localcloud.services.iam import Member, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from localcloud.model import Block
+    from localcloud.resource import Given
 
 _RULES = "https://cloud.google.com/storage/docs/buckets#naming"
 
@@ -29,6 +29,18 @@ class Bucket(Resource):
         {"custom_placement_config", "enable_object_retention", "hierarchical_namespace", "location", "name", "project"}
     )
     assigned = frozenset({"project_number", "self_link", "time_created", "updated", "url"})
+    defaults: ClassVar[Mapping[str, Value]] = {"force_destroy": False, "storage_class": "STANDARD"}
+    # https://cloud.google.com/storage/docs/json_api/v1/buckets
+    given: ClassVar[Mapping[str, Given]] = {
+        "public_access_prevention": "inherited",
+        "rpo": "",
+        "soft_delete_policy": lambda _: [{"effective_time": now(), "retention_duration_seconds": 604_800}],
+        "soft_delete_policy.effective_time": lambda _: now(),
+        "uniform_bucket_level_access": False,
+    }
+    alike: ClassVar[Mapping[str, Callable[[Object], Value]]] = {
+        "location": lambda bucket: text(bucket, "location").upper()
+    }
     imports = ("{project}/{name}", "{name}")
 
     def check(self, values: Object) -> Iterator[Problem]:
@@ -45,16 +57,13 @@ class Bucket(Resource):
                 f"name {name!r} is reserved", f"No 'goog' at the start, no 'google', no IP address: {_RULES}", ("name",)
             )
 
-    def known(self, cloud: Cloud, block: Block, values: Object) -> Object:
-        """What the provider fills in when it is left out."""
-        defaults = {"public_access_prevention": "inherited", "uniform_bucket_level_access": False}
-        kept = {name: values.get(name) if values.get(name) is not None else value for name, value in defaults.items()}
-        return super().known(cloud, block, values) | kept
-
-    def changing(self, prior: Object, planned: Object) -> Sequence[str]:
-        """The time of the last change."""
-        del prior, planned
-        return ("updated",)
+    def taken(self, cloud: Cloud, values: Object) -> str:
+        """Cloud Storage's words."""
+        del cloud, values
+        return (
+            "googleapi: Error 409: Your previous request to create the named bucket succeeded and you already own it., "
+            "conflict"
+        )
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its addresses and times."""
@@ -82,6 +91,9 @@ class BucketMember(Member):
 
     type = "google_storage_bucket_iam_member"
     target = "bucket"
+    alike: ClassVar[Mapping[str, Callable[[Object], Value]]] = {
+        "bucket": lambda member: f"b/{text(member, 'bucket').removeprefix('b/')}"
+    }
 
     def target_name(self, values: Object) -> str:
         """The bucket, as the provider writes it in ids."""

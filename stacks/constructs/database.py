@@ -79,9 +79,10 @@ class Database(Construct):
                 member=member,
                 condition=ProjectIamMemberCondition(
                     title="only-the-tracking-instance",
+                    # Its name, and not the instance: a grant takes minutes to have effect, and is made while the
+                    # instance still comes about. https://cloud.google.com/iam/docs/access-change-propagation
                     expression=(
-                        f"resource.name == 'projects/{self._instance.project_id}/instances/{self._instance.name}'"
-                        " && resource.service == 'sqladmin.googleapis.com'"
+                        f"resource.name == '{self._instance.resource}' && resource.service == 'sqladmin.googleapis.com'"
                     ),
                 ),
             ),

@@ -33,6 +33,9 @@ _FLAGS = {
 }
 
 
+_LOG_DAYS = 7
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstanceConfig:
     """What the instance needs; strings may be Terraform tokens."""
@@ -60,6 +63,7 @@ class Instance(Construct):
         version = local(self, "database_version", inputs.version)
         disk = local(self, "database_disk_gb", inputs.disk_gb)
         standby = local(self, "database_high_availability", inputs.high_availability)
+        retention = local(self, "database_backup_retention", inputs.backup_retention)
         recovery = local(self, "database_point_in_time_recovery", inputs.point_in_time_recovery)
         instance = pin(
             SqlDatabaseInstance(
@@ -100,6 +104,9 @@ class Instance(Construct):
                         # https://cloud.google.com/sql/docs/mysql/backup-recovery/pitr
                         point_in_time_recovery_enabled=flag(f'{engine} != "mysql" && {recovery}'),
                         binary_log_enabled=flag(f'{engine} == "mysql" && {recovery}'),
+                        # Google refuses more days of logs than backups, and more than its edition keeps, which is 7:
+                        # https://cloud.google.com/sql/docs/postgres/backup-recovery/pitr
+                        transaction_log_retention_days=number(f"min({_LOG_DAYS}, {retention})"),
                         backup_retention_settings=SqlDatabaseInstanceSettingsBackupConfigurationBackupRetentionSettings(
                             retained_backups=inputs.backup_retention,
                         ),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cdktf import ITerraformDependable, Token
+from cdktf import ITerraformDependable, Precondition, TerraformResourceLifecycle, TerraformStack, Token
 from cdktf_cdktf_provider_google.cloud_run_v2_service import (
     CloudRunV2Service,
     CloudRunV2ServiceTemplate,
@@ -32,6 +32,10 @@ from stacks.constructs.secrets import Secret
 from stacks.inputs import Flag, ServiceInputs, StringMap
 from stacks.names import pin
 
+# What Google answers though nobody said it: the scaling of the service as a whole, which providers below 7.13 take for
+# a change (https://github.com/hashicorp/terraform-provider-google/pull/25310), and who touched the service last.
+_NOTED_BY_GOOGLE = ["client", "client_version", "scaling"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceConfig:
@@ -42,6 +46,7 @@ class ServiceConfig:
         backend_store_uri: The secret that becomes BACKEND_STORE_URI.
         proxy_file: The secret that is mounted as oauth2-proxy's configuration.
         ready: What must exist before a revision can start.
+        stays: What must hold of a change, or the plan fails.
     """
 
     inputs: ServiceInputs
@@ -55,6 +60,7 @@ class ServiceConfig:
     proxy_file: Secret
     connection_name: str
     ready: list[ITerraformDependable]
+    stays: Precondition
     labels: StringMap
 
 
@@ -82,12 +88,14 @@ class Service(Construct):
                 template=_template(config),
                 labels=config.labels,
                 depends_on=config.ready,
+                lifecycle=TerraformResourceLifecycle(ignore_changes=_NOTED_BY_GOOGLE, precondition=[config.stays]),
             ),
             "tracking",
         )
         if Token.is_unresolved(config.inputs.env):
             add_name_value_blocks(service, "template.containers.0", "env", config.inputs.env)
         self._let_the_public_call(service, config)
+        self._tell_of_a_failed_revision()
         self.name = service.name
         self.id = service.id
 
@@ -111,6 +119,27 @@ class Service(Construct):
             "count", string(f"{local(self, 'invoker_iam_disabled', config.invoker_iam_disabled)} ? 0 : 1")
         )
 
+    def _tell_of_a_failed_revision(self) -> None:
+        # Google keeps the template of a revision that does not start: the plan after it is empty, though the revision
+        # before goes on serving. https://github.com/hashicorp/terraform-provider-google/issues/22565
+        service = "google_cloud_run_v2_service.tracking"
+        created, ready = (f"{service}.latest_{state}_revision" for state in ("created", "ready"))
+        newest, serving = string(f"basename({created})"), string(f'coalesce(basename({ready}), "no revision")')
+        TerraformStack.of(self).add_override(
+            "check.newest_revision_serves.assert",
+            [
+                {
+                    "condition": string(f"{created} == {ready}"),
+                    "error_message": (
+                        f"{newest} did not start, and {serving} serves. An apply changes nothing, for Google has the"
+                        " new template already. When the cause is gone, make a revision: gcloud run"
+                        f" services update {string(f'{service}.name')} --region={string(f'{service}.location')}"
+                        f" --project={string(f'{service}.project')} --update-labels=retry=1"
+                    ),
+                }
+            ],
+        )
+
 
 def _template(config: ServiceConfig) -> CloudRunV2ServiceTemplate:
     return CloudRunV2ServiceTemplate(
@@ -125,10 +154,6 @@ def _template(config: ServiceConfig) -> CloudRunV2ServiceTemplate:
         containers=[_container(config)],
         volumes=[
             CloudRunV2ServiceTemplateVolumes(
-                name="cloudsql",
-                cloud_sql_instance=CloudRunV2ServiceTemplateVolumesCloudSqlInstance(instances=[config.connection_name]),
-            ),
-            CloudRunV2ServiceTemplateVolumes(
                 name="oauth2-proxy",
                 secret=CloudRunV2ServiceTemplateVolumesSecret(
                     secret=config.proxy_file.name,
@@ -138,6 +163,12 @@ def _template(config: ServiceConfig) -> CloudRunV2ServiceTemplate:
                         )
                     ],
                 ),
+            ),
+            # Last, as Cloud Run answers it; first, it would change places with the other at every plan:
+            # https://github.com/hashicorp/terraform-provider-google/issues/23322
+            CloudRunV2ServiceTemplateVolumes(
+                name="cloudsql",
+                cloud_sql_instance=CloudRunV2ServiceTemplateVolumesCloudSqlInstance(instances=[config.connection_name]),
             ),
         ],
     )
@@ -169,8 +200,9 @@ def _container(config: ServiceConfig) -> CloudRunV2ServiceTemplateContainers:
             ),
         ],
         volume_mounts=[
-            CloudRunV2ServiceTemplateContainersVolumeMounts(name="cloudsql", mount_path=names.CLOUDSQL_FOLDER),
             CloudRunV2ServiceTemplateContainersVolumeMounts(name="oauth2-proxy", mount_path=names.PROXY_CONFIG_FOLDER),
+            # Last, as the volume.
+            CloudRunV2ServiceTemplateContainersVolumeMounts(name="cloudsql", mount_path=names.CLOUDSQL_FOLDER),
         ],
         # The proxy answers both while MLflow is down. They are honest all the same: start.sh opens the proxy's port
         # when MLflow answers, and ends the container when MLflow stops answering. Google's limit for starting is 240 s:

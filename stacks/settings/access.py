@@ -133,9 +133,9 @@ class Access(Section):
         " e-mail rules protect then.",
     )
     invoker_iam_disabled: bool = Field(
-        default=False,
-        description="Switch Cloud Run's invoker check off instead of making `allUsers` an invoker: for organizations"
-        " with domain-restricted sharing.",
+        default=True,
+        description="Switch Cloud Run's invoker check off, so that a browser reaches the sign-in. With false `allUsers`"
+        " is made an invoker instead, which organizations with domain-restricted sharing refuse.",
     )
     artifact_writers: list[ArtifactWriter] = Field(
         default_factory=list,

@@ -59,7 +59,7 @@ def test_what_prod_protects_refuses_destruction(world: World) -> None:
     put_an_object(world)
     result = world.tracking.terraform("destroy", "-auto-approve", "-input=false", "-no-color", ok=False)
     assert result.returncode == 1
-    assert re.search(r"Cloud SQL instance \S+ cannot be deleted", result.stderr), result.stderr
+    assert "deletion_protection is set to true" in " ".join(result.stderr.split()), result.stderr
     assert re.search(r"bucket \S+ .*(not empty|force_destroy)", result.stderr), result.stderr
     assert {"google_sql_database_instance.tracking", "google_storage_bucket.artifacts"} <= {*world.tracking.addresses()}
 

@@ -33,7 +33,6 @@ CREATIONS = [
     f"create {BACKEND}/new",
     f"create {USER}",
     f"create google_cloud_run_v2_service {SERVICE}",
-    f"create google_cloud_run_v2_service_iam_member {SERVICE}/roles/run.invoker/allUsers",
     f"create google_project_iam_member acme-ml-dev/roles/cloudsql.client/{ACCOUNT}/{CONDITION}",
     "create google_secret_manager_secret projects/acme-ml-dev/secrets/mlflow-backend-store-uri",
     "create google_secret_manager_secret projects/acme-ml-dev/secrets/mlflow-oauth2-proxy",

@@ -14,19 +14,21 @@ if TYPE_CHECKING:
     from tests.localcloud.workspace import Workspace
 
 ACCOUNT = "mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
-SECRETS = "projects/acme-ml-dev/secrets"
+NUMBER = ("--project", "acme-ml-dev=123456789012")  # Secret Manager names secrets by it
 # What start-up needs, and what the refusal says when it is missing.
 NEEDED = {
     "google_project_iam_member.cloudsql_client": (
-        f"permission denied on Cloud SQL instance acme-ml-dev:europe-west1:mlflow-db for the service account {ACCOUNT}",
-        "roles/cloudsql.client",
+        "The container cannot connect to Cloud SQL instance acme-ml-dev:europe-west1:mlflow-db",
+        f"{ACCOUNT} needs the role roles/cloudsql.client",
     ),
     "google_secret_manager_secret_iam_member.backend_store_uri": (
-        f"permission denied on secret {SECRETS}/mlflow-backend-store-uri/versions/1 for the service account {ACCOUNT}",
+        "Permission denied on secret: projects/123456789012/secrets/mlflow-backend-store-uri/versions/1",
+        f"for Revision service account {ACCOUNT}",
         "roles/secretmanager.secretAccessor",
     ),
     "google_secret_manager_secret_iam_member.oauth2_proxy": (
-        f"permission denied on secret {SECRETS}/mlflow-oauth2-proxy/versions/1 for the service account {ACCOUNT}",
+        "Permission denied on secret: projects/123456789012/secrets/mlflow-oauth2-proxy/versions/1",
+        f"for Revision service account {ACCOUNT}",
         "roles/secretmanager.secretAccessor",
     ),
 }
@@ -57,17 +59,17 @@ def test_every_grant_of_the_stack_is_tried(open_workspace: Open) -> None:
 
 @pytest.mark.parametrize("grant", NEEDED)
 def test_without_a_grant_the_revision_is_refused(open_workspace: Open, grant: str) -> None:
-    workspace = open_workspace()
+    workspace = open_workspace(options=NUMBER)
     _remove(workspace, grant, resource=True)
     message = workspace.apply_fails()
     for words in NEEDED[grant]:
         assert words in message
-    assert message.count("Revision is not ready") == 1
+    assert message.count("Revision 'mlflow-00001-") == 1
 
 
 @pytest.mark.parametrize("grant", NEEDED)
 def test_a_revision_that_does_not_wait_for_a_grant_is_refused(open_workspace: Open, grant: str) -> None:
-    workspace = open_workspace(options=("--late", IN_LOG[grant], "--quiet", QUIET))
+    workspace = open_workspace(options=("--late", IN_LOG[grant], "--quiet", QUIET, *NUMBER))
     _remove(workspace, grant, resource=False)
     message = workspace.apply_fails()
     for words in NEEDED[grant]:
@@ -76,7 +78,7 @@ def test_a_revision_that_does_not_wait_for_a_grant_is_refused(open_workspace: Op
 
 
 def test_a_revision_that_waits_for_nothing_is_told_everything_at_once(open_workspace: Open) -> None:
-    workspace = open_workspace(options=("--quiet", QUIET))
+    workspace = open_workspace(options=("--quiet", QUIET, *NUMBER))
     for grant in (*NEEDED, *NOT_AT_START):
         _remove(workspace, grant, resource=False)
     message = workspace.apply_fails()
@@ -98,7 +100,7 @@ def test_a_condition_on_another_instance_does_not_count(open_workspace: Open) ->
     condition = document["resource"]["google_project_iam_member"]["cloudsql_client"]["condition"]
     condition["expression"] = "resource.name == 'projects/acme-ml-dev/instances/other'"
     workspace.document = document
-    assert "permission denied on Cloud SQL instance" in workspace.apply_fails()
+    assert "cannot connect to Cloud SQL instance" in workspace.apply_fails()
 
 
 def test_a_condition_that_is_no_expression_is_refused(open_workspace: Open) -> None:

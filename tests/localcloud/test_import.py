@@ -76,7 +76,8 @@ def test_the_runbook_adopts_what_a_lost_state_left(open_workspace: Open) -> None
 def test_what_exists_is_not_created_again(applied: Workspace) -> None:
     applied.terraform("state", "rm", *IDS)
     message = applied.apply_fails()
-    assert "Error 409: google_storage_bucket 'acme-ml-dev-mlflow-artifacts' already exists" in message
+    assert "Error 409: Your previous request to create the named bucket succeeded and you already own it." in message
+    assert "Error, failed to create instance mlflow-db: googleapi: Error 409: The Cloud SQL instance already" in message
     assert "terraform import" in message
 
 

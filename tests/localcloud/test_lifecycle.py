@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from tests.localcloud.conftest import Open
 
 
+UNPROTECTED = {"database__deletion_protection": "false", "bucket__force_destroy": "true"}
+
+
 @pytest.mark.parametrize("environment", NAMES)
 def test_the_tracking_stack_comes_stays_and_goes(open_workspace: Open, environment: str) -> None:
-    workspace = open_workspace(environment, database__deletion_protection="false")
+    workspace = open_workspace(environment, **UNPROTECTED)
     workspace.terraform("validate")
     workspace.apply()
     assert "google_cloud_run_v2_service.tracking" in workspace.addresses()
@@ -35,15 +38,6 @@ def test_the_bootstrap_stack_comes_stays_and_goes(open_workspace: Open, environm
     assert workspace.addresses() == []
 
 
-def test_production_refuses_to_be_destroyed(open_workspace: Open) -> None:
-    workspace = open_workspace("prod")
-    workspace.apply()
-    result = workspace.terraform("destroy", "-auto-approve", "-no-color", ok=False)
-    assert result.returncode == 1
-    assert "Cloud SQL instance mlflow-db cannot be deleted: deletion_protection is true" in one_line(result.stderr)
-    assert "google_sql_database_instance.tracking" in workspace.addresses()
-
-
 def test_the_tracking_stack_needs_the_apis_of_the_bootstrap_stack(open_workspace: Open) -> None:
     open_workspace("dev", "bootstrap").apply()
     workspace = open_workspace("dev", "bootstrap")
@@ -55,7 +49,8 @@ def test_the_tracking_stack_needs_the_apis_of_the_bootstrap_stack(open_workspace
     workspace.destroy()
     message = open_workspace("dev", "tracking").apply_fails()
     for api in ("iam", "secretmanager", "sqladmin"):
-        assert f"the API {api}.googleapis.com is not enabled in project acme-ml-dev" in message
+        assert f"Enable {api}.googleapis.com first" in message
+    assert "Cloud SQL Admin API has not been used in project acme-ml-dev before or it is disabled." in message
 
 
 def test_a_resource_without_a_local_meaning_is_named(open_workspace: Open) -> None:

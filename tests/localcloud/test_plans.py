@@ -27,7 +27,6 @@ RELEASED = Path(__file__).parent / "released"
 CHANGES = {
     "tier_up": {"database__tier": "db-custom-2-7680"},
     "disk_up": {"database__disk_gb": "200"},
-    "region_change": {"region": "europe-west9"},
     "domain_added": {"access__email_domains": '["example.com", "example.org"]'},
     "image_changed": {"service__image": "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:1.1.0"},
     "database_rotation": {"database__rotation": "2"},
@@ -92,16 +91,6 @@ def test_a_rotation_is_one_new_revision_and_keeps_the_old_version_disabled(
     assert "-00002-" in revision
     assert _attribute(workspace, "google_secret_manager_secret_version.backend_store_uri", "version") == "2"
     assert workspace.plans_nothing()
-
-
-def test_another_region_means_new_data_and_protection_refuses_it(open_workspace: Open, documents: Documents) -> None:
-    workspace = open_workspace("prod")
-    workspace.apply()
-    _change(workspace, documents, "region_change", environment="prod")
-    workspace.init()
-    assert "delete" in actions(workspace.plan())[INSTANCE]
-    workspace.apply_fails()
-    assert _attribute(workspace, INSTANCE, "region") == "europe-west4"
 
 
 def test_prod_to_dev_destroys_nothing_stateful(open_workspace: Open, documents: Documents) -> None:

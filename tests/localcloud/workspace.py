@@ -63,6 +63,7 @@ class Workspace:
         """Whether a plan is empty."""
         result = self.terraform("plan", "-detailed-exitcode", "-input=false", "-no-color", ok=False)
         assert result.returncode in (0, 2), result.stderr
+        print(result.stdout)  # what is planned, where that is not nothing
         return result.returncode == 0
 
     def plan(self) -> dict[str, Any]:

@@ -19,6 +19,13 @@ ADOPT = "adopt"
 FIRST = {"existing-bucket-and-database": "existing", ADOPT: "handmade"}
 """What an example finds there already."""
 
+LEFT = {
+    "existing-bucket-and-database": {
+        ("google_sql_database", "projects/acme-ml-dev/instances/shared/databases/mlflow_research")
+    }
+}
+"""What a destroy leaves: an abandoned database stays with its instance."""
+
 UNPROTECTED = {"complete": ("-var=deletion_protection=false",)}
 
 
@@ -42,7 +49,7 @@ def test_an_example_is_applied_and_destroyed(tmp_path: Path, enabled: Path, exam
             workspace.apply(*UNPROTECTED[example])
         workspace.terraform("destroy", "-auto-approve", "-input=false", *UNPROTECTED.get(example, ()))
         assert workspace.addresses() == []
-    assert _there(home) == before
+    assert _there(home) == before | LEFT.get(example, set())
 
 
 def test_there_is_an_example_for_every_promise() -> None:

@@ -93,6 +93,13 @@ def test_maintenance_and_backups_follow_the_settings() -> None:
     assert settings["backup_configuration"]["backup_retention_settings"]["retained_backups"] == 30
 
 
+@pytest.mark.parametrize(("backups", "days"), [(1, 1), (3, 3), (7, 7), (30, 7)])
+def test_logs_are_kept_for_no_longer_than_backups_and_than_the_edition_keeps_them(backups: int, days: int) -> None:
+    instance = resource("dev", "google_sql_database_instance.tracking")["settings"]["backup_configuration"]
+    locals_ = document("dev")["locals"] | {"database_backup_retention": backups}
+    assert evaluate(instance, locals_=locals_)["transaction_log_retention_days"] == days
+
+
 @pytest.mark.parametrize(
     ("environment", "flag"), [("dev", ("log_connections", "on")), ("mysql", ("local_infile", "off"))]
 )

@@ -72,10 +72,10 @@ def test_a_revision_waits_for_every_grant_that_it_needs() -> None:
 
 
 def test_only_the_settings_decide_how_the_public_reaches_it() -> None:
-    assert resource("dev", "google_cloud_run_v2_service.tracking")["invoker_iam_disabled"] is False
-    assert resource("maximal", "google_cloud_run_v2_service.tracking")["invoker_iam_disabled"] is True
-    assert document("dev")["locals"]["invoker_iam_disabled"] is False
-    assert document("maximal")["locals"]["invoker_iam_disabled"] is True
+    assert resource("dev", "google_cloud_run_v2_service.tracking")["invoker_iam_disabled"] is True
+    assert resource("maximal", "google_cloud_run_v2_service.tracking")["invoker_iam_disabled"] is False
+    assert document("dev")["locals"]["invoker_iam_disabled"] is True
+    assert document("maximal")["locals"]["invoker_iam_disabled"] is False
     assert resource("dev", "google_cloud_run_v2_service_iam_member.public")["count"] == (
         "${local.invoker_iam_disabled ? 0 : 1}"
     )

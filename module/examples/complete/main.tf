@@ -27,7 +27,7 @@ module "mlflow" {
     versioning                   = true
     delete_noncurrent_after_days = 90
     soft_delete_days             = 30
-    force_destroy                = false
+    force_destroy                = !var.deletion_protection
   }
   service = {
     image           = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -57,7 +57,7 @@ module "mlflow" {
 
 variable "deletion_protection" {
   type        = bool
-  description = "Set it to false and apply before the instance is to be destroyed."
+  description = "Set it to false and apply before all of it is to be destroyed."
   default     = true
 }
 

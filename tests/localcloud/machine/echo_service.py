@@ -96,6 +96,7 @@ class Place:
             "urls": ["https://echo.run.app"],
         }
         self.do(self.services.deploy(service, revision))
+        run.note_revision(self.cloud, service, revision)
         self.cloud.store.put(run.Service.type, NAME, service)
         return revision.rpartition("/")[2]
 

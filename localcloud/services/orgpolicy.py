@@ -1,0 +1,105 @@
+"""Organization policies: what an organization forbids in all its projects, whoever asks, and so can stop a deployment.
+
+The refusals are in the words that people meet. Left out: who may set a policy, and exceptions by tag.
+https://cloud.google.com/resource-manager/docs/organization-policy/org-policy-constraints
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localcloud.model import Object, Problem, Refused, at, objects, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localcloud.resource import Cloud
+
+_INGRESS = {
+    "INGRESS_TRAFFIC_ALL": "all",
+    "INGRESS_TRAFFIC_INTERNAL_ONLY": "internal",
+    "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER": "internal-and-cloud-load-balancing",
+}
+
+
+def obey(cloud: Cloud, type_name: str, values: Object) -> None:
+    """Refuses what a policy of the organization forbids.
+
+    Raises:
+        Refused: in Google's words, with the setting or the exception that lets it pass.
+    """
+    problems = list(_problems(cloud, type_name, values))
+    if problems:
+        raise Refused(*problems)
+
+
+def _problems(cloud: Cloud, type_name: str, values: Object) -> Iterator[Problem]:
+    policies, project = cloud.circumstances.policies, text(values, "project") or cloud.project
+    domains = policies.get("iam.allowedPolicyMemberDomains")
+    if domains is not None and type_name.endswith("_iam_member") and not _is_permitted(text(values, "member"), domains):
+        yield Problem(
+            "googleapi: Error 400: One or more users named in the policy do not belong to a permitted customer, "
+            "perhaps due to an organization policy., failedPrecondition",
+            "Domain-restricted sharing (constraints/iam.allowedPolicyMemberDomains) admits members of the organization "
+            "alone. For allUsers: leave access.invoker_iam_disabled true, which needs no grant. "
+            "https://cloud.google.com/run/docs/authenticating/public",
+        )
+    addresses = at(values, "settings", 0, "ip_configuration", 0, "ipv4_enabled")
+    if "sql.restrictPublicIp" in policies and type_name == "google_sql_database_instance" and addresses is not False:
+        yield Problem(
+            f"Error, failed to create instance {text(values, 'name')}: googleapi: Error 400: Organization Policy check "
+            "failure: the external IP of this instance violates the constraints/sql.restrictPublicIp enforced at the "
+            f"{cloud.project_number(project)} project., orgPolicyViolation",
+            "Cloud Run's own connection to Cloud SQL needs that address, though no network may use it. Ask for an "
+            "exception for this project. https://cloud.google.com/sql/docs/postgres/connection-org-policy",
+        )
+    allowed = policies.get("gcp.resourceLocations")
+    for location in _locations(values) if allowed is not None else ():
+        if not any(_is_in(location, value) for value in allowed or ()):
+            yield Problem(
+                f"googleapi: Error 400: '{location}' violates constraint 'constraints/gcp.resourceLocations' on the "
+                f"resource 'projects/{project}'., failedPrecondition",
+                f"The organization allows {', '.join(allowed or ())}: set region to one of these. "
+                "https://cloud.google.com/resource-manager/docs/organization-policy/defining-locations",
+            )
+    if type_name == "google_cloud_run_v2_service":
+        yield from _problems_of_service(cloud, values, project)
+
+
+def _problems_of_service(cloud: Cloud, values: Object, project: str) -> Iterator[Problem]:
+    policies = cloud.circumstances.policies
+    ingress = _INGRESS.get(text(values, "ingress"), "all")
+    if ingress not in policies.get("run.allowedIngress", (ingress,)):
+        yield Problem(
+            f"googleapi: Error 400: Constraint constraints/run.allowedIngress violated for projects/{project}: the "
+            f"ingress of the service is {ingress}.",
+            "Set service.ingress to INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER, with a load balancer in front, or to "
+            "INGRESS_TRAFFIC_INTERNAL_ONLY. https://cloud.google.com/run/docs/securing/ingress",
+        )
+    if "run.managed.requireInvokerIam" in policies and values.get("invoker_iam_disabled") is True:
+        yield Problem(
+            "googleapi: Error 400: Operation denied by org policy on resource: "
+            '["constraints/run.managed.requireInvokerIam": "The Invoker IAM check must not be disabled."].',
+            "Set access.invoker_iam_disabled = false: allUsers is then made an invoker, which domain-restricted "
+            "sharing must admit. https://cloud.google.com/run/docs/securing/managing-access#invoker_check",
+        )
+
+
+def _is_permitted(member: str, domains: tuple[str, ...]) -> bool:
+    kind, _, name = member.partition(":")
+    if kind in {"user", "group", "domain"}:
+        return name.rpartition("@")[2] in domains
+    return kind not in {"allUsers", "allAuthenticatedUsers"}
+
+
+def _locations(values: Object) -> Iterator[str]:
+    yield from filter(None, (text(values, name).lower() for name in ("location", "region")))
+    for replication in objects(values, "replication"):
+        for managed in objects(replication, "user_managed"):
+            yield from (text(replica, "location") for replica in objects(managed, "replicas"))
+
+
+def _is_in(location: str, value: str) -> bool:
+    """A value is a location, or a group like in:europe-west1-locations, in:europe-locations or in:eu-locations."""
+    group = value.removeprefix("in:").removesuffix("-locations").replace("eu", "europe", value == "in:eu-locations")
+    return location == group or (value.startswith("in:") and location.startswith(f"{group}-"))
