@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from mlflow_cloudrun import engine
+from mlflow.server import app as flask_app
+
+from mlflow_cloudrun import engine, errors, otlp
 from mlflow_cloudrun.admission import Line
 from mlflow_cloudrun.bodies import BoundedBodies
 from mlflow_cloudrun.errors import WholeErrors
@@ -22,3 +24,5 @@ def protect(app: Any) -> None:  # noqa: ANN401  FastAPI's class is imported with
     ]
     for middleware, options in reversed(onion):  # Starlette's last one added is the outermost
         app.add_middleware(middleware, **options)
+    errors.install(flask_app)
+    otlp.install()

@@ -9,10 +9,12 @@ import logging
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from flask import Flask, Response, request
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 from sqlalchemy import exc
 from sqlalchemy.engine import ExceptionContext
+from werkzeug.exceptions import HTTPException
 
 from mlflow_cloudrun.logs import App, Message, Receive, Send
 from mlflow_cloudrun.refusals import refuse
@@ -21,6 +23,7 @@ BUSY = "The server is busy: no connection to the database came free in time. Try
 UNAVAILABLE = "The database cannot be reached at the moment. Try again in some seconds."
 DEADLOCK = "The database ended this request, which was in a deadlock with another one. Try again."
 CONFLICT = "The database refused it: what it names exists already, or refers to what does not exist."
+PATTERN = "The database cannot read the regular expression of this search."
 REFUSED = "The database refused a value: it is too long, out of range, or has a character that cannot be stored."
 FAILED = "The server failed to answer. The administrator finds the reason in the log, at the time of this request."
 # Calls that may be made twice. Their answer of success may hide that something was not done or not found.
@@ -58,6 +61,7 @@ def busy() -> MlflowException:
 # SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 # Numbers: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 DEADLOCKS = {"40P01", "40001", 1213}
+BAD_PATTERN = "2201B"
 # Too many connections, out of memory, shutting down; a lock that does not come.
 UNAVAILABLE_CODES = {"53000", "53100", "53200", "53300", "53400", "55P03", "57P01", "57P02", "57P03", "57P05"}
 UNAVAILABLE_NUMBERS = {1037, 1038, 1040, 1041, 1053, 1205, 2002, 2003, 2006, 2013, 2055}
@@ -89,6 +93,8 @@ def translate(context: ExceptionContext) -> MlflowException | None:
         return None
     if code in DEADLOCKS:
         words = DEADLOCK  # MLflow tries again where it reads this word
+    elif code == BAD_PATTERN:
+        words = PATTERN
     elif isinstance(wrapped, exc.IntegrityError):
         words = CONFLICT
     elif isinstance(wrapped, exc.DataError) or not isinstance(wrapped, exc.DBAPIError):
@@ -96,7 +102,23 @@ def translate(context: ExceptionContext) -> MlflowException | None:
     else:
         return MlflowException(FAILED, error_code=INTERNAL_ERROR)
     wrapped.args, wrapped.statement, wrapped.params, wrapped.code = (words,), None, None, None
+    wrapped.add_detail = lambda _: None  # pyright: ignore[reportAttributeAccessIssue]  of SQLAlchemy's session
     return None
+
+
+def flask_answer(error: Exception) -> Response | HTTPException:
+    """Answers for a handler of Flask that failed, in place of Flask's page."""
+    if isinstance(error, HTTPException):
+        return error
+    if not isinstance(error, MlflowException):
+        logger.error("Unhandled exception in %s %s", request.method, request.path, exc_info=error)
+        error = MlflowException(FAILED, error_code=INTERNAL_ERROR)
+    return Response(error.serialize_as_json(), error.get_http_status_code(), mimetype="application/json")
+
+
+def install(app: Flask) -> None:
+    """Sees to it that Flask, which stands within FastAPI, words its errors as everything else does."""
+    app.register_error_handler(Exception, flask_answer)
 
 
 class WholeErrors:
