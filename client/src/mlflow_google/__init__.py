@@ -1,0 +1,1 @@
+"""Google identity tokens for MLflow clients, by MLFLOW_TRACKING_AUTH=google."""

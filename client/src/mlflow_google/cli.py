@@ -1,0 +1,94 @@
+"""`mlflow-google doctor | token | env`: what this machine's credential is, what the gate says to it, and a token for curl."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Sequence
+
+import requests
+
+from mlflow_google import credentials, hosts
+from mlflow_google.auth import CHALLENGE, clock_skew, why_refused
+from mlflow_google.errors import CredentialError
+from mlflow_google.tokens import clock, fetch_patiently
+
+EX_USAGE, EX_NOPERM, EX_UNAVAILABLE, EX_CONFIG = 64, 77, 69, 78
+TIMEOUT_S = 30
+PATH = "/api/2.0/mlflow/experiments/search?max_results=1"
+# A rollout and a restart of the database answer 503 for seconds; MLflow's own patience ends after five tries.
+SETTINGS = {
+    "MLFLOW_TRACKING_AUTH": "google",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "8",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "300",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit status: 0; 64 when no server is named; 69 when it cannot be reached; 77 when it refuses; 78 when there
+        is no credential.
+    """
+    parser = argparse.ArgumentParser(prog="mlflow-google", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("doctor", "say which credential there is, and what the service answers"),
+        ("token", 'print an identity token for the service: curl -H "Authorization: Bearer $(mlflow-google token)"'),
+        ("env", "print the variables of a client, for a shell"),
+    ):
+        commands.add_parser(name, help=text).add_argument(
+            "uri", nargs="?", default=os.environ.get("MLFLOW_TRACKING_URI", ""), help="default: $MLFLOW_TRACKING_URI"
+        )
+    options = parser.parse_args(arguments)
+    server = hosts.origin(options.uri)
+    if not server:
+        print("which service? Set MLFLOW_TRACKING_URI=https://..., or name it as an argument", file=sys.stderr)
+        return EX_USAGE
+    if options.command == "env":
+        for name, value in {"MLFLOW_TRACKING_URI": server, **SETTINGS}.items():
+            print(f"export {name}={value}")
+        return 0
+    try:
+        token = fetch_patiently(credentials.fetch, hosts.audience(server))
+    except CredentialError as error:
+        print(f"no token: {error}", file=sys.stderr)
+        return EX_CONFIG
+    if options.command == "token":
+        print(token.text)
+        return 0
+    return diagnose(server, token)
+
+
+def diagnose(server: str, token: credentials.Token) -> int:
+    """Prints what is known of a token, and what the service answers to it; returns the exit status."""
+    print(f"credential  {token.source}")
+    print(f"address     {token.email or '(none: the service will refuse it)'}")
+    print(f"audience    {token.audience}")
+    print(f"until       {clock(token.expires)}")
+    if server.startswith("http://") and not hosts.is_private_to_this_machine(server):
+        print(f"service     {server} is not https: no token is sent there")
+        return EX_USAGE
+    try:
+        answer = requests.get(
+            server + PATH, headers={"Authorization": f"Bearer {token.text}"}, timeout=TIMEOUT_S, allow_redirects=False
+        )
+    except requests.RequestException as error:
+        print(f"service     {server} cannot be reached: {error}")
+        return EX_UNAVAILABLE
+    print(f"clock       {clock_skew(answer):+.0f} s at the service")
+    if answer.ok:
+        print(f"service     {server} lets you in")
+        return 0
+    if CHALLENGE in answer.headers.get("WWW-Authenticate", "").lower():
+        print(f"service     {why_refused(answer, token.email, token.audience, token.expires)}")
+        return EX_NOPERM
+    print(f"service     {server} answered {answer.status_code}: is this an MLflow of this kind?")
+    return EX_UNAVAILABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

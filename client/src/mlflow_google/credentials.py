@@ -1,0 +1,183 @@
+"""The ladder of credentials: how each kind that Google's libraries know becomes an identity token for an audience.
+
+Which kind gives what: https://cloud.google.com/docs/authentication/get-id-token
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import google.auth
+import google.auth.transport.requests
+from google.auth import compute_engine, exceptions, external_account, impersonated_credentials
+from google.oauth2 import credentials as people
+from google.oauth2 import service_account
+
+from mlflow_google.errors import CredentialError
+
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+IMPERSONATE = "MLFLOW_GOOGLE_IMPERSONATE"
+GCLOUD_TIMEOUT_S = 60
+NO_CREDENTIALS = (
+    "no Google credentials were found. On your own machine run `gcloud auth application-default login` (or `gcloud auth"
+    " login`); on Google Cloud attach a service account; elsewhere set GOOGLE_APPLICATION_CREDENTIALS to a credential"
+    " configuration of workload identity federation. https://cloud.google.com/docs/authentication/application-default-credentials"
+)
+NO_IDENTITY = (
+    "workload identity federation without a service account has no identity tokens: let the configuration impersonate one"
+    " (`gcloud iam workload-identity-pools create-cred-config --service-account=ACCOUNT`), or set"
+    f" {IMPERSONATE}=ACCOUNT. https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds"
+)
+REAUTHENTICATE = "Google wants you to sign in again: run `gcloud auth application-default login`, then repeat."
+
+
+@dataclass(frozen=True)
+class Token:
+    """An identity token.
+
+    Attributes:
+        text: What is sent. It is not shown.
+        source: The kind of credential that it comes from.
+        received: When it came, in seconds by `time.time()`.
+        claims: What it says, unverified.
+    """
+
+    text: str = field(repr=False)
+    source: str
+    received: float = field(default_factory=time.time)
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        payload = self.text.split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+    @property
+    def expires(self) -> float:
+        return float(self.claims["exp"])
+
+    @property
+    def email(self) -> str:
+        return str(self.claims.get("email", ""))
+
+    @property
+    def audience(self) -> str:
+        return str(self.claims.get("aud", ""))
+
+
+def fetch(audience: str) -> Token:
+    """Asks for a new token.
+
+    Args:
+        audience: For whom it is: the service's address.
+
+    Raises:
+        CredentialError: None can be had with what there is.
+        google.auth.exceptions.TransportError: Google, or the metadata server, did not answer: try again later.
+        google.auth.exceptions.RefreshError: It refused.
+    """
+    target = os.environ.get(IMPERSONATE, "")
+    try:
+        found, _ = google.auth.default(scopes=SCOPES)
+    except exceptions.DefaultCredentialsError as error:
+        if shutil.which("gcloud"):
+            return from_gcloud(audience, target)
+        raise CredentialError(f"{NO_CREDENTIALS} ({error})") from error
+    if target:
+        return as_service_account(found, target, audience, f"{kind_of(found)}, impersonating {target}")
+    return of_credentials(found, audience)
+
+
+def of_credentials(found: Any, audience: str) -> Token:
+    """Returns the token of what application-default credentials are."""
+    request, source = google.auth.transport.requests.Request(), kind_of(found)
+    if isinstance(found, compute_engine.Credentials):
+        made = compute_engine.IDTokenCredentials(request, audience, use_metadata_identity_endpoint=True)
+    elif isinstance(found, service_account.Credentials):
+        made = service_account.IDTokenCredentials(
+            found.signer,
+            found.service_account_email,
+            found._token_uri,
+            audience,  # noqa: SLF001  no public reader
+        )
+    elif isinstance(found, external_account.Credentials):
+        return of_federation(found, audience)
+    elif isinstance(found, impersonated_credentials.Credentials):
+        made = impersonated_credentials.IDTokenCredentials(found, audience, include_email=True)
+    elif isinstance(found, people.Credentials):
+        return of_person(found)
+    else:
+        raise CredentialError(
+            f"credentials of the kind {type(found).__name__} have no identity token. {NO_CREDENTIALS}"
+        )
+    made.refresh(request)
+    return Token(made.token, source)
+
+
+def of_person(found: people.Credentials) -> Token:
+    """Returns the token of a person's application-default login; its audience is Google's client, whatever is asked."""
+    try:
+        found.refresh(google.auth.transport.requests.Request())
+    except exceptions.RefreshError as error:
+        raise CredentialError(f"{REAUTHENTICATE} ({error.args[0]})") from error
+    if not found.id_token:
+        raise CredentialError(
+            f"your application-default login gives no identity token: run `gcloud auth application-default login`"
+            f" again, or set {IMPERSONATE}=ACCOUNT"
+        )
+    return Token(found.id_token, kind_of(found))
+
+
+def of_federation(found: external_account.Credentials, audience: str) -> Token:
+    """Returns the token of the account that a federated identity may be.
+
+    The federated token itself asks for it: an account need not be allowed to impersonate itself.
+    """
+    account = found.service_account_email
+    if not account:
+        raise CredentialError(NO_IDENTITY)
+    plain = {name: value for name, value in found.info.items() if not name.startswith("service_account_impersonation")}
+    federated, _ = google.auth.load_credentials_from_dict(plain, scopes=SCOPES)
+    return as_service_account(federated, account, audience, kind_of(found))
+
+
+def as_service_account(own: Any, account: str, audience: str, source: str) -> Token:
+    """Returns the token of an account that these credentials may impersonate."""
+    target = impersonated_credentials.Credentials(own, target_principal=account, target_scopes=SCOPES)
+    made = impersonated_credentials.IDTokenCredentials(target, audience, include_email=True)
+    made.refresh(google.auth.transport.requests.Request())
+    return Token(made.token, source)
+
+
+def from_gcloud(audience: str, account: str) -> Token:
+    """Returns the token that gcloud prints: a person's has Google's client as its audience, whatever is asked."""
+    as_account = [f"--impersonate-service-account={account}", f"--audiences={audience}", "--include-email"]
+    command = ["gcloud", "auth", "print-identity-token", "--quiet", *(as_account if account else [])]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GCLOUD_TIMEOUT_S, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        raise CredentialError(f"`{' '.join(command)}` gave no answer for {GCLOUD_TIMEOUT_S} s") from error
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or "it said nothing"
+        raise CredentialError(f"`{' '.join(command)}` failed: {said}. Run `gcloud auth login`, then repeat.")
+    return Token(done.stdout.strip(), f"gcloud, impersonating {account}" if account else "gcloud")
+
+
+def kind_of(found: Any) -> str:
+    """Names a credential for people."""
+    kinds = {
+        compute_engine.Credentials: "the machine's service account (metadata server)",
+        service_account.Credentials: "a service account's key file",
+        impersonated_credentials.Credentials: "an impersonated service account",
+        people.Credentials: "a person's application-default login",
+    }
+    for kind, name in kinds.items():
+        if isinstance(found, kind):
+            return name
+    return "workload identity federation" if isinstance(found, external_account.Credentials) else type(found).__name__

@@ -1,0 +1,59 @@
+"""A server that lets in whose token is good, as the service's gate does, and notes what it was sent."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from localcloud.background import serving
+from localcloud.callers import EVERYBODY
+from tests.client.google import claims
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+from contextlib import contextmanager
+
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="mlflow"'}
+
+
+@dataclass
+class Gate:
+    """What the server knows.
+
+    Attributes:
+        headers: The Authorization header of each request; empty where there was none.
+        bodies: What came with those that were let in.
+        revoked: Tokens that it does not take, though they live.
+        forbidden: Nobody is let in.
+        redirect: Where it sends everybody.
+    """
+
+    headers: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    revoked: set[str] = field(default_factory=set)
+    forbidden: bool = False
+    redirect: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answers anything."""
+        sent = request.headers.get("Authorization", "")
+        self.headers.append(sent)
+        if self.redirect:
+            raise web.HTTPTemporaryRedirect(self.redirect)
+        token = sent.removeprefix("Bearer ")
+        if self.forbidden or not token or token in self.revoked or claims(token)["exp"] < time.time():
+            return web.json_response({"error_code": "PERMISSION_DENIED"}, status=403, headers=CHALLENGE)
+        self.bodies.append(await request.read())
+        return web.json_response({"user": claims(token)["email"]})
+
+
+@contextmanager
+def standing() -> Generator[tuple[Gate, str]]:
+    """Serves a gate; yields it and its address."""
+    gate, application = Gate(), web.Application()
+    application.router.add_route("*", "/{path:.*}", gate.answer)
+    with serving(application, callers=EVERYBODY) as port:
+        yield gate, f"http://127.0.0.1:{port}"

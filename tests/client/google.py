@@ -1,0 +1,258 @@
+"""Google's token endpoints on this machine, under their own names: programs meet them through an https proxy.
+
+Google's libraries know the addresses by heart. HTTPS_PROXY sends them here, where a certificate that REQUESTS_CA_BUNDLE
+names makes oauth2, sts and iamcredentials answer. What each answers is what its page says:
+https://developers.google.com/identity/protocols/oauth2/service-account#httprest
+https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token
+https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from localcloud.background import serving
+from localcloud.callers import EVERYBODY
+from localcloud.machine.metadata import Metadata, only, variables
+from localcloud.machine.tls import server_context
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from localcloud.identity import IdentityProvider
+
+IAM, OAUTH2, STS = "iamcredentials.googleapis.com", "oauth2.googleapis.com", "sts.googleapis.com"
+# google-auth looks up a federated identity's project, and goes on without it.
+HOSTS = frozenset({IAM, OAUTH2, STS, "cloudresourcemanager.googleapis.com"})
+ROBOT = "trainer@demo-project.iam.gserviceaccount.com"
+PERSON = "ada@example.com"
+ADC_AUDIENCE = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
+FEDERATED = "federated-token"
+POOL = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gh/providers/gh"
+
+
+@dataclass
+class Google:
+    """What the endpoints know, and what they were asked.
+
+    Attributes:
+        identity: Signs the tokens.
+        lifetime_s: How long a token lives.
+        away: While it is set, every endpoint answers 503.
+        may_impersonate: Who may make tokens of ROBOT.
+        asked: The paths that were asked, in order.
+    """
+
+    identity: IdentityProvider
+    lifetime_s: float = 3600
+    away: threading.Event = field(default_factory=threading.Event)
+    may_impersonate: set[str] = field(default_factory=lambda: {FEDERATED, PERSON, ROBOT})
+    asked: list[str] = field(default_factory=list)
+
+    def token(self, audience: str, email: str) -> str:
+        """Returns an identity token of this Google."""
+        return self.identity.token(audience=audience, email=email, exp=int(time.time() + self.lifetime_s))
+
+    def application(self) -> web.Application:
+        """Returns the endpoints, whatever name they are asked by."""
+        application = web.Application(middlewares=[self._note])
+        application.router.add_post("/token", self._oauth2)
+        application.router.add_post("/v1/token", self._sts)
+        application.router.add_get("/v1/projects/{number}", self._no_project)
+        application.router.add_post("/v1/projects/-/serviceAccounts/{call}", self._iamcredentials)
+        return application
+
+    @web.middleware
+    async def _note(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.asked.append(request.path)
+        if self.away.is_set():
+            return web.json_response({"error": "unavailable"}, status=503)
+        return await handler(request)
+
+    async def _oauth2(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        if form["grant_type"] == "refresh_token":
+            if form["refresh_token"] != "good":
+                return web.json_response({"error": "invalid_grant", "error_subtype": "invalid_rapt"}, status=400)
+            answer = {"access_token": PERSON, "expires_in": 3600, "id_token": self.token(ADC_AUDIENCE, PERSON)}
+            return web.json_response(answer)
+        asserted = claims(str(form["assertion"]))
+        return web.json_response({"id_token": self.token(asserted["target_audience"], asserted["iss"])})
+
+    async def _no_project(self, _: web.Request) -> web.Response:
+        return web.json_response({"error": {"code": 403, "status": "PERMISSION_DENIED"}}, status=403)
+
+    async def _sts(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        assert form["audience"] == POOL
+        kinds = {"issued_token_type": "urn:ietf:params:oauth:token-type:access_token", "token_type": "Bearer"}
+        return web.json_response({"access_token": FEDERATED, "expires_in": 3600, **kinds})
+
+    async def _iamcredentials(self, request: web.Request) -> web.Response:
+        account, _, method = request.match_info["call"].partition(":")
+        caller = request.headers["Authorization"].removeprefix("Bearer ")
+        if caller not in self.may_impersonate:
+            message = f"Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource {account}"
+            return web.json_response(
+                {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}}, status=403
+            )
+        if method == "generateAccessToken":
+            return web.json_response({"accessToken": account, "expireTime": "2099-01-01T00:00:00Z"})
+        body = await request.json()
+        return web.json_response({"token": self.token(body["audience"], account if body["includeEmail"] else "")})
+
+
+def claims(token: str) -> dict[str, Any]:
+    """Returns what a token says, unverified."""
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+
+@contextmanager
+def reached(google: Google, folder: Path) -> Generator[dict[str, str]]:
+    """Serves the endpoints; yields the variables with which a program meets them under Google's names."""
+    tls = server_context(folder, "*.googleapis.com")
+    with serving(google.application(), callers=EVERYBODY) as plain, loop_in_thread() as loop:
+
+        async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await join(reader, writer, await asyncio.open_connection("127.0.0.1", plain))
+
+        async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            target = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode().partition(":")[0]
+            if target not in HOSTS:
+                writer.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+                writer.close()
+                return
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await join(reader, writer, await asyncio.open_connection("127.0.0.1", port_of(secure)))
+
+        async def start(handler: Any, **options: Any) -> asyncio.Server:
+            return await asyncio.start_server(handler, "127.0.0.1", 0, **options)
+
+        secure = asyncio.run_coroutine_threadsafe(start(end, ssl=tls), loop).result(10)
+        proxy = asyncio.run_coroutine_threadsafe(start(tunnel), loop).result(10)
+        yield {
+            "HTTPS_PROXY": f"http://127.0.0.1:{port_of(proxy)}",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "REQUESTS_CA_BUNDLE": str(folder / "certificate.pem"),
+        }
+
+
+async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, other: Any) -> None:
+    """Carries bytes both ways until both sides have ended."""
+
+    async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+        except ConnectionError:
+            pass
+        finally:
+            target.close()
+
+    await asyncio.gather(carry(reader, other[1]), carry(other[0], writer))
+
+
+def port_of(server: asyncio.Server) -> int:
+    """Returns the port that a server listens on."""
+    return int(server.sockets[0].getsockname()[1])
+
+
+@contextmanager
+def loop_in_thread() -> Generator[asyncio.AbstractEventLoop]:
+    """Runs an event loop until the block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+@contextmanager
+def metadata(google: Google, email: str = ROBOT) -> Generator[dict[str, str]]:
+    """Serves a metadata server whose machine runs as an account; yields the variables that lead to it."""
+    server = Metadata(google.identity, whose=only(email), project="demo-project", number="1", region="europe-west1")
+    with serving(server.application(), callers=EVERYBODY) as port:
+        yield variables(f"127.0.0.1:{port}")
+
+
+def key_file(folder: Path) -> Path:
+    """Writes a service account's key file."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    return written(
+        folder / "key.json",
+        type="service_account",
+        project_id="demo-project",
+        private_key_id="1",
+        private_key=private,
+        client_email=ROBOT,
+        client_id="1",
+        token_uri=f"https://{OAUTH2}/token",
+    )
+
+
+def federation(folder: Path, *, account: str = ROBOT) -> Path:
+    """Writes a configuration of workload identity federation, as GitHub's action makes it."""
+    (folder / "subject").write_text("subject-token")
+    iam = f"https://{IAM}/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+    return written(
+        folder / "federation.json",
+        type="external_account",
+        audience=POOL,
+        subject_token_type="urn:ietf:params:oauth:token-type:jwt",
+        token_url=f"https://{STS}/v1/token",
+        credential_source={"file": str(folder / "subject")},
+        **({"service_account_impersonation_url": iam} if account else {}),
+    )
+
+
+def login(folder: Path, refresh_token: str = "good") -> Path:
+    """Writes what `gcloud auth application-default login` leaves of a person."""
+    return written(folder / "adc.json", **person(refresh_token))
+
+
+def impersonated_login(folder: Path) -> Path:
+    """Writes what `gcloud auth application-default login --impersonate-service-account` leaves."""
+    iam = f"https://{IAM}/v1/projects/-/serviceAccounts/{ROBOT}:generateAccessToken"
+    return written(
+        folder / "impersonated.json",
+        type="impersonated_service_account",
+        service_account_impersonation_url=iam,
+        source_credentials=person("good"),
+        delegates=[],
+    )
+
+
+def person(refresh_token: str) -> dict[str, str]:
+    """Returns a person's stored login."""
+    return {
+        "type": "authorized_user",
+        "client_id": ADC_AUDIENCE,
+        "client_secret": "public",
+        "refresh_token": refresh_token,
+    }
+
+
+def written(path: Path, **content: object) -> Path:
+    """Writes a credential file."""
+    path.write_text(json.dumps(content))
+    return path

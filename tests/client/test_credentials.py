@@ -1,0 +1,148 @@
+"""Every kind of credential becomes an identity token, through Google's own endpoints as its libraries call them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localcloud.identity import IdentityProvider
+from tests.client import google
+from tests.client.google import ADC_AUDIENCE, PERSON, ROBOT, Google, claims
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CLIENT = Path(__file__).parents[2] / "client" / "src"
+SERVICE = "https://mlflow-123456789012.europe-west1.run.app"
+GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"
+GCLOUD = """#!/bin/sh
+case "$*" in
+*--impersonate-service-account=*) echo "{robot}" ;;
+*) echo "{person}" ;;
+esac
+"""
+
+Variables = dict[str, str]
+
+
+@pytest.fixture
+def cloud() -> Google:
+    return Google(IdentityProvider(clients=lambda _: None))
+
+
+@pytest.fixture
+def variables(cloud: Google, tmp_path: Path) -> Iterator[Variables]:
+    """The environment of a program that reaches Google and has no credentials at all."""
+    with google.reached(cloud, tmp_path / "tls") as found:
+        home = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin"), "PYTHONPATH": str(CLIENT), "NO_GCE_CHECK": "true"}
+        yield found | home
+
+
+def run(variables: Variables, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a process of its own."""
+    command = [sys.executable, "-m", "mlflow_google.cli", *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+
+
+def token(variables: Variables, **more: str) -> dict[str, object]:
+    done = run(variables | more, "token", SERVICE)
+    assert done.returncode == 0, done.stderr
+    return claims(done.stdout.strip())
+
+
+def identity_of(found: dict[str, object]) -> tuple[object, object]:
+    return found["email"], found["aud"]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (google.key_file, (ROBOT, SERVICE)),
+        (google.federation, (ROBOT, SERVICE)),
+        (google.impersonated_login, (ROBOT, SERVICE)),
+        (google.login, (PERSON, ADC_AUDIENCE)),
+    ],
+)
+def test_a_file_of_any_kind_gives_a_token(
+    variables: Variables, tmp_path: Path, file: Callable[[Path], Path], expected: tuple[str, str]
+) -> None:
+    found = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(file(tmp_path)))
+    assert identity_of(found) == expected
+
+
+def test_the_metadata_server_gives_a_token(variables: Variables, cloud: Google) -> None:
+    with google.metadata(cloud) as there:
+        assert identity_of(token(variables | there, NO_GCE_CHECK="")) == (ROBOT, SERVICE)
+
+
+@pytest.mark.parametrize("file", [google.login, google.federation])
+def test_a_person_or_a_federated_program_impersonates_an_account(
+    variables: Variables, tmp_path: Path, cloud: Google, file: Callable[[Path], Path]
+) -> None:
+    other = "other@demo-project.iam.gserviceaccount.com"
+    found = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(file(tmp_path)), MLFLOW_GOOGLE_IMPERSONATE=other)
+    assert identity_of(found) == (other, SERVICE)
+
+
+def test_gcloud_alone_gives_a_token(variables: Variables, tmp_path: Path, cloud: Google) -> None:
+    program = tmp_path / "bin" / "gcloud"
+    program.parent.mkdir()
+    program.write_text(GCLOUD.format(person=cloud.token(GCLOUD_AUDIENCE, PERSON), robot=cloud.token(SERVICE, ROBOT)))
+    program.chmod(0o755)
+    assert identity_of(token(variables)) == (PERSON, GCLOUD_AUDIENCE)
+    assert identity_of(token(variables, MLFLOW_GOOGLE_IMPERSONATE=ROBOT)) == (ROBOT, SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (lambda folder: google.federation(folder, account=""), "without a service account has no identity tokens"),
+        (lambda folder: google.login(folder, "revoked"), "sign in again: run `gcloud auth application-default login`"),
+    ],
+)
+def test_what_has_no_token_says_what_to_do(
+    variables: Variables, tmp_path: Path, file: Callable[[Path], Path], said: str
+) -> None:
+    done = run(variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(file(tmp_path))}, "token", SERVICE)
+    assert done.returncode == 78
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_credential_at_all_says_what_to_do(variables: Variables) -> None:
+    done = run(variables, "token", SERVICE)
+    assert done.returncode == 78
+    assert "gcloud auth application-default login" in done.stderr
+
+
+def test_a_credential_that_may_not_impersonate_says_which_role(
+    variables: Variables, tmp_path: Path, cloud: Google
+) -> None:
+    cloud.may_impersonate.clear()
+    file = {"GOOGLE_APPLICATION_CREDENTIALS": str(google.federation(tmp_path))}
+    done = run(variables | file, "token", SERVICE)
+    assert done.returncode == 78
+    assert "roles/iam.serviceAccountOpenIdTokenCreator" in done.stderr
+
+
+def test_a_service_must_be_named(variables: Variables) -> None:
+    for arguments in (["token"], ["doctor", "mlflow.example.com"], ["env", "gs://bucket"]):
+        done = run(variables, *arguments)
+        assert done.returncode == 64
+        assert "MLFLOW_TRACKING_URI=https://" in done.stderr
+
+
+def test_the_variables_of_a_client_are_printed_for_a_shell(variables: Variables) -> None:
+    printed = run(variables, "env", f"{SERVICE}/#/experiments").stdout
+    assert f"export MLFLOW_TRACKING_URI={SERVICE}\n" in printed
+    assert "export MLFLOW_TRACKING_AUTH=google\n" in printed
+
+
+def test_two_credentials_do_not_share_a_token(variables: Variables, tmp_path: Path) -> None:
+    first = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(google.login(tmp_path)))
+    second = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(google.key_file(tmp_path)))
+    assert first["email"] != second["email"]
