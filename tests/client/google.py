@@ -16,7 +16,6 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -30,6 +29,7 @@ from localcloud.machine.tls import server_context
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from localcloud.identity import IdentityProvider
 
@@ -39,6 +39,7 @@ HOSTS = frozenset({IAM, OAUTH2, STS, "cloudresourcemanager.googleapis.com"})
 ROBOT = "trainer@demo-project.iam.gserviceaccount.com"
 PERSON = "ada@example.com"
 ADC_AUDIENCE = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
+GOOD = "good"
 FEDERATED = "federated-token"
 POOL = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gh/providers/gh"
 
@@ -84,7 +85,7 @@ class Google:
     async def _oauth2(self, request: web.Request) -> web.Response:
         form = await request.post()
         if form["grant_type"] == "refresh_token":
-            if form["refresh_token"] != "good":
+            if form["refresh_token"] != GOOD:
                 return web.json_response({"error": "invalid_grant", "error_subtype": "invalid_rapt"}, status=400)
             answer = {"access_token": PERSON, "expires_in": 3600, "id_token": self.token(ADC_AUDIENCE, PERSON)}
             return web.json_response(answer)
@@ -218,14 +219,14 @@ def federation(folder: Path, *, account: str = ROBOT) -> Path:
         folder / "federation.json",
         type="external_account",
         audience=POOL,
-        subject_token_type="urn:ietf:params:oauth:token-type:jwt",
+        subject_token_type="urn:ietf:params:oauth:token-type:jwt",  # noqa: S106  the name of a kind
         token_url=f"https://{STS}/v1/token",
         credential_source={"file": str(folder / "subject")},
         **({"service_account_impersonation_url": iam} if account else {}),
     )
 
 
-def login(folder: Path, refresh_token: str = "good") -> Path:
+def login(folder: Path, refresh_token: str = GOOD) -> Path:
     """Writes what `gcloud auth application-default login` leaves of a person."""
     return written(folder / "adc.json", **person(refresh_token))
 
@@ -237,7 +238,7 @@ def impersonated_login(folder: Path) -> Path:
         folder / "impersonated.json",
         type="impersonated_service_account",
         service_account_impersonation_url=iam,
-        source_credentials=person("good"),
+        source_credentials=person(GOOD),
         delegates=[],
     )
 

@@ -18,7 +18,6 @@ from google.auth.exceptions import TransportError
 
 from localcloud.identity import IdentityProvider
 from tests.client import gate as gates
-from tests.client.gate import Gate
 from tests.client.google import ROBOT
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "src"))
@@ -30,6 +29,8 @@ from mlflow_google.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.client.gate import Gate
 
 IDENTITY = IdentityProvider(clients=lambda _: None)
 
@@ -118,9 +119,7 @@ def test_an_outage_that_outlives_the_token_is_an_error_with_its_cause(
         requests.get(server[1], auth=google_auth, timeout=30)
 
 
-def test_a_refused_request_is_repeated_once_with_its_body(
-    source: Source, google_auth: GoogleAuth, server: tuple[Gate, str]
-) -> None:
+def test_a_refused_request_is_repeated_once_with_its_body(google_auth: GoogleAuth, server: tuple[Gate, str]) -> None:
     gate, url = server
     requests.get(url, auth=google_auth, timeout=30)
     gate.revoked = {gate.headers[0].removeprefix("Bearer ")}

@@ -81,7 +81,7 @@ def test_the_metadata_server_gives_a_token(variables: Variables, cloud: Google) 
 
 @pytest.mark.parametrize("file", [google.login, google.federation])
 def test_a_person_or_a_federated_program_impersonates_an_account(
-    variables: Variables, tmp_path: Path, cloud: Google, file: Callable[[Path], Path]
+    variables: Variables, tmp_path: Path, file: Callable[[Path], Path]
 ) -> None:
     other = "other@demo-project.iam.gserviceaccount.com"
     found = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(file(tmp_path)), MLFLOW_GOOGLE_IMPERSONATE=other)

@@ -39,7 +39,7 @@ def main() -> None:
             os._exit(0)
 
         def work(number: int) -> None:
-            key = "thread%d" % number
+            key = f"thread{number}"
             counts[key] = log_until(end, client, run_id, key)
 
         running = [threading.Thread(target=work, args=(number,)) for number in range(threads)]

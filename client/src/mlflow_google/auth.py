@@ -48,10 +48,10 @@ class GoogleAuth(AuthBase):
             self._tell_once("MLFLOW_TRACKING_TOKEN is ignored, because MLFLOW_TRACKING_AUTH=google; unset one of them")
         token = self._tokens.get(hosts.audience(url))
         request.headers["Authorization"] = f"Bearer {token.text}"
-        body = request.body
-        start = body.tell() if hasattr(body, "tell") else None
+        body: Any = request.body
+        start: int | None = body.tell() if hasattr(body, "tell") else None
 
-        def repeat(answer: requests.Response, **options: Any) -> requests.Response:
+        def repeat(answer: requests.Response, **options: object) -> requests.Response:
             return self._repeat_once(answer, token.text, start, options)
 
         request.register_hook("response", repeat)
@@ -72,8 +72,9 @@ class GoogleAuth(AuthBase):
         answer.content  # noqa: B018  read to its end, the connection can be used again
         answer.close()
         repeated = answer.request.copy()
-        if start is not None and hasattr(repeated.body, "seek"):
-            repeated.body.seek(start)
+        if start is not None:
+            body: Any = repeated.body
+            body.seek(start)
         repeated.headers["Authorization"] = f"Bearer {token.text}"
         second = answer.connection.send(repeated, **options)
         second.history.append(answer)
@@ -122,9 +123,9 @@ def clock_skew(answer: requests.Response) -> float:
         theirs = parsedate_to_datetime(answer.headers["Date"])
     except (KeyError, TypeError, ValueError):
         return 0
-    import datetime  # noqa: PLC0415  only on the way to an error
+    import datetime as dt  # noqa: PLC0415  only on the way to an error
 
-    return (theirs - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    return (theirs - dt.datetime.now(dt.UTC)).total_seconds()
 
 
 AUTH = GoogleAuth(Tokens())

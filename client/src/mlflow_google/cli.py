@@ -1,11 +1,11 @@
-"""`mlflow-google doctor | token | env`: what this machine's credential is, what the gate says to it, and a token for curl."""
+"""`mlflow-google doctor | token | env`: which credential there is, what the gate says to it, and a token for curl."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from typing import Sequence
+from typing import TYPE_CHECKING
 
 import requests
 
@@ -13,6 +13,9 @@ from mlflow_google import credentials, hosts
 from mlflow_google.auth import CHALLENGE, clock_skew, why_refused
 from mlflow_google.errors import CredentialError
 from mlflow_google.tokens import clock, fetch_patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EX_USAGE, EX_NOPERM, EX_UNAVAILABLE, EX_CONFIG = 64, 77, 69, 78
 TIMEOUT_S = 30

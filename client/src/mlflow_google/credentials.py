@@ -3,6 +3,8 @@
 Which kind gives what: https://cloud.google.com/docs/authentication/get-id-token
 """
 
+# google-auth has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import base64
@@ -31,8 +33,8 @@ NO_CREDENTIALS = (
     " configuration of workload identity federation. https://cloud.google.com/docs/authentication/application-default-credentials"
 )
 NO_IDENTITY = (
-    "workload identity federation without a service account has no identity tokens: let the configuration impersonate one"
-    " (`gcloud iam workload-identity-pools create-cred-config --service-account=ACCOUNT`), or set"
+    "workload identity federation without a service account has no identity tokens: let the configuration impersonate"
+    " one (`gcloud iam workload-identity-pools create-cred-config --service-account=ACCOUNT`), or set"
     f" {IMPERSONATE}=ACCOUNT. https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds"
 )
 REAUTHENTICATE = "Google wants you to sign in again: run `gcloud auth application-default login`, then repeat."
@@ -46,7 +48,6 @@ class Token:
         text: What is sent. It is not shown.
         source: The kind of credential that it comes from.
         received: When it came, in seconds by `time.time()`.
-        claims: What it says, unverified.
     """
 
     text: str = field(repr=False)
@@ -55,19 +56,23 @@ class Token:
 
     @property
     def claims(self) -> dict[str, Any]:
+        """What it says, unverified."""
         payload = self.text.split(".")[1]
         return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
     @property
     def expires(self) -> float:
+        """When it ends, in seconds by `time.time()`."""
         return float(self.claims["exp"])
 
     @property
     def email(self) -> str:
+        """Whose it is; empty if it does not say."""
         return str(self.claims.get("email", ""))
 
     @property
     def audience(self) -> str:
+        """For whom it is."""
         return str(self.claims.get("aud", ""))
 
 
@@ -94,7 +99,7 @@ def fetch(audience: str) -> Token:
     return of_credentials(found, audience)
 
 
-def of_credentials(found: Any, audience: str) -> Token:
+def of_credentials(found: object, audience: str) -> Token:
     """Returns the token of what application-default credentials are."""
     request, source = google.auth.transport.requests.Request(), kind_of(found)
     if isinstance(found, compute_engine.Credentials):
@@ -103,8 +108,8 @@ def of_credentials(found: Any, audience: str) -> Token:
         made = service_account.IDTokenCredentials(
             found.signer,
             found.service_account_email,
-            found._token_uri,
-            audience,  # noqa: SLF001  no public reader
+            found._token_uri,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  it has no public reader
+            audience,
         )
     elif isinstance(found, external_account.Credentials):
         return of_federation(found, audience)
@@ -117,7 +122,7 @@ def of_credentials(found: Any, audience: str) -> Token:
             f"credentials of the kind {type(found).__name__} have no identity token. {NO_CREDENTIALS}"
         )
     made.refresh(request)
-    return Token(made.token, source)
+    return Token(str(made.token), source)
 
 
 def of_person(found: people.Credentials) -> Token:
@@ -147,7 +152,7 @@ def of_federation(found: external_account.Credentials, audience: str) -> Token:
     return as_service_account(federated, account, audience, kind_of(found))
 
 
-def as_service_account(own: Any, account: str, audience: str, source: str) -> Token:
+def as_service_account(own: object, account: str, audience: str, source: str) -> Token:
     """Returns the token of an account that these credentials may impersonate."""
     target = impersonated_credentials.Credentials(own, target_principal=account, target_scopes=SCOPES)
     made = impersonated_credentials.IDTokenCredentials(target, audience, include_email=True)
@@ -169,7 +174,7 @@ def from_gcloud(audience: str, account: str) -> Token:
     return Token(done.stdout.strip(), f"gcloud, impersonating {account}" if account else "gcloud")
 
 
-def kind_of(found: Any) -> str:
+def kind_of(found: object) -> str:
     """Names a credential for people."""
     kinds = {
         compute_engine.Credentials: "the machine's service account (metadata server)",

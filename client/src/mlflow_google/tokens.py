@@ -1,4 +1,4 @@
-"""One token an audience, renewed in time: by one thread, with patience, and never at the cost of one that still lives."""
+"""One token an audience, renewed in time by one thread, and never at the cost of one that still lives."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import os
 import random
 import threading
 import time
-from typing import Callable
+from typing import TYPE_CHECKING
 
 from google.auth import exceptions
 
 from mlflow_google import credentials
-from mlflow_google.credentials import Token
 from mlflow_google.errors import CredentialError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlflow_google.credentials import Token
 
 REFRESH_BEFORE_S = 300
 # A token of seconds, as in a test, is renewed in the last half of its life.
@@ -57,9 +61,9 @@ class Tokens:
         token = self._tokens.get(audience)
         if token and token.text != instead_of and not is_due(token):
             return token
-        lives = token is not None and token.text != instead_of and token.expires > time.time()
-        if lives and (self._failed_lately(audience) or self._lock.locked()):
-            return token  # somebody is on it, or was just refused: nobody waits while the old one is good
+        alive = token if token and token.text != instead_of and token.expires > time.time() else None
+        if alive and (self._failed_lately(audience) or self._lock.locked()):
+            return alive  # somebody is on it, or was just refused: nobody waits while the old one is good
         with self._lock:
             token = self._tokens.get(audience)
             if token and token.text != instead_of and not is_due(token):
@@ -67,11 +71,11 @@ class Tokens:
             try:
                 token = self._tokens[audience] = fetch_patiently(self._fetch, audience)
             except CredentialError as error:
-                if not lives:
+                if not alive:
                     raise
-                assert token
                 self._failed_at[audience] = time.monotonic()
-                logger.warning("No new token yet, the old one is good until %s: %s", clock(token.expires), error)
+                logger.warning("No new token yet, the old one is good until %s: %s", clock(alive.expires), error)
+                return alive
             return token
 
     def peek(self) -> Token | None:
@@ -96,13 +100,14 @@ def fetch_patiently(fetch: Callable[[str], Token], audience: str) -> Token:
     Raises:
         CredentialError: It was refused, or was not to be had in the end.
     """
+    last: Exception | None = None
     for attempt in range(ATTEMPTS):
         try:
             return fetch(audience)
         except exceptions.RefreshError as error:
-            if not error.retryable:
+            if not error.retryable:  # pyright: ignore[reportUnknownMemberType]  google-auth has no types
                 raise CredentialError(sentence(error)) from error
-            last: Exception = error
+            last = error
         except exceptions.TransportError as error:
             last = error
         if attempt < ATTEMPTS - 1:
