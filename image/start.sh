@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs MLflow and oauth2-proxy as one: the port opens when MLflow answers, and the container ends when either of them
-# does. Under `tini -g`, which sends a signal to this process group.
+# Runs MLflow, oauth2-proxy and HAProxy (the edge) as one: the port opens when MLflow answers, and the container ends
+# when any of them does. Under `tini -g`, which sends a signal to this process group.
 #
 #   start.sh [serve]            the service (default)
 #   start.sh db-upgrade         create or migrate the database's schema
@@ -11,9 +11,13 @@ set -euo pipefail
 readonly PYTHON=/opt/mlflow/bin/python
 readonly PROXY=/usr/local/bin/oauth2-proxy
 readonly PROXY_FOLDER=/tmp/oauth2-proxy
+readonly EDGE=/usr/sbin/haproxy
+readonly EDGE_CONFIG=/opt/image/haproxy.cfg
+# What the two in front of MLflow log, which MLflow's process hands on as its own lines (mlflow_cloudrun/front.py).
+readonly FRONT_LOG=$PROXY_FOLDER/log
 readonly MLFLOW_PORT=8080
 # Cloud Run kills 10 s after TERM: https://cloud.google.com/run/docs/container-contract#instance-shutdown
-readonly DRAIN_SECONDS=6 MLFLOW_STOP_SECONDS=3
+readonly DRAIN_SECONDS=5 PROXY_STOP_SECONDS=1 MLFLOW_STOP_SECONDS=3
 # A hung MLflow ends the container after at most PROBE_FAILURES * (PROBE_INTERVAL + PROBE_TIMEOUT) = 30 s.
 readonly PROBE_INTERVAL=5 PROBE_TIMEOUT=5 PROBE_FAILURES=3
 readonly EX_USAGE=64 EX_SOFTWARE=70
@@ -22,18 +26,31 @@ log() { printf '{"severity":"%s","logger":"start.sh","message":"%s"}\n' "$1" "$2
 
 check_environment() { "$PYTHON" -m mlflow_cloudrun.settings "$1" "$PROXY_FOLDER"; }
 
-# MLflow leaves this process group, so that tini's signal does not reach it and it outlives the draining proxy.
+# All three leave this process group, so that tini's signal does not reach them and each outlives those in front of it.
 start_mlflow() {
-  setsid "$PYTHON" -m mlflow_cloudrun serve &
+  mkfifo "$FRONT_LOG"
+  # While this is open, nobody waits for the other end, and no end is the last one.
+  # shellcheck disable=SC2034  # it is only held
+  exec {held}<>"$FRONT_LOG"
+  setsid "$PYTHON" -m mlflow_cloudrun serve <"$FRONT_LOG" &
   mlflow=$!
 }
 
 # An empty environment: oauth2-proxy reads any OAUTH2_PROXY_ variable, and needs no database password.
 # It shares the CPU with MLflow, which is one process: one thread at a time is enough, and some MiB more of heap save it
-# most collections. Together they take a fifth off its CPU time per request. https://pkg.go.dev/runtime#hdr-Environment_Variables
+# most collections. Together they take a fifth off its CPU time per request. Near the limit it collects at any price.
+# https://pkg.go.dev/runtime#hdr-Environment_Variables
 start_proxy() {
-  env -i GOMAXPROCS=1 GOGC=400 "$PROXY" --config "$PROXY_FOLDER/oauth2-proxy.cfg" &
+  setsid env -i GOMAXPROCS=1 GOGC=400 GOMEMLIMIT=64MiB "$PROXY" --config "$PROXY_FOLDER/oauth2-proxy.cfg" \
+    >"$FRONT_LOG" 2>&1 &
   proxy=$!
+}
+
+# It opens the port, so it comes last.
+start_edge() {
+  setsid env -i PORT="$PORT" REQUEST_TIMEOUT_SECONDS="$REQUEST_TIMEOUT_SECONDS" "$EDGE" -db -q -f "$EDGE_CONFIG" \
+    3>"$FRONT_LOG" &
+  edge=$!
 }
 
 # answers PORT: the health check says 200 in time.
@@ -56,6 +73,13 @@ wait_until_mlflow_answers() {
   done
 }
 
+wait_until_proxy_listens() {
+  until [[ -S "$PROXY_FOLDER/socket" ]]; do
+    kill -0 "$proxy" 2>/dev/null || return 0
+    sleep 0.02
+  done
+}
+
 # Returns when MLflow no longer answers: stopped or deadlocked, but not dead.
 watch_mlflow() {
   local failures=0
@@ -65,26 +89,28 @@ watch_mlflow() {
   done
 }
 
-# stop PID SECONDS: TERM, and KILL for what is still there after SECONDS.
+# stop SIGNAL PID SECONDS: the signal, and KILL for what is still there after SECONDS.
 stop() {
   local killer
-  kill -TERM "$1" 2>/dev/null || return 0
-  { sleep "$2" && kill -KILL "$1" 2>/dev/null; } &
+  kill "-$1" "$2" 2>/dev/null || return 0
+  { sleep "$3" && kill -KILL "$2" 2>/dev/null; } &
   killer=$!
-  wait "$1" 2>/dev/null || true
+  wait "$2" 2>/dev/null || true
   kill -KILL "$killer" 2>/dev/null || true
 }
 
-# The proxy first: its open requests still need MLflow.
-stop_both() {
+# From the front to the back: what is open there still needs those behind it. HAProxy drains on USR1:
+# https://docs.haproxy.org/3.0/management.html#4
+stop_all() {
   trap '' TERM INT
-  if [[ -n "$proxy" ]]; then stop "$proxy" "$DRAIN_SECONDS"; fi
-  if [[ -n "$mlflow" ]]; then stop "$mlflow" "$MLFLOW_STOP_SECONDS"; fi
+  if [[ -n "$edge" ]]; then stop USR1 "$edge" "$DRAIN_SECONDS"; fi
+  if [[ -n "$proxy" ]]; then stop TERM "$proxy" "$PROXY_STOP_SECONDS"; fi
+  if [[ -n "$mlflow" ]]; then stop TERM "$mlflow" "$MLFLOW_STOP_SECONDS"; fi
 }
 
 stop_on_request() {
   log INFO "Stopping: draining requests, then MLflow"
-  stop_both
+  stop_all
   log INFO "Stopped"
   exit 0
 }
@@ -96,6 +122,7 @@ wait_for_first_exit() {
   case "$first" in
     "$mlflow") name=MLflow ;;
     "$proxy") name=oauth2-proxy ;;
+    "$edge") name=HAProxy ;;
     *)
       log CRITICAL "MLflow has not answered for $((PROBE_FAILURES * PROBE_INTERVAL)) s or more; ending the container"
       kill -KILL "$mlflow"
@@ -107,21 +134,24 @@ wait_for_first_exit() {
 }
 
 serve() {
-  mlflow='' proxy=''
+  mlflow='' proxy='' edge=''
   trap stop_on_request TERM INT
   check_environment serve
-  trap stop_both EXIT
+  trap stop_all EXIT
   start_mlflow
   wait_until_mlflow_answers
   kill -0 "$mlflow" 2>/dev/null || wait_for_first_exit "$mlflow"
   start_proxy
+  wait_until_proxy_listens
+  start_edge
   watch_mlflow &
-  wait_for_first_exit "$mlflow" "$proxy" "$!"
+  wait_for_first_exit "$mlflow" "$proxy" "$edge" "$!"
 }
 
 show_versions() {
   "$PYTHON" -c 'import sys; from importlib.metadata import version; print("python", sys.version.split()[0]); print("mlflow", version("mlflow"))'
   "$PROXY" --version
+  "$EDGE" -v | sed -n 1p
 }
 
 main() {

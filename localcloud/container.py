@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,9 +99,9 @@ class Container:
             return False
         return bool(state["Running"] or state["Paused"])
 
-    @property
+    @cached_property
     def pid(self) -> int:
-        """Process id, on this machine, of its first process."""
+        """Process id, on this machine, of its first process; asked for once, because a sample must not take long."""
         return int(str(self.state()["Pid"]))
 
     @property

@@ -1,5 +1,6 @@
 """What runs: the service, its database, sign-in, secrets and grants, on a foundation that was made or exists."""
 
+from cdktf import Token
 from constructs import Construct
 
 from stacks import mlflow
@@ -96,6 +97,9 @@ class Serving(Construct):
                     **mlflow.ENVIRONMENT,
                     **sign_in.environment,
                     "DEFAULT_ARTIFACT_ROOT": artifacts.root,
+                    # The image names traces by it: https://cloud.google.com/run/docs/logging#correlate-logs
+                    "GOOGLE_CLOUD_PROJECT": inputs.project_id,
+                    "REQUEST_TIMEOUT_SECONDS": Token.as_string(inputs.service.timeout_seconds),
                 },
                 backend_store_uri=backend_store_uri,
                 proxy_file=proxy_file,

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import NoReturn
 
-from mlflow_cloudrun import logs
+from mlflow_cloudrun import front, logs
 
 EX_DATAERR = 65
 logger = logging.getLogger("mlflow_cloudrun")
@@ -72,6 +72,7 @@ def main() -> None:
     command, *options = sys.argv[1:]
     uri = os.environ["BACKEND_STORE_URI"]
     if command == "serve":
+        front.watch()
         serve(uri)
     elif command == "db-upgrade":
         upgrade(uri)

@@ -6,27 +6,51 @@ Fields: https://cloud.google.com/logging/docs/structured-logging#special-payload
 import io
 import json
 import logging
+import os
+import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
-TRACE_HEADER = b"x-cloud-trace-context"  # TRACE/SPAN;o=1, https://cloud.google.com/trace/docs/trace-context
-TRACE_DIGITS = 32
+TRACE_HEADER = b"x-cloud-trace-context"  # the edge leaves the trace's id there, and nothing else
 USER_HEADER = b"x-forwarded-email"  # set by oauth2-proxy, which strips a client's own
 logger = logging.getLogger("mlflow_cloudrun")
 request_logger = logging.getLogger("requests")
 trace: ContextVar[str] = ContextVar("trace", default="")
+# Tokens (JWT, Google's access and refresh tokens, client secrets, codes of a sign-in), what follows a scheme's name,
+# and long runs of base64 such as our own cookie. https://cloud.google.com/docs/authentication/token-types
+CREDENTIAL = re.compile(
+    r"eyJ[\w-]+(?:\.[\w-]*)*|ya29\.[\w.-]+|1//0[\w-]+|4/0[\w-]{20,}|GOCSPX-[\w-]+"
+    r"|(?<=[Bb]earer )\S+|(?<=[Bb]asic )\S+|(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{80,}"
+)
+LONGEST_VALUE = 2000
+
+
+def without_credentials(value: object) -> object:
+    """Returns a value of JSON with each text's credentials taken out."""
+    if isinstance(value, str):
+        return CREDENTIAL.sub("[credential]", value)
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return {name: without_credentials(item) for name, item in fields.items()}
+    return value
 
 
 class JsonFormatter(logging.Formatter):
     """One log record, one line of JSON; a traceback is part of the message, where Error Reporting looks for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Logs Explorer nests entries below their request by this name: https://cloud.google.com/run/docs/logging#correlate-logs
+        project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+        self.traces = f"projects/{project}/traces/" if project else ""
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line."""
@@ -36,8 +60,8 @@ class JsonFormatter(logging.Formatter):
         entry: dict[str, object] = {"severity": record.levelname, "logger": record.name, "message": message}
         entry |= getattr(record, "fields", {})
         if trace.get():
-            entry["logging.googleapis.com/trace"] = trace.get()
-        return json.dumps(entry)
+            entry["logging.googleapis.com/trace"] = self.traces + trace.get()
+        return json.dumps(without_credentials(entry))
 
 
 class LineLogger(io.TextIOBase):
@@ -71,9 +95,9 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         headers = dict[bytes, bytes](scope["headers"])
-        trace.set(headers.get(TRACE_HEADER, b"").decode("latin-1").partition("/")[0][:TRACE_DIGITS])
+        trace.set(headers.get(TRACE_HEADER, b"").decode("latin-1"))
         request: dict[str, object] = {"requestMethod": scope["method"], "requestUrl": scope["path"], "status": 500}
-        request["userAgent"] = headers.get(b"user-agent", b"").decode("latin-1")
+        request["userAgent"] = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_VALUE]
 
         async def note(message: Message) -> None:
             request["status"] = message.get("status", request["status"])

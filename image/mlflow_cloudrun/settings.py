@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 FIXED_CONFIG = Path(__file__).parent.parent / "oauth2-proxy.toml"
 EX_USAGE = 64
 HIGHEST_PORT = 65535
+LONGEST_REQUEST_S = 3600  # https://cloud.google.com/run/docs/configuring/request-timeout
+SOCKET = "socket"  # where the edge finds oauth2-proxy (haproxy.cfg)
 
 Value: TypeAlias = str | bool | int | list[str]
 Problems: TypeAlias = list[str]
@@ -43,6 +45,7 @@ FROM_FILE = {
     "oidc_extra_audiences": list,
 }
 REQUIRED = ("client_id", "client_secret", "cookie_secret", "redirect_url")
+KEY_BYTES = (16, 24, 32)
 GOOGLE_ISSUER = "https://accounts.google.com"
 # Anyone in the world can have an address in these.
 OPEN_DOMAINS = {"gmail.com", "googlemail.com", "gserviceaccount.com", "iam.gserviceaccount.com"}
@@ -77,6 +80,9 @@ def check_server(environ: Mapping[str, str], problems: Problems) -> None:
         problems.append("PORT must be a number from 1 to 65535")
     elif port == "8080":
         problems.append("PORT must not be 8080: MLflow listens there, inside the container")
+    timeout = environ.get("REQUEST_TIMEOUT_SECONDS", "")
+    if not (timeout.isascii() and timeout.isdigit() and 0 < int(timeout) <= LONGEST_REQUEST_S):
+        problems.append("REQUEST_TIMEOUT_SECONDS must be a number from 1 to 3600")
     if not re.fullmatch(r"gs://[a-z0-9][a-z0-9._-]+(/.*)?", environ.get("DEFAULT_ARTIFACT_ROOT", "")):
         problems.append("DEFAULT_ARTIFACT_ROOT must be gs://BUCKET")
     for name in ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"):
@@ -96,7 +102,7 @@ def read_file(environ: Mapping[str, str], problems: Problems) -> dict[str, Value
     """Returns the options of the file that OAUTH_PROXY_CONFIG names: the secrets alone, or the article's whole file."""
     path = environ.get("OAUTH_PROXY_CONFIG", "")
     try:
-        content: dict[str, object] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content: dict[str, object] = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         problems.append(f"OAUTH_PROXY_CONFIG: cannot read the file {path or '(not set)'}: {error.strerror}")
         return {}
@@ -202,18 +208,24 @@ def check_proxy(options: Mapping[str, Value], problems: Problems) -> None:
         problems.append("OAUTH2_PROXY_REDIRECT_URL must be https://HOST/oauth2/callback")
     if "cookie_secret" not in absent and not is_cookie_secret(str(options["cookie_secret"])):
         problems.append(
-            "OAUTH_PROXY_CONFIG: cookie_secret must be 16, 24 or 32 bytes in URL-safe base64 "
+            "OAUTH_PROXY_CONFIG: cookie_secret must be 16, 24 or 32 bytes, as they are or in URL-safe base64 "
             "(head -c 32 /dev/urandom | base64 | tr '+/' '-_')"
         )
 
 
 def is_cookie_secret(text: str) -> bool:
-    """Tells whether oauth2-proxy will take it: an AES key in URL-safe base64."""
+    """Tells whether oauth2-proxy will take it: an AES key, as it is or in URL-safe base64 (its SecretBytes)."""
+    return len(text.encode()) in KEY_BYTES or len(decoded(text.rstrip("="))) in KEY_BYTES
+
+
+def decoded(text: str) -> bytes:
+    """Returns what URL-safe base64 without padding stands for; nothing if it is none."""
+    if set(text) & set("+/"):
+        return b""
     try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        return False
-    return len(key) in (16, 24, 32) and not set(text) & set("+/")
+        return b""
 
 
 def write_private(path: Path, text: str) -> None:
@@ -223,14 +235,16 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def write_proxy_config(options: Mapping[str, Value], emails: list[str], port: str, folder: Path) -> None:
+def write_proxy_config(options: Mapping[str, Value], emails: list[str], timeout_s: int, folder: Path) -> None:
     """Writes oauth2-proxy.cfg, and the file of single addresses, the only form in which oauth2-proxy takes those.
 
     Raises:
         OSError: The folder cannot be written, for example because /tmp is full.
     """
     config: dict[str, Value] = tomllib.loads(FIXED_CONFIG.read_text(encoding="utf-8")) | dict(options)
-    config["http_address"] = f"0.0.0.0:{port}"
+    config["http_address"] = f"unix://{folder / SOCKET}"
+    # The edge stops waiting first: its answer says what the limit is.
+    config["upstream_timeout"] = f"{timeout_s + 1}s"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if emails:
         write_private(folder / "emails", "\n".join(emails) + "\n")
@@ -257,7 +271,7 @@ def configure(command: str, environ: Mapping[str, str], folder: Path) -> Problem
     check_access(options, emails, problems)
     if not problems:
         try:
-            write_proxy_config(options, emails, environ["PORT"], folder)
+            write_proxy_config(options, emails, int(environ["REQUEST_TIMEOUT_SECONDS"]), folder)
         except OSError as error:
             problems.append(f"cannot write {folder}: {error.strerror}; give /tmp some free memory")
     return problems

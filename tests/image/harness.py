@@ -28,6 +28,8 @@ START_DEADLINE_S = 120
 START_SCRIPT = "bash /opt/image/start.sh"
 MLFLOW = "/opt/mlflow/bin/python -m mlflow_cloudrun serve"
 PROXY = "/usr/local/bin/oauth2-proxy"
+EDGE = "/usr/sbin/haproxy"
+PROJECT = "demo-project"
 # Signals the first process whose command line starts with $1: the image has no pkill.
 SIGNAL_BY_COMMAND = """
 for folder in $(ls -v -d /proc/[0-9]*); do
@@ -129,6 +131,7 @@ class Platform:
             **mlflow.ENVIRONMENT,
             "BACKEND_STORE_URI": uri,
             "DEFAULT_ARTIFACT_ROOT": "gs://artifacts",
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
             "OAUTH_PROXY_CONFIG": f"{SECRETS_FOLDER}/oauth2-proxy.cfg",
             "OAUTH_PROXY_EMAILS": SERVICE_ACCOUNT,
             "OAUTH2_PROXY_REDIRECT_URL": f"{SERVICE_URL}/oauth2/callback",

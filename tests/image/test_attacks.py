@@ -12,6 +12,7 @@ from tests.image import tokens
 from tests.image.harness import DOMAIN, SEARCH, SERVICE_ACCOUNT, SERVICE_URL, USER, Service
 
 Token = Callable[[IdentityProvider], str]
+WEBSOCKET_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 GOOGLE_HEALTH_CHECK = "GoogleHC/1.0"
 
 
@@ -60,7 +61,8 @@ ACCEPTED: dict[str, Token] = {
 # (method, path, headers, expected status) of calls without a credential.
 WITHOUT_CREDENTIAL: list[tuple[str, str, dict[str, str], int]] = [
     ("GET", "/", {}, 302),
-    ("GET", "/", {"Connection": "Upgrade", "Upgrade": "websocket"}, 302),
+    ("GET", "/", {"Connection": "Upgrade", "Upgrade": "websocket"}, 400),
+    ("GET", "/", {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": WEBSOCKET_KEY}, 302),
     ("GET", "//api/2.0/mlflow/experiments/search", {}, 301),
     ("GET", "/x/../api/2.0/mlflow/experiments/search", {}, 301),
     ("GET", "/oauth2/../api/2.0/mlflow/experiments/search", {}, 301),
@@ -131,9 +133,16 @@ def test_a_token_counts_in_its_header_alone(service: Service) -> None:
     token = service.token()
     assert call(service, "GET", f"{SEARCH}&access_token={token}", {})[0] == 401
     assert call(service, "GET", SEARCH, {"X-Serverless-Authorization": f"Bearer {token}"})[0] == 401
-    assert call(service, "GET", SEARCH, {"Authorization": f"bearer {token}"})[0] == 403
-    basic = httpx.BasicAuth(USER, "password")._auth_header
-    assert call(service, "GET", SEARCH, {"Authorization": basic})[0] == 403
+    for name, password in ((USER, "password"), (USER, token), (token, ""), (token, "x-oauth-basic")):
+        basic = httpx.BasicAuth(name, password)._auth_header
+        status, body = call(service, "GET", SEARCH, {"Authorization": basic})
+        assert status == 401
+        assert "Authorization must be: Bearer TOKEN" in body
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
+def test_the_case_of_the_scheme_does_not_matter(service: Service, scheme: str) -> None:
+    assert call(service, "GET", SEARCH, {"Authorization": f"{scheme} {service.token()}"})[0] == 200
 
 
 @pytest.mark.parametrize("target", ["https://evil.test", "//evil.test", "/\\evil.test", "https:evil.test"])

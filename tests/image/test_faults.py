@@ -9,10 +9,10 @@ import pytest
 
 from localcloud.container import Container
 from tests.image.databases import Postgres, wait_for
-from tests.image.harness import MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
+from tests.image.harness import EDGE, MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
 from tests.image.load import writing
 
-HANG_DEADLINE_S = 45  # start.sh promises 30 s, and stops the proxy in at most 6 more
+HANG_DEADLINE_S = 45  # start.sh promises 30 s, and stops those in front in at most 6 more
 EX_USAGE, EX_SOFTWARE, KILLED = 64, 70, 137
 
 
@@ -35,8 +35,10 @@ def messages(log: str) -> list[str]:
     return [str(json.loads(line)["message"]) for line in log.splitlines()]
 
 
-@pytest.mark.fault("`kill -9` of MLflow or oauth2-proxy", "the container ends with 137, and the log names who died")
-@pytest.mark.parametrize(("process", "name"), [(MLFLOW, "MLflow"), (PROXY, "oauth2-proxy")])
+@pytest.mark.fault(
+    "`kill -9` of MLflow, oauth2-proxy or HAProxy", "the container ends with 137, and the log names who died"
+)
+@pytest.mark.parametrize(("process", "name"), [(MLFLOW, "MLflow"), (PROXY, "oauth2-proxy"), (EDGE, "HAProxy")])
 def test_a_killed_child_ends_the_container_with_its_status(own: Service, process: str, name: str) -> None:
     own.signal(process, "KILL")
     assert own.container.wait(15) == KILLED
@@ -49,9 +51,10 @@ def test_a_killed_start_script_ends_the_container(own: Service) -> None:
     assert own.container.wait(15) == KILLED
 
 
-@pytest.mark.fault("oauth2-proxy leaves with status 0", "the container ends with 70")
-def test_a_proxy_that_leaves_in_peace_is_a_failure_too(own: Service) -> None:
-    own.signal(PROXY, "TERM")
+@pytest.mark.fault("oauth2-proxy or HAProxy leaves with status 0", "the container ends with 70")
+@pytest.mark.parametrize(("process", "signal"), [(PROXY, "TERM"), (EDGE, "USR1")])
+def test_a_proxy_that_leaves_in_peace_is_a_failure_too(own: Service, process: str, signal: str) -> None:
+    own.signal(process, signal)
     assert own.container.wait(15) == EX_SOFTWARE
 
 

@@ -12,7 +12,7 @@ from localcloud.container import ContainerSpec
 from localcloud.engine import Engine
 from stacks import mlflow
 from tests.image.databases import Postgres
-from tests.image.harness import PROXY, Platform, Service
+from tests.image.harness import EDGE, PROXY, Platform, Service
 from tests.image.load import API, EXPERIMENT
 
 SIZE_MIB = 450 * 1000 * 1000 / 1024 / 1024
@@ -79,6 +79,7 @@ def test_version_names_what_is_inside(engine: Engine, image: str) -> None:
     said = engine.run("run", "--rm", "--network=none", image, "version")
     assert f"mlflow {images.mlflow_version()}\n" in said
     assert "oauth2-proxy v7.15." in said
+    assert "HAProxy version 3.0." in said
 
 
 def test_gc_removes_deleted_runs_for_good(platform: Platform, postgres: Postgres, database: str) -> None:
@@ -103,15 +104,17 @@ def test_nothing_listens_beyond_the_container_but_the_port(service: Service) -> 
     table = service.container.execute("cat", "/proc/net/tcp")
     rows = [line.split() for line in table.splitlines()[1:]]
     listening = {tuple(row[1].split(":")) for row in rows if row[3] == "0A"}
-    assert listening <= {("0100007F", f"{8080:04X}")}, "IPv4: MLflow, on loopback"
+    assert listening == {("0100007F", f"{8080:04X}"), ("00000000", f"{4180:04X}")}, "MLflow on loopback, and the port"
+    assert service.container.execute("bash", "-c", "grep -c ' 0A ' /proc/net/tcp6 || true").strip() == "0"
 
 
 def test_the_password_is_in_no_argument_list_and_not_with_the_proxy(service: Service) -> None:
     arguments = service.container.execute("bash", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert PROXY in arguments
     assert "postgresql" not in arguments
-    script = f"for p in /proc/[0-9]*; do if grep -q ^{PROXY} $p/cmdline; then cat $p/cmdline $p/environ; fi; done"
-    assert "BACKEND_STORE_URI" not in service.container.execute("bash", "-c", script).partition(PROXY)[2]
+    for process in (PROXY, EDGE):
+        script = f"for p in /proc/[0-9]*; do if grep -q ^{process} $p/cmdline; then cat $p/cmdline $p/environ; fi; done"
+        assert "BACKEND_STORE_URI" not in service.container.execute("bash", "-c", script).partition(process)[2]
 
 
 def test_the_specification_of_a_container_keeps_values_out_of_the_arguments() -> None:

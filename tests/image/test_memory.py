@@ -1,9 +1,7 @@
 """1 GiB is enough for ours, and not for the article's container with today's MLflow: the baseline, side by side."""
 
 import sys
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from localcloud import images
 from localcloud.container import Container
+from tests.image.attackers import peak_of
 from tests.image.databases import wait_for
 from tests.image.harness import COOKIE_SECRET, SECRETS_FOLDER, Platform, Service, write_secret
 from tests.image.load import mixed_calls
@@ -28,7 +27,6 @@ cookie_secret = "{COOKIE_SECRET}"
 """
 LIMIT_MIB = 1024
 GOAL_MIB = 350
-SAMPLE_S = 0.25
 KILLED = 137
 # Full: what is left of the limit holds no more than a few files' pages.
 FULL_MIB = 0.95 * LIMIT_MIB
@@ -36,25 +34,6 @@ FULL_MIB = 0.95 * LIMIT_MIB
 THRASHING = 1000
 # It takes 15 to 30 s of CPU to get there; a machine that is busy elsewhere gives them late.
 FAILURE_DEADLINE_S = 600
-
-
-@contextmanager
-def peak_of(container: Container) -> Generator[list[float]]:
-    """Samples the working set in MiB while the block runs; the list's maximum is the peak."""
-    samples = [container.memory_mib()]
-    stop = threading.Event()
-
-    def sample() -> None:
-        while not stop.wait(SAMPLE_S):
-            samples.append(container.memory_mib())
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield samples
-    finally:
-        stop.set()
-        thread.join()
 
 
 def killed_or(condition: Callable[[], bool], container: Container) -> bool:

@@ -24,6 +24,7 @@ def environ(tmp_path: Path) -> Environment:
     secret.write_text(SECRETS_FILE)
     return {
         "PORT": "4180",
+        "REQUEST_TIMEOUT_SECONDS": "300",
         "BACKEND_STORE_URI": "postgresql+psycopg2://mlflow:hidden%2F@/mlflow?host=/cloudsql/p:r:i",
         "DEFAULT_ARTIFACT_ROOT": "gs://artifacts",
         "OAUTH_PROXY_CONFIG": str(secret),
@@ -54,7 +55,8 @@ def test_a_complete_environment_gives_the_fixed_configuration_with_the_secrets(
         "cookie_secret": COOKIE_SECRET,
         "redirect_url": "https://mlflow.example.com/oauth2/callback",
         "email_domains": ["example.com"],
-        "http_address": "0.0.0.0:4180",
+        "http_address": f"unix://{tmp_path}/out/socket",
+        "upstream_timeout": "301s",
     }
     assert (tmp_path / "out/oauth2-proxy.cfg").stat().st_mode & 0o777 == 0o600
 
@@ -91,6 +93,8 @@ def test_everything_that_is_wrong_is_told_at_once_and_no_value_is(tmp_path: Path
     [
         ("PORT", "8080", "PORT must not be 8080"),
         ("PORT", "70000", "PORT must be a number"),
+        ("REQUEST_TIMEOUT_SECONDS", "", "REQUEST_TIMEOUT_SECONDS must be a number"),
+        ("REQUEST_TIMEOUT_SECONDS", "3601", "REQUEST_TIMEOUT_SECONDS must be a number"),
         ("BACKEND_STORE_URI", "postgresql://mlflow@/mlflow", "postgresql+psycopg2://"),
         ("BACKEND_STORE_URI", "postgresql+psycopg2://mlflow:p/w@[/mlflow", "URL-encoded"),
         ("DEFAULT_ARTIFACT_ROOT", "s3://bucket", "gs://BUCKET"),
@@ -137,6 +141,23 @@ def test_an_option_of_the_file_that_could_open_the_service_is_refused(
 ) -> None:
     secret_file(environ, f"{SECRETS_FILE}{line}\n")
     assert problem in "\n".join(settings.configure("serve", environ, tmp_path / "out"))
+
+
+# As oauth2-proxy's SecretBytes takes them: https://github.com/oauth2-proxy/oauth2-proxy/blob/v7.15.4/pkg/encryption/utils.go
+@pytest.mark.parametrize("length", [16, 24, 32])
+@pytest.mark.parametrize("start", ["", "+/ ", "é"])
+def test_a_cookie_secret_may_be_the_bytes_themselves(
+    environ: Environment, tmp_path: Path, length: int, start: str
+) -> None:
+    secret = start + "x" * (length - len(start.encode()))
+    secret_file(environ, SECRETS_FILE.replace(COOKIE_SECRET, secret))
+    assert settings.configure("serve", environ, tmp_path / "out") == []
+    assert written(tmp_path / "out")["cookie_secret"] == secret
+
+
+def test_the_file_may_begin_with_a_byte_order_mark(environ: Environment, tmp_path: Path) -> None:
+    secret_file(environ, f"\ufeff{SECRETS_FILE}")
+    assert settings.configure("serve", environ, tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.b32encode])

@@ -66,9 +66,8 @@ def test_a_command_that_it_does_not_know_is_refused() -> None:
     ],
 )
 def test_the_first_child_decides_the_status(child: str, status: int, said: str) -> None:
-    script = (
-        f'( {child} ) & mlflow=$!; sleep 60 & proxy=$!; trap "kill $proxy" EXIT; wait_for_first_exit "$mlflow" "$proxy"'
-    )
+    others = 'sleep 60 & proxy=$! edge=; trap "kill $proxy" EXIT'
+    script = f'( {child} ) & mlflow=$!; {others}; wait_for_first_exit "$mlflow" "$proxy"'
     done = run(script)
     assert done.returncode == status
     assert said in done.stderr
@@ -76,4 +75,4 @@ def test_the_first_child_decides_the_status(child: str, status: int, said: str) 
 
 def test_stop_kills_what_does_not_leave() -> None:
     stubborn = "trap '' TERM; sleep 60 & stubborn=$!; trap - TERM"  # a child inherits what is ignored
-    assert run(f'{stubborn}; stop "$stubborn" 1; kill -0 "$stubborn"').returncode == 1
+    assert run(f'{stubborn}; stop TERM "$stubborn" 1; kill -0 "$stubborn"').returncode == 1

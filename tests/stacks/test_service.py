@@ -99,6 +99,17 @@ def test_mlflow_fits_the_memory_and_the_connections(environment: str) -> None:
     assert found["DEFAULT_ARTIFACT_ROOT"]["value"] == "gs://${google_storage_bucket.artifacts.name}"
 
 
+@pytest.mark.parametrize(("environment", "seconds"), [("dev", "300"), ("maximal", "600")])
+def test_one_limit_of_time_holds_in_every_layer(environment: str, seconds: str) -> None:
+    assert resource(environment, SERVICE)["template"]["timeout"] == f"{seconds}s"
+    assert variables(environment)["REQUEST_TIMEOUT_SECONDS"]["value"] == int(seconds)
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_the_container_knows_its_project_for_its_traces(environment: str) -> None:
+    assert variables(environment)["GOOGLE_CLOUD_PROJECT"]["value"] == resource(environment, SERVICE)["project"]
+
+
 def test_mlflow_knows_both_urls() -> None:
     def value(environment: str, name: str) -> str:
         return evaluate(variables(environment)[name]["value"], locals_=document(environment)["locals"])
