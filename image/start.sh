@@ -32,7 +32,7 @@ start_mlflow() {
   # While this is open, nobody waits for the other end, and no end is the last one.
   # shellcheck disable=SC2034  # it is only held
   exec {held}<>"$FRONT_LOG"
-  setsid "$PYTHON" -m mlflow_cloudrun serve <"$FRONT_LOG" &
+  setsid "$PYTHON" -m mlflow_cloudrun serve "$PROXY_FOLDER" <"$FRONT_LOG" &
   mlflow=$!
 }
 
