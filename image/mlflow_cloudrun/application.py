@@ -6,14 +6,16 @@ from typing import Any
 from mlflow.server import app as flask_app
 from mlflow.server.graphql.graphql_schema_extensions import schema
 
-from mlflow_cloudrun import engine, errors, locations, otlp
+from mlflow_cloudrun import bucket, engine, errors, locations, otlp, values
 from mlflow_cloudrun.access import Access, OrganizationAccounts
 from mlflow_cloudrun.admission import Line
+from mlflow_cloudrun.artifacts import StreamedArtifacts
 from mlflow_cloudrun.bodies import BoundedBodies
 from mlflow_cloudrun.credentials import WithoutCredentials
 from mlflow_cloudrun.errors import WholeErrors
 from mlflow_cloudrun.logs import RequestLog
 from mlflow_cloudrun.page import Page
+from mlflow_cloudrun.queries import BoundedQueries
 from mlflow_cloudrun.routes import RouteGate, limit_graphql
 
 # Half of them may use the database; as many again may wait for the bucket, or put an answer together.
@@ -23,6 +25,7 @@ REQUESTS_PER_PLACE = 2
 def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class is imported with MLflow alone
     """Puts the middlewares around MLflow's application; a request meets them from the first line to the last."""
     limit_graphql(schema.graphql_schema)
+    bucket.install()  # before the locations, which hold for what is registered
     locations.limit(os.environ)
     onion: list[tuple[type, dict[str, object]]] = [
         (RequestLog, {}),
@@ -32,9 +35,12 @@ def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class 
         (WithoutCredentials, {}),
         (RouteGate, {}),
         (BoundedBodies, {}),
+        (BoundedQueries, {}),
+        (StreamedArtifacts, {}),
         (Line, {"at_a_time": REQUESTS_PER_PLACE * engine.places()}),
     ]
     for middleware, options in reversed(onion):  # Starlette's last one added is the outermost
         app.add_middleware(middleware, **options)
     errors.install(flask_app)
     otlp.install()
+    values.install()

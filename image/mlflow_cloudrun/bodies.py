@@ -25,8 +25,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 WAIT_S = 30
-# A body must come at this rate at least, on top of the first seconds; one that is refused is read for so long.
-FIRST_S, SLOWEST_BYTES_PER_S = 10, 256 * KIB
+# What has come must be as much as this rate gives at any time, after the first seconds: who trickles holds the memory
+# of a large body no longer than that. One that is refused is read to its end for so long.
+FIRST_S, SLOWEST_BYTES_PER_S = 10, 64 * KIB
 DRAIN_S = 20
 BUSY = 503
 CODES = {400: "INVALID_PARAMETER_VALUE", BUSY: "TEMPORARILY_UNAVAILABLE"}
@@ -60,6 +61,7 @@ class BoundedBodies:
         limit = limit_of(scope["path"])
         stream = Stream(receive)
         try:
+            check_single(scope)
             applied = encodings.codings(headers.get("content-encoding", ""))
             size = expected_size(headers, limit, applied)
             async with self.held.share(size, WAIT_S) as share:
@@ -78,12 +80,7 @@ class BoundedBodies:
 
     async def read(self, stream: "Stream", limit: Limit, applied: list[str]) -> bytes:
         """Returns the body as it was before it was packed."""
-        seconds = FIRST_S + limit.size / SLOWEST_BYTES_PER_S
-        try:
-            async with asyncio.timeout(seconds):
-                body = await stream.read(limit)
-        except TimeoutError as error:
-            raise LimitError(408, f"The body did not come within {seconds:.0f} s.") from error
+        body = await stream.read(limit)
         for coding in applied:
             body = await self.aside(encodings.unpack, body, coding, limit.size)
         return body
@@ -126,12 +123,17 @@ class Stream:
         """Returns the rest.
 
         Raises:
-            LimitError: It is longer than the limit.
+            LimitError: It is longer than the limit, or comes too slowly.
         """
         parts: list[bytes] = []
         size = 0
+        first = asyncio.get_running_loop().time() + FIRST_S
         while not self.ended:
-            parts.append(await self.next())
+            try:
+                async with asyncio.timeout_at(first + size / SLOWEST_BYTES_PER_S):
+                    parts.append(await self.next())
+            except TimeoutError as error:
+                raise LimitError(408, f"The body comes too slowly: {size} bytes so far. Send it again.") from error
             size += len(parts[-1])
             if size > limit.size:
                 raise too_large(limit)
@@ -165,6 +167,18 @@ def headers_of(scope: Message) -> dict[str, str]:
     if scope["type"] != "http":
         return {}
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def check_single(scope: Message) -> None:
+    """Refuses a body that is described twice: of two content types, each reader might take another one.
+
+    Raises:
+        LimitError: A header is there twice.
+    """
+    names = [name.lower() for name, _ in scope["headers"]]
+    for name in (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"):
+        if names.count(name) > 1:
+            raise LimitError(400, f"The header {name.decode()} must be there once.")
 
 
 def with_length(scope: Message, length: int) -> Message:

@@ -20,6 +20,9 @@ PER_MESSAGE: Final = 512
 DEEPEST: Final = 100  # Python's parser goes no deeper than 1,000, protobuf's no deeper than 100
 STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 BRACKET: Final = re.compile(rb"[\[\]{}]")
+# A double holds 309 digits before the point; MLflow fails on longer numbers with an internal error.
+LONG_NUMBER: Final = re.compile(rb"[0-9]{310}")
+HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 GRAPHQL_TOKENS: Final = 1000
 GRAPHQL_DEEPEST: Final = 20
 
@@ -35,6 +38,7 @@ def weigh(body: bytes, limit: Limit, content_type: str) -> int:
     else:
         weight = _json_weight(body)
         _check_depth(body)
+        _check_values(body)
         if limit.kind == "graphql":
             _check_graphql(body)
     if weight > limit.heaviest:
@@ -66,6 +70,20 @@ def _check_depth(body: bytes) -> None:
         depth += 1 if bracket[0] in b"[{" else -1
         if depth > DEEPEST:
             raise LimitError(400, f"The body's JSON is nested more than {DEEPEST} levels deep.")
+
+
+def _check_values(body: bytes) -> None:
+    """Refuses numbers on which MLflow fails, and characters that protobuf drops with the text around them."""
+    if LONG_NUMBER.search(body) and LONG_NUMBER.search(STRING.sub(b"", body)):
+        raise LimitError(400, "The body has a number of more than 309 digits.")
+    if HALF_PAIR.search(body):
+        try:
+            json.dumps(json.loads(body), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            message = "The body has half a surrogate pair (\\ud800 to \\udfff), which is no character."
+            raise LimitError(400, message) from error
+        except ValueError:
+            return  # MLflow says so
 
 
 def _check_graphql(body: bytes) -> None:

@@ -156,6 +156,11 @@ SHAPES: dict[str, tuple[str, bytes, int]] = {
         json.dumps({"records": "[" + "{}," * MIB + "{}]"}).encode(),
         413,
     ),
+    "half a surrogate pair": (LOG_BATCH, b'{"a": "\\ud83d!"}', 400),
+    "a whole pair": (LOG_BATCH, b'{"a": "\\ud83d\\ude00"}', 200),
+    "an escaped backslash before it": (LOG_BATCH, b'{"a": "\\\\ud83d"}', 200),
+    "a number of 400 digits": (LOG_BATCH, b'{"a": ' + b"1" * 400 + b"}", 400),
+    "a text of 400 digits": (LOG_BATCH, b'{"a": "' + b"1" * 400 + b'"}', 200),
     "brackets in a text": (LOG_BATCH, json.dumps({"value": "[" * 1000 + '"\\'}).encode(), 200),
     "an ordinary query": (
         GRAPHQL,
@@ -227,15 +232,26 @@ def test_who_waits_too_long_is_told_to_come_again_and_holds_nothing(monkeypatch:
     assert left == 96 * MIB
 
 
-def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never() -> AsyncIterator[bytes]:
-        yield b"{"
-        await asyncio.sleep(60)
+def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(bodies, "FIRST_S", 0.01)
-    monkeypatch.setattr(bodies, "SLOWEST_BYTES_PER_S", 1e12)
+    monkeypatch.setattr(bodies, "FIRST_S", 0.1)
     monkeypatch.setattr(bodies, "DRAIN_S", 0.01)
-    assert post(LOG_BATCH, never()).status_code == 408
+    assert post(LOG_BATCH, trickle()).status_code == 408
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Length", "Content-Encoding"])
+def test_a_body_that_is_described_twice_is_refused(name: str) -> None:
+    async def call() -> httpx.Response:
+        transport = httpx.ASGITransport(app=bodies.BoundedBodies(echo))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            headers = [("Content-Length", "2"), (name, "1"), (name, "2")]
+            return await client.post(LOG_BATCH, content=b"{}", headers=headers)
+
+    assert asyncio.run(call()).status_code == 400
 
 
 def test_what_was_held_is_given_back_also_after_an_error() -> None:
