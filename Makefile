@@ -7,6 +7,10 @@ MAKEFLAGS += --no-print-directory
 # The settings file, environments/$(ENV).toml.
 ENV ?= demo
 
+# Through the environment and unexpanded: neither a shell nor make reads what is in it.
+unexport ENV
+synth image-push: export MLFLOW_GCP_ENV = $(value ENV)
+
 # What runs terraform, save the parts that are containers.
 TOFU_TESTS ?= tests/localcloud tests/module tests/stacks tests/policies --ignore=tests/localcloud/machine
 
@@ -24,7 +28,7 @@ setup-test:
 	@tools/setup.sh test
 
 synth: setup-synth ## Write the Terraform of environments/$ENV.toml (default: demo) to cdktf.out/stacks/
-	@MLFLOW_GCP_ENV=$(ENV) python main.py
+	@python main.py
 
 test: setup-test lint ## Run every check and test
 	@pytest --cov
@@ -87,7 +91,7 @@ image: setup-test ## Build the container image on this machine
 	@python -m localcloud.images
 
 image-push: setup-test ## Build the image from its pinned bases, push it to the repository of $ENV, print the settings' line
-	@python -m tools.push $(ENV)
+	@python -m tools.push "$$MLFLOW_GCP_ENV"
 
 image-scan: setup-test ## Scan the image for known vulnerabilities that have a fix (needs Go and the network)
 	@python -m tools.image_scan

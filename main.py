@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from stacks import bindings
-from stacks.settings.load import environments, load
+from stacks.settings.load import environment_file, environments, load
 from stacks.settings.problems import SettingsError
 
 CHECKOUT = Path(__file__).parent
@@ -21,7 +21,7 @@ def main() -> int:
         print(f"{ENVIRONMENT} is not set; choose one of: {', '.join(environments(folder))}", file=sys.stderr)
         return 64
     try:
-        settings = load(Path(os.path.relpath(folder / f"{environment}.toml")), os.environ)
+        settings = load(environment_file(Path(os.path.relpath(folder)), environment), os.environ)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 65

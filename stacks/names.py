@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from image.mlflow_cloudrun import accounts
+
 if TYPE_CHECKING:
     from cdktf import TerraformResource
 
@@ -20,10 +22,9 @@ PROXY_PORT: Final = 4180
 PROXY_CONFIG_FOLDER: Final = "/secrets/oauth2-proxy"
 PROXY_CONFIG_FILE: Final = "oauth2-proxy.cfg"
 CLOUDSQL_FOLDER: Final = "/cloudsql"
+POSTGRESQL_SOCKET: Final = "/.s.PGSQL.5432"
 CALLBACK_PATH: Final = "/oauth2/callback"
-
-# https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token: people cannot choose another audience.
-GCLOUD_AUDIENCE: Final = "32555940559.apps.googleusercontent.com"
+GCLOUD_AUDIENCE: Final = accounts.GCLOUD_CLIENT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +64,14 @@ def image_repository(region: str, project_id: str, repository: str) -> str:
     Source: https://cloud.google.com/artifact-registry/docs/docker/names
     """
     return f"{region}-docker.pkg.dev/{project_id}/{repository}"
+
+
+def socket_path(connection_name: str, engine: str) -> str:
+    """The socket of an instance, as long as the engine's client makes it.
+
+    Sources: https://cloud.google.com/sql/docs/postgres/connect-run, https://cloud.google.com/sql/docs/mysql/connect-run
+    """
+    return f"{CLOUDSQL_FOLDER}/{connection_name}{'' if engine == 'mysql' else POSTGRESQL_SOCKET}"
 
 
 def service_host(service: str, project_number: str, region: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
-SOURCES = ("main.py", "stacks", "cdktf.json")
+SOURCES = ("main.py", "stacks", "cdktf.json", "image/mlflow_cloudrun")
 DEADLINE_SECONDS = 300
 
 
@@ -82,6 +82,25 @@ def test_without_an_environment_it_lists_them(clone: Path) -> None:
     assert done.returncode == 64
     assert "MLFLOW_GCP_ENV is not set" in done.stderr
     assert "demo" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../x", "prod eu", "demo/../demo", "-demo", ".demo", "demo;id", "$(id)", "demo\n"])
+def test_an_environment_is_a_name_and_no_path_or_phrase(clone: Path, name: str) -> None:
+    done = run(clone, sys.executable, "main.py", MLFLOW_GCP_ENV=name)
+    assert done.returncode == 65
+    assert f"ENV = {name!r}" in done.stderr
+    assert "named by letters, digits, - and _, as its file; there are: demo" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["a b; touch $(PWNED)", "$(shell touch pwned)", "'; touch pwned; '", '"`touch pwned`"']
+)
+def test_make_hands_an_environment_on_as_it_is(tmp_path: Path, name: str) -> None:
+    makefile = str(CHECKOUT / "Makefile")
+    (tmp_path / "main.py").write_text("import os; print(os.environ['MLFLOW_GCP_ENV'])")
+    done = run(tmp_path, "make", "--old-file=setup-synth", f"--file={makefile}", "synth", f"ENV={name}", "PWNED=pwned")
+    assert (done.stdout, done.returncode) == (f"{name}\n", 0), done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"main.py"}
 
 
 def test_broken_settings_are_told_without_a_traceback(clone: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from localcloud import images
 from localcloud.engine import Engine, EngineError
 from stacks.names import image_repository
-from stacks.settings.load import load
+from stacks.settings.load import environment_file, load
 from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
 
@@ -61,9 +61,10 @@ def main() -> int:
     """Builds, pushes and prints the settings' line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("environment", help="the settings file, environments/ENVIRONMENT.toml")
-    file = CHECKOUT / "environments" / f"{parser.parse_args().environment}.toml"
+    environment = parser.parse_args().environment
     try:
-        settings = load(Path(os.path.relpath(file)), os.environ)
+        file = environment_file(Path(os.path.relpath(CHECKOUT / "environments")), environment)
+        settings = load(file, os.environ)
         engine = Engine()
         print(f'image = "{push(engine, _built(engine), repository_of(settings))}"')
     except SettingsError as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
-from mlflow_cloudrun import environment
+from mlflow_cloudrun import accounts, environment
 
 FIXED_CONFIG = Path(__file__).parent.parent / "oauth2-proxy.toml"
 ACCESS_FILE = "access.json"  # for access.py
@@ -50,9 +50,6 @@ FROM_FILE = {
 REQUIRED = ("client_id", "client_secret", "cookie_secret", "redirect_url")
 KEY_BYTES = (16, 24, 32)
 GOOGLE_ISSUER = "https://accounts.google.com"
-# Anyone in the world can have an address in these.
-OPEN_DOMAINS = {"gmail.com", "googlemail.com", "gserviceaccount.com", "iam.gserviceaccount.com"}
-OPEN_DOMAIN_PREFIXES = ("*", "developer.gserviceaccount", "appspot.gserviceaccount")
 EMAIL = re.compile(r"[^@\s,*]+@[^@\s,*]+\.[^@\s,*]+")
 ARTIFACT_ROOT = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[A-Za-z0-9._/-]*)?")
 DATABASE_SCHEMES = {"postgresql+psycopg2", "mysql+pymysql"}
@@ -192,8 +189,15 @@ def check_access(options: Mapping[str, Value], emails: list[str], problems: Prob
     assert isinstance(domains, list)  # noqa: S101  both readers make it so
     for domain in domains:
         bare = domain.lstrip(".").lower()
-        if bare in OPEN_DOMAINS or bare.startswith(OPEN_DOMAIN_PREFIXES) or "." not in bare:
+        if re.fullmatch(accounts.SHARED_DOMAIN, bare) or "*" in bare or "." not in bare:
             problems.append(f"OAUTH2_PROXY_EMAIL_DOMAINS: {domain} would let strangers in; name your own domain")
+    audiences = options.get("oidc_extra_audiences") or []
+    assert isinstance(audiences, list)  # noqa: S101  likewise
+    problems.extend(
+        f"OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES: any Google account gets a token for {audience}"
+        for audience in audiences
+        if audience in accounts.PUBLIC_CLIENTS
+    )
     problems.extend(
         f"OAUTH_PROXY_EMAILS: item {number} is not an e-mail address"
         for number, email in enumerate(emails, start=1)

@@ -1,9 +1,11 @@
 """The `[access]` section: who gets in."""
 
+import re
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from image.mlflow_cloudrun import accounts
 from stacks.settings.database import Rotation
 from stacks.settings.field_rules import Pattern
 from stacks.settings.section import DOMAIN_REGEX, Section
@@ -11,26 +13,34 @@ from stacks.settings.section import DOMAIN_REGEX, Section
 _LOCAL_PART: Final = r"[A-Za-z0-9._%+'-]{1,64}"
 # IAM keeps addresses in lower case: two spellings would be two resources for one grant.
 _WRITER: Final = r"[a-z0-9._%+'-]{1,64}"
-# A project's id may stand before its domain: NAME@PROJECT.example.com.iam.gserviceaccount.com.
-_ACCOUNT: Final = r"[a-z0-9.-]{1,64}@([a-z0-9-]+(\.[a-z0-9-]+)*\.iam|developer|appspot)\.gserviceaccount\.com"
-# Providers where anybody in the world can have an address.
-_PUBLIC_MAIL: Final = (
-    r"(gmail|googlemail|ymail|rocketmail|icloud|me|mac|aol|aim|protonmail|mail|email|msn|qq|163|126|sina|sohu|foxmail"
-    r"|naver|zoho|zohomail|fastmail|hey|tutanota|tuta|mailinator|guerrillamail|yopmail|hushmail|rediffmail)\.com"
-    r"|(yahoo|hotmail|outlook|live|gmx|yandex)\.((com?|or|ne)\.)?[a-z]{2,3}"
-    r"|(proton|pm)\.me|(web|freenet|t-online|posteo)\.de|(mail|inbox|list|bk|ya|rambler)\.ru|(daum|hanmail|laposte)\.net"
-    r"|(comcast|verizon|sbcglobal)\.net|(orange|free|wanadoo|sfr)\.fr|(libero|virgilio)\.it|(wp|o2|interia|onet)\.pl"
-    r"|seznam\.cz|bluewin\.ch|mailbox\.org|tuta\.io|fastmail\.fm"
+# NAME@PROJECT.iam, where a project's id may stand before its domain (NAME@PROJECT.example.com.iam), and those that
+# Google makes: NUMBER-compute@developer, NUMBER@cloudbuild, service-NUMBER@gcp-sa-SERVICE.iam.
+_ACCOUNT: Final = r"[a-z0-9.-]{1,64}@([a-z0-9-]+(\.[a-z0-9-]+)*\.iam|[a-z0-9-]+)\.gserviceaccount\.com"
+_NO_ACCOUNT: Final = r"@iam\.gserviceaccount\.com"
+_GKE_ACCOUNT: Final = r"[a-z][a-z0-9.:-]{4,98}[a-z0-9]\.svc\.id\.goog\[[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}\]"
+# Subjects, groups and attributes are what an identity provider says: any text.
+_TEXT: Final = r"[^\x00-\x20\x7f]([^\x00-\x1f\x7f]{0,510}[^\x00-\x20\x7f])?"
+_POOL: Final = (
+    r"iam\.googleapis\.com/(projects/[0-9]{1,20}/locations/global/workloadIdentityPools|locations/global/workforcePools)"
+    r"/[a-z0-9]([a-z0-9.:-]{0,98}[a-z0-9])?"
 )
-# developer and appspot hold accounts of every project, the gcp-sa- projects those of Google's own services.
-_EVERYBODYS_ACCOUNTS: Final = r"([a-z0-9-]+\.)?gserviceaccount\.com|gcp-sa-[a-z0-9-]+\.iam\.gserviceaccount\.com"
+_ONE_OF_A_POOL: Final = rf"principal://{_POOL}/(subject|kubernetes\.serviceaccount\.uid)/{_TEXT}"
+_SOME_OF_A_POOL: Final = (
+    rf"principalSet://{_POOL}/(\*|(group|namespace|kubernetes\.cluster|attribute\.[a-z0-9_]{{1,100}})/{_TEXT})"
+)
+_ACCOUNTS_OF_A_RESOURCE: Final = (
+    r"principalSet://cloudresourcemanager\.googleapis\.com/(projects|folders|organizations)/[0-9]{1,20}"
+    r"/type/Service(Account|Agent)"
+)
 
 OAuthClientId: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=r"[0-9]{6,24}-[a-z0-9]{4,64}\.apps\.googleusercontent\.com",
-            rule="an OAuth client id is NUMBER-LETTERS.apps.googleusercontent.com",
+            regex=r"[0-9]{6,24}(-[a-z0-9]{4,64})?\.apps\.googleusercontent\.com",
+            unless="|".join(re.escape(client) for client in (accounts.GCLOUD_CLIENT, *accounts.PUBLIC_CLIENTS)),
+            rule="an OAuth client id is NUMBER-LETTERS.apps.googleusercontent.com (older ones have no LETTERS), and of"
+            " a client of your own",
             hidden=True,
             remedy="copy the id (not the secret) of the Web application client from the console",
             url="https://support.google.com/cloud/answer/6158849",
@@ -42,9 +52,9 @@ EmailDomain: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=DOMAIN_REGEX,
-            unless=rf"{_PUBLIC_MAIL}|{_EVERYBODYS_ACCOUNTS}",
-            rule="an allowed domain is one that you own, in lower case: not *, not a public mail provider, not"
-            " developer. or appspot.gserviceaccount.com, where anybody can have an account",
+            unless=accounts.SHARED_DOMAIN,
+            rule="an allowed domain is one that you own, in lower case: not *, not a public mail provider, and not one"
+            " of Google's own gserviceaccount.com domains, where every customer has accounts",
             remedy="name your own domain here, and single people in access.emails",
             url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
         )
@@ -67,6 +77,7 @@ ServiceAccountEmail: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=_ACCOUNT,
+            unless=rf".*{_NO_ACCOUNT}",
             rule="a service account is NAME@PROJECT.iam.gserviceaccount.com",
             remedy="copy it from `gcloud iam service-accounts list`",
             url="https://cloud.google.com/iam/docs/service-account-types",
@@ -89,10 +100,12 @@ ArtifactWriter: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=rf"(user|group):{_WRITER}@{DOMAIN_REGEX}|serviceAccount:{_ACCOUNT}"
-            r"|principal(Set)?://iam\.googleapis\.com/[A-Za-z0-9._/:@=%+-]{1,400}",
-            rule="a writer is user:EMAIL, group:EMAIL (in lower case), serviceAccount:EMAIL or a workload identity"
-            " principal; never allUsers, allAuthenticatedUsers or a whole domain",
+            regex=rf"(user|group):{_WRITER}@{DOMAIN_REGEX}|serviceAccount:({_ACCOUNT}|{_GKE_ACCOUNT})"
+            rf"|{_ONE_OF_A_POOL}|{_SOME_OF_A_POOL}|{_ACCOUNTS_OF_A_RESOURCE}",
+            unless=rf"(user|group):.*[@.]gserviceaccount\.com|serviceAccount:.*{_NO_ACCOUNT}",
+            rule="a writer is user:EMAIL, group:EMAIL (in lower case), serviceAccount:EMAIL, or a principal:// or"
+            " principalSet:// of an identity pool or of a resource's service accounts; never allUsers,"
+            " allAuthenticatedUsers or a whole domain",
             remedy='write "group:data-science@example.com"',
             url="https://cloud.google.com/iam/docs/principal-identifiers",
         )

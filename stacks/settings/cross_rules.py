@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
+from image.mlflow_cloudrun import accounts
 from stacks import names
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
 from stacks.settings import limits
@@ -67,6 +68,22 @@ def _names_fit(settings: Settings) -> Iterator[Problem]:
             rule="a bucket name does not start with goog and does not contain google",
             remedy="set bucket.name to another one",
             url=limits.BUCKET_URL,
+        )
+
+
+@_reads("name", "region", "project.id", "database.engine")
+def _socket_path_fits(settings: Settings) -> Iterator[Problem]:
+    connection_name = f"{settings.project.id}:{settings.region}:{names.CloudNames.of(settings.name).instance}"
+    path = names.socket_path(connection_name, settings.database.engine)
+    excess = len(path) - limits.LONGEST_SOCKET_PATH
+    if excess > 0:
+        yield Problem(
+            field="name",
+            value=settings.name,
+            rule=f"the database's socket, {path}, would have {len(path)} bytes; {limits.LONGEST_SOCKET_PATH} is the"
+            " most that Linux takes",
+            remedy=f"shorten name by {excess}",
+            url=limits.SOCKET_URL,
         )
 
 
@@ -220,7 +237,7 @@ def _somebody_is_allowed(settings: Settings) -> Iterator[Problem]:
         )
 
 
-@_reads("access.gcloud_tokens", "access.extra_audiences")
+@_reads("access.extra_audiences")
 def _gcloud_is_let_in_openly(settings: Settings) -> Iterator[Problem]:
     if names.GCLOUD_AUDIENCE in settings.access.extra_audiences:
         yield Problem(
@@ -229,6 +246,20 @@ def _gcloud_is_let_in_openly(settings: Settings) -> Iterator[Problem]:
             rule="gcloud's audience, which any Google account in the world can get, has a switch of its own",
             remedy="remove it here and set access.gcloud_tokens = true",
             url="https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token",
+        )
+
+
+@_reads("access.extra_audiences")
+def _public_clients_stay_out(settings: Settings) -> Iterator[Problem]:
+    public = [client for client in accounts.PUBLIC_CLIENTS if client in settings.access.extra_audiences]
+    if public:
+        yield Problem(
+            field="access.extra_audiences",
+            value=public[0],
+            rule="application-default credentials and the OAuth playground are clients for which any Google account in"
+            " the world gets a token",
+            remedy="remove it; programs use a service account, and people a client of your own",
+            url="https://cloud.google.com/docs/authentication/get-id-token",
         )
 
 

@@ -26,7 +26,8 @@ Tier: TypeAlias = Annotated[
         Pattern(
             regex=r"db-f1-micro|db-g1-small|db-custom-(1|[2468]|[1-9][02468])-[1-9][0-9]{3,5}",
             rule="a tier of the Enterprise edition is db-f1-micro, db-g1-small or db-custom-CPUS-MEMORY_MB, with 1"
-            " or an even number of CPUs",
+            " or an even number of CPUs; MySQL's older db-n1-standard-N is db-custom-N-MEMORY_MB here, with 3840 MB per"
+            " CPU, and db-perf-optimized-N-* is of Enterprise Plus, which this project does not make",
             remedy='take "db-custom-1-3840", the smallest with a dedicated CPU',
             url=f"{_SQL_DOCS}/postgres/instance-settings#machine-type-2ndgen",
         )

@@ -1,9 +1,11 @@
-"""Rules of single fields, as data: a settings file is held against them, and a Terraform variable can be, too.
+r"""Rules of single fields, as data: a settings file is held against them, and a Terraform variable can be, too.
 
-Patterns are written in the common subset of Python's `re` and Terraform's RE2 (no look-around, no back-references).
+Patterns are written in the common subset of Python's `re` and Terraform's RE2 (no look-around, no back-references), and
+may name Unicode's categories as RE2 does: `\p{Ll}` in a set.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -47,7 +49,32 @@ class Pattern(Rule):
         """Returns the value, or raises `refuse()`."""
         if value in self.always:
             return value
-        if re.fullmatch(self.regex, value) is None or (self.unless and re.fullmatch(self.unless, value)):
+        if re.fullmatch(_in_python(self.regex, value), value) is None or (
+            self.unless and re.fullmatch(self.unless, value)
+        ):
+            raise self.refuse()
+        return value
+
+
+def _in_python(regex: str, value: str) -> str:
+    r"""The pattern with ASCII's and the value's characters for each `\p{CATEGORY}`, which Python does not know."""
+    characters = {*map(chr, range(0x80)), *value}
+
+    def of_category(found: re.Match[str]) -> str:
+        return "".join(sorted(one for one in characters if unicodedata.category(one).startswith(found[1])))
+
+    return re.sub(r"\\p\{(\w+)\}", of_category, regex)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AtMostBytes(Rule):
+    """A string has no more than `count` bytes in UTF-8."""
+
+    count: int
+
+    def __call__(self, value: str) -> str:
+        """Returns the value, or raises `refuse()`."""
+        if len(value.encode(errors="surrogatepass")) > self.count:
             raise self.refuse()
         return value
 

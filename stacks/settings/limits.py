@@ -8,6 +8,11 @@ SERVICE_URL: Final = "https://cloud.google.com/run/docs/reference/rest/v2/projec
 HOST_URL: Final = "https://cloud.google.com/run/docs/triggering/https-request#deterministic"
 BUCKET_URL: Final = "https://cloud.google.com/storage/docs/buckets#naming"
 
+SOCKET_URL: Final = "https://cloud.google.com/sql/docs/postgres/connect-run"
+
+LONGEST_SOCKET_PATH: Final = 107
+"""Bytes without the one that ends it: https://man7.org/linux/man-pages/man7/unix.7.html"""
+
 MEMORY_BY_CPU: Final = {
     "1": (512, 4_096),
     "2": (512, 8_192),

@@ -1,6 +1,7 @@
 """Reads the settings of an environment: the file, then what the environment overrides; every problem at once."""
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,29 @@ def load(file: Path, environ: Mapping[str, str]) -> Settings:
 def environments(folder: Path) -> list[str]:
     """The environments that have a file in a folder."""
     return sorted(file.stem for file in folder.glob("*.toml"))
+
+
+def environment_file(folder: Path, name: str) -> Path:
+    """The settings file of an environment.
+
+    Args:
+        folder: Where the files are.
+        name: The environment; it also names a folder of the state.
+
+    Raises:
+        SettingsError: It is no name, but a path or a phrase.
+    """
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name) is None:
+        known = ", ".join(environments(folder)) or "none"
+        problem = Problem(
+            field="ENV",
+            value=name,
+            rule=f"an environment is named by letters, digits, - and _, as its file; there are: {known}",
+            remedy="write the name alone, such as ENV=demo",
+            url=SETTINGS_PAGE,
+        )
+        raise SettingsError(str(folder), [problem])
+    return folder / f"{name}.toml"
 
 
 def _read(file: Path) -> _Table:

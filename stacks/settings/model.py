@@ -9,11 +9,18 @@ from pydantic.fields import FieldInfo
 from stacks.settings.access import Access
 from stacks.settings.bucket import Bucket, BucketName
 from stacks.settings.database import Database
-from stacks.settings.field_rules import AtMost, Pattern
+from stacks.settings.field_rules import AtMost, AtMostBytes, Pattern
 from stacks.settings.section import Section
 from stacks.settings.service import Service
 
 _RUN_DOCS: Final = "https://cloud.google.com/run/docs"
+_LABELS_URL: Final = "https://cloud.google.com/resource-manager/docs/labels-overview#requirements"
+_LABEL_BYTES: Final = AtMostBytes(
+    count=128,
+    rule="a label's key or value has at most 128 bytes in UTF-8",
+    remedy="shorten it",
+    url="https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets",
+)
 
 ProjectId: TypeAlias = Annotated[
     str,
@@ -21,8 +28,8 @@ ProjectId: TypeAlias = Annotated[
         Pattern(
             regex=r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
             rule="a project id has 6 to 30 lower-case letters, digits and hyphens, starts with a letter and does not"
-            " end with a hyphen",
-            remedy="copy it from `gcloud projects list`",
+            " end with a hyphen; projects of a domain (example.com:my-project) are not supported",
+            remedy="copy it from `gcloud projects list`, of a project without a domain in its id",
             url="https://cloud.google.com/resource-manager/docs/creating-managing-projects",
         )
     ),
@@ -66,24 +73,27 @@ LabelKey: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=r"[a-z][a-z0-9_-]{0,62}",
+            regex=r"[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}",
             unless=r"goog.*",
-            rule="a label's key has at most 63 letters a to z, digits, _ and -, and starts with a letter, not goog",
+            rule="a label's key has at most 63 lower-case letters of any language, digits, _ and -, and starts with a"
+            " letter, not goog",
             remedy="rename the label",
-            url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
+            url=_LABELS_URL,
         )
     ),
+    AfterValidator(_LABEL_BYTES),
 ]
 LabelValue: TypeAlias = Annotated[
     str,
     AfterValidator(
         Pattern(
-            regex=r"[a-z0-9_-]{0,63}",
-            rule="a label's value has at most 63 letters a to z, digits, _ and -",
+            regex=r"[\p{Ll}\p{Lo}\p{N}_-]{0,63}",
+            rule="a label's value has at most 63 lower-case letters of any language, digits, _ and -",
             remedy="shorten or respell the value",
-            url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
+            url=_LABELS_URL,
         )
     ),
+    AfterValidator(_LABEL_BYTES),
 ]
 Labels: TypeAlias = Annotated[
     dict[LabelKey, LabelValue],
@@ -93,7 +103,7 @@ Labels: TypeAlias = Annotated[
             count=63,
             rule="a resource has at most 64 labels, of which one is Terraform's own",
             remedy="remove some",
-            url="https://cloud.google.com/resource-manager/docs/labels-overview#requirements",
+            url=_LABELS_URL,
         )
     ),
 ]

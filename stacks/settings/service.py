@@ -9,7 +9,8 @@ from stacks.settings.field_rules import OneOf, Pattern, Range
 from stacks.settings.section import DOMAIN_REGEX, Section
 
 _RUN_DOCS: Final = "https://cloud.google.com/run/docs"
-_IMAGE_PART: Final = r"/[a-z0-9]+([._-]+[a-z0-9]+)*"
+# https://github.com/distribution/reference/blob/main/reference.go: a dot, one or two underscores, or hyphens between.
+_IMAGE_PART: Final = r"/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 _PORT: Final = r":([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 
 Image: TypeAlias = Annotated[

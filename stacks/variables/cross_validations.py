@@ -9,19 +9,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from image.mlflow_cloudrun import accounts
 from stacks import names
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
 from stacks.settings import limits
 from stacks.variables.language import literal
 from stacks.variables.validations import Validation, message
-from stacks.variables.values import name_of, value
+from stacks.variables.values import cloud_names, name_of, value
 
 LEFT_OUT: Final = {
     "_buckets_differ": "The bucket of the state belongs to the configuration that calls the module.",
 }
 """Rules that are no validations, and why."""
 
-_NAMES: Final = names.CloudNames.of("${var.name}")
+_PREFIXED: Final = names.CloudNames.of("${var.name}")
+_NAMES: Final = cloud_names()
 _SQL_DOCS: Final = "https://cloud.google.com/sql/docs"
 _SQL_ENGINE: Final = f'${{var.database.engine == "mysql" ? "{limits.docs_of("mysql")}" : "{limits.docs_of("")}"}}'
 _PROVIDER_DOCS: Final = "https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/website/docs"
@@ -91,22 +93,64 @@ def cross_validations(path: str) -> Iterable[Validation]:
     return (one.validation() for one in CROSS_VALIDATIONS if path == (one.host or one.field))
 
 
-def _name_fits(what: str, name: str, longest: int, url: str, *, host: str = "") -> CrossValidation:
+def _name_fits(  # noqa: PLR0913 - each is a part of the message
+    what: str, name: str, longest: int, url: str, *, host: str = "", shorten: str = "name"
+) -> CrossValidation:
     return CrossValidation(
         of="_names_fit",
         field="name",
         condition=f'length("{name}") <= {longest}',
         rule=f'{what}, {name}, would have ${{length("{name}")}} characters; {longest} is the most',
-        remedy=f'shorten name by ${{length("{name}") - {longest}}}',
+        remedy=f'shorten {shorten} by ${{length("{name}") - {longest}}}',
         url=url,
         host=host,
     )
 
 
+def _host_label_fits(service: str, *, shorten: str = "name") -> CrossValidation:
+    label = f"{service}-${{var.project_number}}"
+    return _name_fits("the service's host label", label, 63, limits.HOST_URL, shorten=shorten)
+
+
+def _socket_path_fits(connection_name: str, *, field: str, shorten: str) -> CrossValidation:
+    engine = f'${{var.database.engine == "mysql" ? "" : "{names.POSTGRESQL_SOCKET}"}}'
+    path = f"{names.CLOUDSQL_FOLDER}/{connection_name}{engine}"
+    longest = limits.LONGEST_SOCKET_PATH
+    return CrossValidation(
+        of="_socket_path_fits",
+        field=field,
+        condition=f'length("{path}") <= {longest}',
+        rule=f'the database\'s socket, {path}, would have ${{length("{path}")}} bytes; {longest} is the most that Linux'
+        " takes",
+        remedy=f'{shorten} by ${{length("{path}") - {longest}}}',
+        url=limits.SOCKET_URL,
+    )
+
+
+def _own_or(field: str) -> str:
+    """What a remedy calls the name: the attribute of `names` where the caller has set it, else the prefix."""
+    return f'${{var.names.{field} == "" ? "name" : "names.{field}"}}'
+
+
+NAMED_BY_PREFIX: Final = (
+    _name_fits("the service's name", _PREFIXED.service, 49, limits.SERVICE_URL),
+    _host_label_fits(_PREFIXED.service),
+)
+"""The rules on names in the service module, whose callers name the prefix alone."""
+
 CROSS_VALIDATIONS: Final = (
     _name_fits("the service account's id", _NAMES.service_account, 30, limits.SERVICE_ACCOUNT_URL),
     _name_fits("the service's name", _NAMES.service, 49, limits.SERVICE_URL),
-    _name_fits("the service's host label", f"{_NAMES.service}-${{var.project_number}}", 63, limits.HOST_URL),
+    _host_label_fits(_NAMES.service, shorten=_own_or("service")),
+    _socket_path_fits(
+        f"${{var.project_id}}:${{var.region}}:{_NAMES.instance}", field="name", shorten=f"shorten {_own_or('instance')}"
+    ),
+    # Of the service module, which has no other rule between the attributes of its `database`.
+    _socket_path_fits(
+        "${var.database.connection_name}",
+        field="database.connection_name",
+        shorten="take an instance whose name is shorter",
+    ),
     _name_fits("the bucket's name", f"${{{value('bucket.name')}}}", 63, limits.BUCKET_URL, host="bucket.name"),
     CrossValidation(
         of="_names_fit",
@@ -214,6 +258,15 @@ CROSS_VALIDATIONS: Final = (
         rule="gcloud's audience, which any Google account in the world can get, has a switch of its own",
         remedy="remove it here and set access.gcloud_tokens = true",
         url="https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token",
+    ),
+    CrossValidation(
+        of="_public_clients_stay_out",
+        field="access.extra_audiences",
+        condition=f"length(setintersection(var.access.extra_audiences, {literal(list(accounts.PUBLIC_CLIENTS))})) == 0",
+        rule="application-default credentials and the OAuth playground are clients for which any Google account in the"
+        " world gets a token",
+        remedy="remove it; programs use a service account, and people a client of your own",
+        url="https://cloud.google.com/docs/authentication/get-id-token",
     ),
     CrossValidation(
         of="_prod_is_on_https",

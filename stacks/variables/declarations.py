@@ -6,10 +6,9 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from stacks.names import CloudNames
 from stacks.settings.model import PROD_DEFAULTS, Settings, section_of
 from stacks.settings.section import Section
-from stacks.variables.cross_validations import cross_validations
+from stacks.variables.cross_validations import NAMED_BY_PREFIX, cross_validations
 from stacks.variables.foundation import ExistingDatabase, Foundation, Names
 from stacks.variables.language import literal, type_of
 from stacks.variables.validations import Validation, field_validations
@@ -87,6 +86,8 @@ def service_variables() -> dict[str, Variable]:
     """The variables of the service module, in alphabetical order: what it stands on is named, not described."""
     whole = module_variables()
     kept = {name: _without_absent(variable) for name, variable in whole.items() if name not in ABSENT}
+    named_by_prefix = tuple(one.validation() for one in NAMED_BY_PREFIX)
+    kept["name"] = replace(kept["name"], validations=(*kept["name"].validations, *named_by_prefix))
     fields = Foundation.model_fields
     named = {name: _plain(name, fields[name]) for name in ("bucket_name", "service_account_email")}
     return dict(sorted((kept | named | {"database": _group("database", ExistingDatabase, required=True)}).items()))
@@ -94,7 +95,7 @@ def service_variables() -> dict[str, Variable]:
 
 def _without_absent(variable: Variable) -> Variable:
     """A variable without the rules on what the service module does not make."""
-    absent = (*(f"var.{name}" for name in ABSENT), CloudNames.of("${var.name}").service_account)
+    absent = [f"var.{name}" for name in ABSENT]
     rules = tuple(one for one in variable.validations if not any(name in one.condition for name in absent))
     return replace(variable, validations=rules)
 

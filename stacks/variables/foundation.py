@@ -29,7 +29,7 @@ ConnectionName: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=r"[a-z][a-z0-9-]{4,28}[a-z0-9]:[a-z]+-[a-z]+[0-9]{1,2}:[a-z]([a-z0-9-]{0,95}[a-z0-9])?",
-            rule="a connection name is PROJECT:REGION:INSTANCE",
+            rule="a connection name is PROJECT:REGION:INSTANCE, of a project without a domain in its id",
             remedy="copy it from `gcloud sql instances describe INSTANCE`",
             url=f"{_SQL_DOCS}/postgres/connect-run",
         )

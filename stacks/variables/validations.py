@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from stacks.settings.field_rules import AtMost, OneOf, Pattern, Range, Rule
+from stacks.settings.field_rules import AtMost, AtMostBytes, OneOf, Pattern, Range, Rule
 from stacks.variables.language import literal, text
 from stacks.variables.values import name_of, variable
 
@@ -123,8 +123,17 @@ def _condition(rule: Rule, value: str) -> str:
             return f"contains({literal(list(rule.values))}, {value})"
         case AtMost():
             return f"length({value}) <= {rule.count}"
+        case AtMostBytes():
+            return f"length({_with_a_letter_for_each_byte(value)}) <= {rule.count}"
         case _:
             raise TypeError(f"{type(rule).__name__} has no counterpart in Terraform's language")
+
+
+def _with_a_letter_for_each_byte(value: str) -> str:
+    """An expression as long as a string has bytes in UTF-8; Terraform's length counts characters."""
+    for first, last, count in ((0x80, 0x7FF, 2), (0x800, 0xFFFF, 3), (0x10000, 0x10FFFF, 4)):
+        value = f'replace({value}, "/[\\\\x{{{first:x}}}-\\\\x{{{last:x}}}]/", "{"a" * count}")'
+    return value
 
 
 def _anchored(regex: str) -> str:

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from stacks import mlflow
+from stacks.settings.section import DOMAIN_REGEX
 from tests.image.harness import CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, SECRETS_FILE
+from tests.settings.rows import ROWS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun import environment, settings
 
 Environment = dict[str, str]
 GCLOUD = "32555940559.apps.googleusercontent.com"
+ADC = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
 FIXED = tomllib.loads(settings.FIXED_CONFIG.read_text())
 
 
@@ -121,6 +124,9 @@ def test_everything_that_is_wrong_is_told_at_once_and_no_value_is(tmp_path: Path
         ("OAUTH2_PROXY_EMAIL_DOMAINS", ".gserviceaccount.com", "would let strangers in"),
         ("OAUTH2_PROXY_EMAIL_DOMAINS", "developer.gserviceaccount.com", "would let strangers in"),
         ("OAUTH2_PROXY_EMAIL_DOMAINS", "com", "would let strangers in"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS", ".yahoo.co.uk", "would let strangers in"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS", "Compute-System.iam.gserviceaccount.com", "would let strangers in"),
+        ("OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES", ADC, "any Google account gets a token for"),
         ("OAUTH_PROXY_EMAILS", "*@example.com", "item 1 is not an e-mail address"),
         ("OAUTH2_PROXY_SKIP_AUTH_ROUTES", ".*", "could open the service"),
         ("OAUTH2_PROXY_TRUSTED_IPS", "0.0.0.0/0", "could open the service"),
@@ -157,6 +163,18 @@ def test_every_command_refuses_what_a_program_would_obey(environ: Environment, t
     more = {"PYTHONSTARTUP": "x", "PGHOST": "evil.test", "MLFLOW_OF_TOMORROW": "x"}
     problems = settings.configure(command, environ | more, tmp_path / "out")
     assert [problem.split()[0] for problem in problems] == sorted(more)
+
+
+# Of what the settings refuse, the domains; the rest is none, and admits nobody.
+REFUSED_DOMAINS = [one for (one,) in ROWS["access.email_domains"].bad if re.fullmatch(DOMAIN_REGEX, one)]
+
+
+@pytest.mark.parametrize("domain", REFUSED_DOMAINS)
+def test_the_container_refuses_the_domains_that_the_settings_refuse(
+    environ: Environment, tmp_path: Path, domain: str
+) -> None:
+    (found,) = settings.configure("serve", environ | {"OAUTH2_PROXY_EMAIL_DOMAINS": domain}, tmp_path / "out")
+    assert "would let strangers in" in found
 
 
 @pytest.mark.parametrize(

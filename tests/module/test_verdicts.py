@@ -118,6 +118,13 @@ FOUNDATION = {
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        (
+            {"database": {"connection_name": f"acme-ml-dev:europe-west1:{'a' * 60}"}},
+            "would have 109 bytes; 107 is the most",
+        ),
+        ({"database": {"connection_name": "example.com:acme-ml:europe-west1:shared"}}, "without a domain in its id"),
+        ({"name": "a" * 49, "project_number": "1" * 18}, "would have 68 characters; 63 is the most"),
+        ({"name": "a" * 50}, "would have 50 characters; 49 is the most"),
         ({"bucket_name": "gs://acme"}, "no gs:// before it"),
         ({"database": {"connection_name": "shared"}}, "a connection name is PROJECT:REGION:INSTANCE"),
         ({"database": {**FOUNDATION["database"], "name": "a/b?host=evil"}}, "a name in the database has at most 32"),
@@ -143,6 +150,43 @@ def test_a_foundation_that_is_named_rightly_is_accepted(tmp_path: Path) -> None:
 )
 def test_a_name_of_your_own_is_one_that_google_takes(tmp_path: Path, name: str, value: str) -> None:
     assert f"names.{name}: " in _refused_at_once(tmp_path, arguments({}) | {"names": {name: value}})
+
+
+OWN_LONG_NAME = {"name": "a-longer-name-for-tracking", "names": {"service_account": "tracking-sa"}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        OWN_LONG_NAME,
+        {"names": {"instance": "a" * 50}, "database": {"engine": "mysql"}, "project_id": "abcdef"},
+        {"names": {"service": "a" * 44}, "project_number": "1" * 18},
+    ],
+    ids=str,
+)
+def test_a_rule_on_names_reads_the_name_of_your_own(tmp_path: Path, changes: dict[str, object]) -> None:
+    assert "Error" not in _refused_at_once(tmp_path, arguments({}) | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"name": "a-longer-name-for-tracking"},
+            "the service account's id, a-longer-name-for-tracking-server, would have",
+        ),
+        (
+            {"names": {"service": "a" * 49}, "project_number": "1" * 18},
+            "68 characters; 63 is the most. Shorten names.service by 5",
+        ),
+        ({"names": {"instance": "a" * 60}}, "bytes; 107 is the most that Linux takes. Shorten names.instance by"),
+    ],
+    ids=str,
+)
+def test_a_name_of_your_own_that_is_too_long_is_told_by_its_name(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    assert words in _refused_at_once(tmp_path, arguments({}) | changes)
 
 
 def _refused_at_once(folder: Path, given: dict[str, object], secret: str = "", module: str = "") -> str:

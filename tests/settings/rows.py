@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from image.mlflow_cloudrun import environment
+from image.mlflow_cloudrun import accounts, environment
 from stacks import mlflow
 from tests.settings.files import DIGEST, IMAGE, Table
 
@@ -19,6 +19,15 @@ _NAME_RULE_BREAKERS: Final = (
     "mlfl\u043ew",
 )
 _ACCOUNT: Final = "trainer@acme-ml-dev.iam.gserviceaccount.com"
+_POOL: Final = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gh"
+_SUBJECTS: Final = (
+    "s",
+    "auth0|5f7c8ec7c33c6c004bbafe82",
+    "repo:acme/ml:ref:refs/heads/main",
+    "CN=a, O=b c",
+    "\u00fc" * 9,
+)
+_RESOURCES: Final = "cloudresourcemanager.googleapis.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +62,30 @@ ROWS: Final[dict[str, Row]] = {
         bad=("", "EU", "eu", "europe-west1-b", "Europe-west1", "europe-west", "europe-west123", "europe-west1\n"),
     ),
     "labels": Row(
-        good=({}, {"a" * 63: "b" * 63}, {"team": ""}, {"a-b_c1": "1-_z"}, {f"l{i}": "x" for i in range(63)}),
+        good=(
+            *({}, {"a" * 63: "b" * 63}, {"team": ""}, {"a-b_c1": "1-_z"}, {f"l{i}": "x" for i in range(63)}),
+            *(
+                {"\u00e9quipe": "donn\u00e9es"},
+                {"\u90e8\u7f72": "\u6570\u636e"},
+                {"team": "\u4e8c" * 42},
+                {"team": "\u00b2\u0664"},
+            ),
+        ),
         bad=({f"l{i}": "x" for i in range(64)},),
     ),
     "project.id": Row(
         good=("abcdef", "a" + "-" * 28 + "z"),
-        bad=("abcde", "a" * 31, "1bcdef", "abcde-", "Abcdef", "abc_def", "example.com:abcdef", "abcdef\n"),
+        bad=(
+            "abcde",
+            "a" * 31,
+            "example.com:my-project",
+            "1bcdef",
+            "abcde-",
+            "Abcdef",
+            "abc_def",
+            "example.com:abcdef",
+            "abcdef\n",
+        ),
     ),
     "project.number": Row(
         good=("123456", "1" * 18), bad=("12345", "1" * 19, "0123456", "12345a", "-123456", "123456\n", "١٢٣٤٥٦")
@@ -71,7 +98,14 @@ ROWS: Final[dict[str, Row]] = {
     "database.tier": Row(
         good=("db-custom-1-3840", "db-custom-1-6656", "db-custom-2-3840", "db-custom-96-638976", "db-custom-10-9216"),
         bad=(
-            *("", "db-n1-standard-1", "db-perf-optimized-N-2", "db-custom-3-7680", "db-custom-0-3840"),
+            *(
+                "",
+                "db-n1-standard-1",
+                "db-n1-highmem-2",
+                "db-perf-optimized-N-2",
+                "db-custom-3-7680",
+                "db-custom-0-3840",
+            ),
             *("db-custom-01-3840", "db-custom-1-03840", "db-custom-1-3840\n", "db-custom-1", "DB-custom-1-3840"),
         ),
     ),
@@ -100,6 +134,7 @@ ROWS: Final[dict[str, Row]] = {
         bad=(
             *("", IMAGE, IMAGE + ":latest", IMAGE + ":latest" + DIGEST, IMAGE + ":", IMAGE + ":" + "t" * 129),
             *(IMAGE + "@sha256:abc", IMAGE + DIGEST + "0", IMAGE + DIGEST.upper(), IMAGE + ":v1\n", IMAGE + ":v 1"),
+            *(IMAGE + "..x:v1", IMAGE + "___x:v1", IMAGE + "._x:v1", IMAGE + "_:v1"),
             *("https://" + IMAGE + ":v1", IMAGE.upper() + ":v1", "ghcr.io/acme/mlflow:v1", "mlflow:v1"),
             *("europe-west1-docker.pkg.dev/acme-ml-dev/mlflow:v1", "gcr.io/mlflow:v1", IMAGE + "/:v1"),
         ),
@@ -159,10 +194,19 @@ ROWS: Final[dict[str, Row]] = {
         ),
     ),
     "access.oauth_client_id": Row(
-        good=("123456-abcd.apps.googleusercontent.com", "1" * 24 + "-" + "a" * 64 + ".apps.googleusercontent.com"),
+        good=(
+            "123456-abcd.apps.googleusercontent.com",
+            "123456.apps.googleusercontent.com",
+            "1" * 24 + "-" + "a" * 64 + ".apps.googleusercontent.com",
+        ),
         bad=(
             *("", "12345-abcd.apps.googleusercontent.com", "123456-abc.apps.googleusercontent.com", "123456-abcd"),
-            *("123456.apps.googleusercontent.com", "123456-abcd.apps.googleusercontent.com.evil.example", "GOCSPX-abc"),
+            *(
+                "123456-.apps.googleusercontent.com",
+                "123456-abcd.apps.googleusercontent.com.evil.example",
+                "GOCSPX-abc",
+            ),
+            *(accounts.GCLOUD_CLIENT, *accounts.PUBLIC_CLIENTS),
         ),
     ),
     "access.email_domains": Row(
@@ -172,6 +216,11 @@ ROWS: Final[dict[str, Row]] = {
             *("gmail.com", "googlemail.com", "yahoo.co.uk", "hotmail.fr", "outlook.com", "live.nl", "gmx.de", "qq.com"),
             *("icloud.com", "proton.me", "web.de", "mail.ru", "yandex.com.tr", "gserviceaccount.com", "gma\u0456l.com"),
             *("developer.gserviceaccount.com", "appspot.gserviceaccount.com", "iam.gserviceaccount.com"),
+            *("cloudbuild.gserviceaccount.com", "compute-system.iam.gserviceaccount.com"),
+            *(
+                "dataflow-service-producer-prod.iam.gserviceaccount.com",
+                "gae-api-prod.google.com.iam.gserviceaccount.com",
+            ),
             *(
                 "gcp-sa-pubsub.iam.gserviceaccount.com",
                 "example.com,gmail.com",
@@ -193,6 +242,7 @@ ROWS: Final[dict[str, Row]] = {
         good=_each(
             *(_ACCOUNT, "trainer@mlops.example.com.iam.gserviceaccount.com"),
             *("123-compute@developer.gserviceaccount.com", "acme-ml-dev@appspot.gserviceaccount.com"),
+            *("123456789012@cloudbuild.gserviceaccount.com", "service-1@gcp-sa-pubsub.iam.gserviceaccount.com"),
         ),
         bad=_each(
             *("", "trainer", "ada@example.com", "*@acme-ml-dev.iam.gserviceaccount.com", "@" + _ACCOUNT.split("@")[1]),
@@ -211,8 +261,24 @@ ROWS: Final[dict[str, Row]] = {
     "access.artifact_writers": Row(
         good=_each(
             *("user:ada@example.com", "group:data-science@example.com", f"serviceAccount:{_ACCOUNT}"),
-            "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/group/g",
-            "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s",
+            "serviceAccount:123456789012@cloudbuild.gserviceaccount.com",
+            "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com",
+            "serviceAccount:acme-ml-prod.svc.id.goog[training/trainer]",
+            "serviceAccount:example.com:acme.svc.id.goog[training/trainer.v2]",
+            *(f"principal://{_POOL}/subject/{subject}" for subject in _SUBJECTS),
+            f"principal://{_POOL}.svc.id.goog/subject/ns/training/sa/trainer",
+            f"principal://{_POOL}.svc.id.goog/kubernetes.serviceaccount.uid/7d9c",
+            *(f"principalSet://{_POOL}/{members}" for members in ("*", "group/g", "attribute.team_1/Data Science")),
+            f"principalSet://{_POOL}.svc.id.goog/namespace/training",
+            f"principalSet://{_POOL}.svc.id.goog/kubernetes.cluster/https://container.googleapis.com/v1/projects/p/locations"
+            "/l/clusters/c",
+            "principal://iam.googleapis.com/locations/global/workforcePools/staff/subject/ada@example.com",
+            "principalSet://iam.googleapis.com/locations/global/workforcePools/staff/group/science@example.com",
+            *(
+                f"principalSet://{_RESOURCES}/{kind}"
+                for kind in ("projects/1/type/ServiceAccount", "folders/2/type/ServiceAgent")
+            ),
+            f"principalSet://{_RESOURCES}/organizations/3/type/ServiceAccount",
         ),
         bad=_each(
             *("", "allUsers", "allAuthenticatedUsers", "domain:example.com", "ada@example.com", "User:ada@example.com"),
@@ -224,14 +290,40 @@ ROWS: Final[dict[str, Row]] = {
                 "user:ada@example.com\n",
             ),
             *("serviceAccount:ada@example.com", "principalSet://goog/public:all", "deleted:user:ada@example.com?uid=1"),
-            "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*",
+            *("serviceAccount:t@iam.gserviceaccount.com", "user:t@acme-ml-prod.iam.gserviceaccount.com"),
+            *(
+                "group:t@gserviceaccount.com",
+                "serviceAccount:acme.svc.id.goog[training]",
+                "principal://iam.googleapis.com/x",
+            ),
+            *(f"principal://{_POOL}/*", f"principal://{_POOL}/subject/", f"principal://{_POOL}/subject/a\nb"),
+            *(
+                f"principalSet://{_POOL}/subject/s",
+                f"principalSet://{_POOL}/attribute.a",
+                f"principal://{_POOL}/subject/ a",
+            ),
+            *(
+                f"principalSet://{_RESOURCES}/projects/acme/type/ServiceAccount",
+                f"principalSet://{_RESOURCES}/projects/1",
+            ),
+            "principalSet://iam.googleapis.com/locations/global/workloadIdentityPools/p/*",
         ),
     ),
     "access.sign_in_rotation": _ROTATION,
 }
 
-BAD_LABELS: Final = ({"": "x"}, {"Team": "x"}, {"1a": "x"}, {"goog-x": "x"}, {"a" * 64: "x"}, {"a\n": "x"})
-BAD_LABEL_VALUES: Final = ("Ml", "a b", "a" * 64, "a.b", "\u00e9", "a\n")
+BAD_LABELS: Final = (
+    {"\u00c9quipe": "x"},
+    {"\u00b2": "x"},
+    {"\u4e8c" * 43: "x"},
+    {"": "x"},
+    {"Team": "x"},
+    {"1a": "x"},
+    {"goog-x": "x"},
+    {"a" * 64: "x"},
+    {"a\n": "x"},
+)
+BAD_LABEL_VALUES: Final = ("Ml", "a b", "a" * 64, "a.b", "\u00c9", "\u30fc", "\u4e8c" * 43, "a\n")
 
 RESERVED: Final = (
     *("PORT", "HOME", "PATH", "IFS", "ENV", "BASH_ENV", "LD_PRELOAD", "PYTHONPATH", "K_SERVICE", "CLOUD_RUN_TIMEOUT"),

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from image.mlflow_cloudrun import accounts
 from stacks import names
 from stacks.settings import limits
 from stacks.settings.cross_rules import CROSS_RULES
@@ -47,6 +48,17 @@ def _tier(bad: str, good: str) -> Case:
 
 CASES: Final = [
     _case("_names_fit", "name", {"name": "a" * 24}, {"name": "a" * 23}),
+    _case(
+        "_socket_path_fits",
+        "name",
+        {
+            "name": "a" * 23,
+            "project.id": _LONGEST_PROJECT,
+            "region": "northamerica-southeastern12",
+            "bucket.name": "models",
+        },
+        {"name": "a" * 21},
+    ),
     _case("_names_fit", "name", {"name": "a" * 23, "project.id": _LONGEST_PROJECT}, {"bucket.name": "models"}),
     _case("_names_fit", "bucket.name", {"project.id": "my-google-ml"}, {"bucket.name": "models"}),
     _case("_names_fit", "bucket.name", {"project.id": "goog-ml"}, {"bucket.name": "models"}),
@@ -136,6 +148,15 @@ CASES: Final = [
         "access.extra_audiences",
         {"access.extra_audiences": [names.GCLOUD_AUDIENCE]},
         {"access.extra_audiences": []},
+    ),
+    *(
+        _case(
+            "_public_clients_stay_out",
+            "access.extra_audiences",
+            {"access.extra_audiences": ["https://a.example", client]},
+            {"access.extra_audiences": ["https://a.example"]},
+        )
+        for client in accounts.PUBLIC_CLIENTS
     ),
     _case(
         "_prod_is_on_https",
