@@ -78,7 +78,7 @@ class AccessInputs:
     extra_audiences: list[str]
     gcloud_tokens: Flag
     invoker_iam_disabled: Flag
-    artifact_writers: list[str]
+    artifact_writers: StringMap
     sign_in_rotation: float
 
 

@@ -118,7 +118,7 @@ def test_the_example_can_be_used_as_it_is() -> None:
 def test_a_copied_example_lets_in_the_one_domain_that_it_shows() -> None:
     access = load(EXAMPLE, {}).access
     assert access.email_domains == ["example.com"]
-    assert [access.emails, access.service_accounts, access.extra_audiences, access.artifact_writers] == [[], [], [], []]
+    assert [access.emails, access.service_accounts, access.extra_audiences, access.artifact_writers] == [[], [], [], {}]
     assert not access.gcloud_tokens
 
 

@@ -85,7 +85,7 @@ class ArtifactAccess(Construct):
         root: `gs://BUCKET`, MLflow's default artifact root.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, bucket_name: str, writers: list[str]) -> None:
+    def __init__(self, scope: Construct, id_: str, *, bucket_name: str, writers: StringMap) -> None:
         super().__init__(scope, id_)
         self._bucket_name = bucket_name
         self.root = f"gs://{bucket_name}"
@@ -100,7 +100,8 @@ class ArtifactAccess(Construct):
             ),
             "clients_write",
         )
-        clients.add_override("for_each", string(f"toset({local(self, 'artifact_writers', writers)})"))
+        # By the keys of the map: a member may be a secret, or known only after the apply.
+        clients.add_override("for_each", string(local(self, "artifact_writers", writers)))
 
     def grant_viewer(self, member: str) -> ITerraformDependable:
         """Lets a member read the objects of this bucket."""

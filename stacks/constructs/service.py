@@ -116,7 +116,7 @@ class Service(Construct):
             "public",
         )
         invoker.add_override(
-            "count", string(f"{local(self, 'invoker_iam_disabled', config.invoker_iam_disabled)} ? 0 : 1")
+            "count", string(f"nonsensitive({local(self, 'invoker_iam_disabled', config.invoker_iam_disabled)}) ? 0 : 1")
         )
 
     def _tell_of_a_failed_revision(self) -> None:

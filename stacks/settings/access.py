@@ -106,8 +106,20 @@ ArtifactWriter: TypeAlias = Annotated[
             rule="a writer is user:EMAIL, group:EMAIL (in lower case), serviceAccount:EMAIL, or a principal:// or"
             " principalSet:// of an identity pool or of a resource's service accounts; never allUsers,"
             " allAuthenticatedUsers or a whole domain",
-            remedy='write "group:data-science@example.com"',
+            remedy='write data-science = "group:data-science@example.com"',
             url="https://cloud.google.com/iam/docs/principal-identifiers",
+        )
+    ),
+]
+
+WriterKey: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            regex=r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}",
+            rule="a writer has a name of your own, of letters, digits, . _ @ and -, by which Terraform knows the grant",
+            remedy='write data-science = "group:data-science@example.com"',
+            url="https://developer.hashicorp.com/terraform/language/meta-arguments/for_each",
         )
     ),
 ]
@@ -152,10 +164,10 @@ class Access(Section):
         description="Switch Cloud Run's invoker check off, so that a browser reaches the sign-in. With false `allUsers`"
         " is made an invoker instead, which organizations with domain-restricted sharing refuse.",
     )
-    artifact_writers: list[ArtifactWriter] = Field(
-        default_factory=list,
-        description="IAM principals whose clients may write artifacts to the bucket.",
-        examples=[["group:data-science@example.com"]],
+    artifact_writers: dict[WriterKey, ArtifactWriter] = Field(
+        default_factory=dict,
+        description="IAM principals whose clients may write artifacts to the bucket, each by a name of your own.",
+        examples=[{"data-science": "group:data-science@example.com"}],
     )
     sign_in_rotation: Rotation = Field(
         default=1,

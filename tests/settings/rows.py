@@ -50,6 +50,11 @@ def _each(*values: str) -> tuple[list[str], ...]:
     return tuple([value] for value in values)
 
 
+def _by_name(*values: str) -> tuple[dict[str, str], ...]:
+    """Every value as the only entry of a map."""
+    return tuple({"it": value} for value in values)
+
+
 _FLAG: Final = Row(good=(True, False), bad=("true", 1))
 _ROTATION: Final = Row(good=(1, 1_000_000), bad=(0, 1_000_001, -1, 0xFFFF_FFFF_FFFF_FFFF_FFFF))
 _DEPENDENT_FLAG: Final = Row(good=(True,), bad=("yes", 0), beside={"database.point_in_time_recovery": True})
@@ -259,7 +264,7 @@ ROWS: Final[dict[str, Row]] = {
     "access.gcloud_tokens": _FLAG,
     "access.invoker_iam_disabled": _FLAG,
     "access.artifact_writers": Row(
-        good=_each(
+        good=_by_name(
             *("user:ada@example.com", "group:data-science@example.com", f"serviceAccount:{_ACCOUNT}"),
             "serviceAccount:123456789012@cloudbuild.gserviceaccount.com",
             "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com",
@@ -280,7 +285,7 @@ ROWS: Final[dict[str, Row]] = {
             ),
             f"principalSet://{_RESOURCES}/organizations/3/type/ServiceAccount",
         ),
-        bad=_each(
+        bad=_by_name(
             *("", "allUsers", "allAuthenticatedUsers", "domain:example.com", "ada@example.com", "User:ada@example.com"),
             *(
                 "user:*",

@@ -50,7 +50,7 @@ module "mlflow" {
     extra_audiences      = ["https://mlflow.internal.example.com"]
     gcloud_tokens        = false
     invoker_iam_disabled = true
-    artifact_writers     = ["group:data-science@example.com"]
+    artifact_writers     = { data-science = "group:data-science@example.com" }
     sign_in_rotation     = 1
   }
   oauth_client_secret = var.oauth_client_secret

@@ -19,7 +19,7 @@ module "mlflow" {
   access = {
     oauth_client_id  = "123456789012-abcdef.apps.googleusercontent.com"
     email_domains    = ["example.com"]
-    artifact_writers = ["group:data-science@example.com"]
+    artifact_writers = { data-science = "group:data-science@example.com" }
   }
   oauth_client_secret = var.oauth_client_secret
 }

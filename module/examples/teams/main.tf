@@ -21,7 +21,7 @@ module "mlflow" {
   access = {
     oauth_client_id  = "123456789012-abcdef.apps.googleusercontent.com"
     emails           = each.value.emails
-    artifact_writers = [for email in each.value.emails : "user:${email}"]
+    artifact_writers = { for email in each.value.emails : email => "user:${email}" }
   }
   oauth_client_secret = var.oauth_client_secrets[each.key]
 }
