@@ -56,7 +56,10 @@ _PERMISSIONS: dict[str, set[str]] = {
     "roles/storage.objectUser": _OBJECTS,
     "roles/storage.objectViewer": {"storage.objects.get", "storage.objects.list"},
 }
-_MEMBER = r"allUsers|allAuthenticatedUsers|(user|group|serviceAccount):[^@\s:]+@[^@\s:]+|domain:\S+|(principal|principalSet)://\S+"
+_MEMBER = (
+    r"allUsers|allAuthenticatedUsers|(user|group|serviceAccount):[^@\s:]+@[^@\s:]+|domain:\S+"
+    r"|serviceAccount:\S+\.svc\.id\.goog\[[^\s/]+/[^\s/]+\]|(principal|principalSet)://\S(.*\S)?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
