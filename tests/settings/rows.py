@@ -70,7 +70,7 @@ ROWS: Final[dict[str, Row]] = {
         good=(
             *({}, {"a" * 63: "b" * 63}, {"team": ""}, {"a-b_c1": "1-_z"}, {f"l{i}": "x" for i in range(63)}),
             *(
-                {"\u00e9quipe": "donn\u00e9es"},
+                {"équipe": "données"},
                 {"\u90e8\u7f72": "\u6570\u636e"},
                 {"team": "\u4e8c" * 42},
                 {"team": "\u00b2\u0664"},
