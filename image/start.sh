@@ -24,7 +24,7 @@ check_environment() { "$PYTHON" -m mlflow_cloudrun.settings "$1" "$PROXY_FOLDER"
 
 # MLflow leaves this process group, so that tini's signal does not reach it and it outlives the draining proxy.
 start_mlflow() {
-  setsid "$PYTHON" -m mlflow_cloudrun serve &
+  setsid "$PYTHON" -m mlflow_cloudrun serve "$PROXY_FOLDER" &
   mlflow=$!
 }
 

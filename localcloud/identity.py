@@ -33,6 +33,7 @@ SIGN_IN_PATH = "/auth"
 GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"
 ACCESS_TOKEN_PREFIX = "ya29."  # noqa: S105 - Google's too; with it no token of one kind can be read as the other
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - https://www.rfc-editor.org/rfc/rfc9068#section-2.1
+CONSUMERS = {"gmail.com", "googlemail.com"}
 FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><style>
 body {{ background: #eef1f5; color: #1f2328; display: grid; font: 16px/1.5 system-ui, sans-serif; margin: 0;
@@ -50,7 +51,8 @@ small {{ border-top: 1px solid #d0d7de; color: #57606a; display: block; margin-t
 </style></head><body><main>
 <h1>Sign in</h1><p>to continue to {client}</p>
 <form method="post"><label>E-mail <input name="email" type="email" autocomplete="email" required autofocus></label>
-<button>Next</button></form>
+<p><label style="display:inline"><input name="private" type="checkbox" style="width:auto"> a private account, of no
+organization</label></p><button>Next</button></form>
 <small>The local cloud's stand-in for Google's sign-in: it believes any address.</small>
 </main></body></html>"""
 
@@ -77,6 +79,7 @@ class Grant:
     code_challenge: str
     nonce: str
     email: str
+    private: bool
     expires_at: float
 
 
@@ -110,6 +113,7 @@ class IdentityProvider:
             "sub": subject,
             "email": email,
             "email_verified": True,
+            "hd": organization(email or ""),
             "iat": now,
             "exp": now + TOKEN_LIFETIME_S,
         }
@@ -177,6 +181,7 @@ class IdentityProvider:
             code_challenge=query["code_challenge"],
             nonce=query.get("nonce", ""),
             email=email,
+            private="private" in form,
             expires_at=time.time() + CODE_LIFETIME_S,
         )
         raise web.HTTPFound(URL(query["redirect_uri"]).update_query(code=code, state=query.get("state", "")))
@@ -212,7 +217,8 @@ class IdentityProvider:
             or not hmac.compare_digest(challenge, grant.code_challenge)
         ):
             return web.json_response({"error": "invalid_grant"}, status=400)
-        token = self.token(audience=client_id, email=grant.email, nonce=grant.nonce or None)
+        belongs_to = None if grant.private else organization(grant.email)
+        token = self.token(audience=client_id, email=grant.email, nonce=grant.nonce or None, hd=belongs_to)
         answer = {"access_token": secrets.token_urlsafe(), "id_token": token, "token_type": "Bearer"}
         return web.json_response(answer | {"expires_in": TOKEN_LIFETIME_S})
 
@@ -221,6 +227,15 @@ async def _for_this_page_alone(_: web.Request, response: web.StreamResponse) -> 
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
     response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+def organization(email: str) -> str | None:
+    """Returns Google's `hd`: the domain of a Workspace account; service accounts and Gmail's have none.
+
+    A private account can have any other address: whoever plays one leaves the claim out.
+    """
+    domain = email.lower().rpartition("@")[2]
+    return None if not domain or domain.endswith("gserviceaccount.com") or domain in CONSUMERS else domain
 
 
 def new_key() -> RSAKey:

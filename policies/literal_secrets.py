@@ -5,16 +5,13 @@ from collections.abc import Iterator
 
 from _policy import Block, policy
 
-# Whole words of a name: MLFLOW_TRACKING_TOKEN and API_KEY, but not KEYSTONE or TOKENIZERS_PARALLELISM.
-SECRET_NAME = re.compile(
-    r"(^|_)(SECRETS?|PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|KEY|CREDENTIALS?)($|_)", re.IGNORECASE
-)
-
-# A user's password in a URI, a private key, and the prefix of Google's OAuth client secrets.
-SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----|GOCSPX-")
+from image.mlflow_cloudrun import environment
 
 # https://mlflow.org/docs/latest/self-hosting/architecture/backend-store/: a URI that holds the password.
 ALWAYS_SECRET = {"BACKEND_STORE_URI", "MLFLOW_BACKEND_STORE_URI"}
+
+SECRET_NAME = re.compile(environment.GIVEAWAY_NAME)
+SECRET_VALUE = re.compile(environment.GIVEAWAY_VALUE)
 
 
 @policy(
@@ -33,7 +30,7 @@ def literal_secrets(service: Block) -> Iterator[str]:
             # In a plan `env` is a sorted set, and checkov fills an unset value with the expression of another variable.
             has_source = bool(variable.blocks("value_source"))
             name, is_plain = variable.written("name"), not has_source and variable.value("value") not in (None, "")
-            is_secret = name in ALWAYS_SECRET or SECRET_NAME.search(name)
+            is_secret = name in ALWAYS_SECRET or SECRET_NAME.fullmatch(name)
             if is_plain and (is_secret or SECRET_VALUE.search(variable.written("value"))):
                 yield f"take {name} from Secret Manager: env.value_source.secret_key_ref instead of env.value"
         for part in ("command", "args"):

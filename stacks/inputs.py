@@ -58,6 +58,7 @@ class ServiceInputs:
     timeout_seconds: float
     ingress: str
     env: StringMap
+    artifact_roots: list[str]
     public_url: str
 
 

@@ -5,7 +5,7 @@ from constructs import Construct
 from stacks import mlflow
 from stacks.constructs.artifacts import ArtifactAccess
 from stacks.constructs.database import Database, DatabaseConfig
-from stacks.constructs.expressions import local
+from stacks.constructs.expressions import local, string
 from stacks.constructs.guard import Origin
 from stacks.constructs.secrets import Secret, SecretConfig
 from stacks.constructs.service import Service, ServiceConfig
@@ -95,6 +95,9 @@ class Serving(Construct):
                 environment={
                     **mlflow.ENVIRONMENT,
                     **sign_in.environment,
+                    "ARTIFACT_ROOTS": string(
+                        f'join(",", {local(self, "artifact_roots", inputs.service.artifact_roots)})'
+                    ),
                     "DEFAULT_ARTIFACT_ROOT": artifacts.root,
                 },
                 backend_store_uri=backend_store_uri,

@@ -21,7 +21,7 @@ from stacks.settings.load import load
 from stacks.settings.model import PROD_DEFAULTS, Settings
 from stacks.settings.problems import SettingsError
 from tests.image.test_attacks import ACCEPTED, REFUSED, WITHOUT_CREDENTIAL
-from tools import faults, overview
+from tools import faults, overview, routes_page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "image"))
 from mlflow_cloudrun import limits
@@ -30,6 +30,7 @@ CHECKOUT: Final = Path(__file__).parent.parent
 README: Final = "README.md"
 IMAGE_README: Final = "image/README.md"
 ARCHITECTURE: Final = "docs/architecture.md"
+ROUTES: Final = "docs/routes.md"
 SECURITY: Final = "docs/security.md"
 EXAMPLE: Final = "environments/example.toml"
 
@@ -113,6 +114,11 @@ def generate() -> list[Part]:
             "tracking": overview.resource_table(tracking),
             "roles": overview.role_table(tracking),
             "decisions": _decisions(),
+        },
+        ROUTES: {
+            "features": routes_page.feature_table(),
+            "graphql": routes_page.graphql_table(),
+            "routes": routes_page.route_table(),
         },
         SECURITY: {"gate": _gate_table()},
         IMAGE_README: {"faults": faults.table(CHECKOUT / "tests" / "image"), "limits": limits.table()},

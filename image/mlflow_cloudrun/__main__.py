@@ -1,4 +1,4 @@
-"""Runs MLflow's own command line in this process: `python -m mlflow_cloudrun serve | db-upgrade | gc [OPTION ...]`.
+"""Runs MLflow's own command line in this process: `python -m mlflow_cloudrun serve FOLDER | db-upgrade | gc ...`.
 
 `mlflow server` starts uvicorn as a child, which imports everything a second time. Here the same command runs uvicorn
 itself: half the memory, and the stores that it checked at start are those that answer.
@@ -8,19 +8,22 @@ import gc
 import logging
 import os
 import sys
+from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
-from mlflow_cloudrun import logs
+from mlflow_cloudrun import environment, logs
 
 EX_DATAERR = 65
 logger = logging.getLogger("mlflow_cloudrun")
 
 
-def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) -> NoReturn:
+def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], **_: object) -> NoReturn:
     """Stands in for the call with which `mlflow server` would start `python -m uvicorn ...` as a child."""
     import uvicorn.main  # noqa: PLC0415  not for the jobs
 
     from mlflow_cloudrun import application  # noqa: PLC0415
+    from mlflow_cloudrun.access import Access  # noqa: PLC0415
 
     os.environ.update(extra_env)
     from mlflow.server.fastapi_app import app  # noqa: PLC0415  reads the environment when it is imported
@@ -28,7 +31,7 @@ def serve_here(command: list[str], *, extra_env: dict[str, str], **_: object) ->
     # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
     gc.enable()
-    application.protect(app)
+    application.protect(app, Access.of(folder))
     uvicorn.main.main(args=command[command.index("uvicorn") + 1 :], prog_name="uvicorn")
     sys.exit(0)
 
@@ -44,7 +47,7 @@ def upgrade(uri: str) -> None:
         sys.exit(EX_DATAERR)
 
 
-def serve(uri: str) -> None:
+def serve(uri: str, folder: Path) -> None:
     """Brings the schema up to date, then becomes `mlflow server`; its options are in MLFLOW_* variables."""
     import uvicorn  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  mlflow.server switches its checks of hosts on where a web server is loaded
 
@@ -55,11 +58,11 @@ def serve(uri: str) -> None:
     from mlflow_cloudrun import engine  # noqa: PLC0415
 
     engine.install()
-    mlflow.server._exec_cmd = serve_here  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+    mlflow.server._exec_cmd = partial(serve_here, folder=folder)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
     os.environ |= {
         "MLFLOW_BACKEND_STORE_URI": uri,
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ["DEFAULT_ARTIFACT_ROOT"],
-        "MLFLOW_ENABLE_AI_GATEWAY": "false",  # on where it is not set
+        **environment.OFF,
     }
     cli(["server"])
 
@@ -72,7 +75,7 @@ def main() -> None:
     command, *options = sys.argv[1:]
     uri = os.environ["BACKEND_STORE_URI"]
     if command == "serve":
-        serve(uri)
+        serve(uri, Path(options[0]))
     elif command == "db-upgrade":
         upgrade(uri)
         logger.info("The schema is up to date")

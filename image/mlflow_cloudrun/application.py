@@ -1,26 +1,36 @@
 """What stands between oauth2-proxy and MLflow's application: one middleware a module, outermost first."""
 
+import os
 from typing import Any
 
 from mlflow.server import app as flask_app
+from mlflow.server.graphql.graphql_schema_extensions import schema
 
-from mlflow_cloudrun import engine, errors, otlp
+from mlflow_cloudrun import engine, errors, locations, otlp
+from mlflow_cloudrun.access import Access, OrganizationAccounts
 from mlflow_cloudrun.admission import Line
 from mlflow_cloudrun.bodies import BoundedBodies
+from mlflow_cloudrun.credentials import WithoutCredentials
 from mlflow_cloudrun.errors import WholeErrors
 from mlflow_cloudrun.logs import RequestLog
 from mlflow_cloudrun.page import Page
+from mlflow_cloudrun.routes import RouteGate, limit_graphql
 
 # Half of them may use the database; as many again may wait for the bucket, or put an answer together.
 REQUESTS_PER_PLACE = 2
 
 
-def protect(app: Any) -> None:  # noqa: ANN401  FastAPI's class is imported with MLflow alone
+def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class is imported with MLflow alone
     """Puts the middlewares around MLflow's application; a request meets them from the first line to the last."""
+    limit_graphql(schema.graphql_schema)
+    locations.limit(os.environ)
     onion: list[tuple[type, dict[str, object]]] = [
         (RequestLog, {}),
         (Page, {}),
         (WholeErrors, {}),
+        (OrganizationAccounts, {"access": access}),
+        (WithoutCredentials, {}),
+        (RouteGate, {}),
         (BoundedBodies, {}),
         (Line, {"at_a_time": REQUESTS_PER_PLACE * engine.places()}),
     ]

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
+from mlflow_cloudrun import environment
+
 FIXED_CONFIG = Path(__file__).parent.parent / "oauth2-proxy.toml"
+ACCESS_FILE = "access.json"  # for access.py
 EX_USAGE = 64
 HIGHEST_PORT = 65535
 
@@ -48,12 +51,24 @@ GOOGLE_ISSUER = "https://accounts.google.com"
 OPEN_DOMAINS = {"gmail.com", "googlemail.com", "gserviceaccount.com", "iam.gserviceaccount.com"}
 OPEN_DOMAIN_PREFIXES = ("*", "developer.gserviceaccount", "appspot.gserviceaccount")
 EMAIL = re.compile(r"[^@\s,*]+@[^@\s,*]+\.[^@\s,*]+")
+ARTIFACT_ROOT = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[A-Za-z0-9._/-]*)?")
 DATABASE_SCHEMES = {"postgresql+psycopg2", "mysql+pymysql"}
 
 
 def split(value: str) -> list[str]:
     """Returns the items of a comma-separated list, without blanks."""
     return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def check_names(environ: Mapping[str, str], problems: Problems) -> None:
+    """No variable that a program of the container would obey, and that nobody has looked at."""
+    problems.extend(
+        f"{name} cannot be set: a program of the container reads it, and it could open the service or break it"
+        for name in environment.unwanted(environ)
+    )
+    problems.extend(
+        f"{name} must be {value}" for name, value in environment.OFF.items() if environ.get(name, value) != value
+    )
 
 
 def check_database(environ: Mapping[str, str], problems: Problems) -> None:
@@ -77,19 +92,15 @@ def check_server(environ: Mapping[str, str], problems: Problems) -> None:
         problems.append("PORT must be a number from 1 to 65535")
     elif port == "8080":
         problems.append("PORT must not be 8080: MLflow listens there, inside the container")
-    if not re.fullmatch(r"gs://[a-z0-9][a-z0-9._-]+(/.*)?", environ.get("DEFAULT_ARTIFACT_ROOT", "")):
+    if not ARTIFACT_ROOT.fullmatch(environ.get("DEFAULT_ARTIFACT_ROOT", "")):
         problems.append("DEFAULT_ARTIFACT_ROOT must be gs://BUCKET")
+    for root in split(environ.get("ARTIFACT_ROOTS", "")):
+        if not ARTIFACT_ROOT.fullmatch(root):
+            problems.append(f"ARTIFACT_ROOTS: {root} is not gs://BUCKET or gs://BUCKET/FOLDER")
     for name in ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"):
         items = split(environ.get(name, ""))
         if not items or any(set(item) <= set("*.:/") for item in items):
             problems.append(f"{name} must name the service's own addresses, and not *")
-    if environ.get("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"):
-        problems.append("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE must not be set")
-    if environ.get("MLFLOW_ENABLE_AI_GATEWAY", "false") != "false":
-        problems.append(
-            "MLFLOW_ENABLE_AI_GATEWAY must be false: the AI gateway sends the service account's token to hosts that "
-            "any user names"
-        )
 
 
 def read_file(environ: Mapping[str, str], problems: Problems) -> dict[str, Value]:
@@ -159,16 +170,12 @@ def google_audiences(value: object, problems: Problems) -> list[str]:
     return [audience for _, _, audience in issuers_and_audiences if audience]
 
 
-def read_environment(environ: Mapping[str, str], problems: Problems) -> dict[str, Value]:
-    """Returns the options that the environment sets; an unknown OAUTH2_PROXY_ variable is a problem."""
+def read_environment(environ: Mapping[str, str]) -> dict[str, Value]:
+    """Returns the options that the environment sets; `check_names` has refused every other OAUTH2_PROXY_ variable."""
     options: dict[str, Value] = {}
     for variable in sorted(environ):
         name = variable.removeprefix(ENV_PREFIX).lower()
-        if not variable.startswith(ENV_PREFIX) or not environ[variable]:
-            continue
-        if name not in FROM_ENVIRONMENT:
-            problems.append(f"{variable} cannot be set: it could open the service")
-        else:
+        if variable.startswith(ENV_PREFIX) and environ[variable] and name in FROM_ENVIRONMENT:
             options[name] = split(environ[variable]) if FROM_ENVIRONMENT[name] is list else environ[variable]
     return options
 
@@ -224,7 +231,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def write_proxy_config(options: Mapping[str, Value], emails: list[str], port: str, folder: Path) -> None:
-    """Writes oauth2-proxy.cfg, and the file of single addresses, the only form in which oauth2-proxy takes those.
+    """Writes oauth2-proxy.cfg, single addresses in the file that oauth2-proxy wants, and who has access for access.py.
 
     Raises:
         OSError: The folder cannot be written, for example because /tmp is full.
@@ -235,6 +242,7 @@ def write_proxy_config(options: Mapping[str, Value], emails: list[str], port: st
     if emails:
         write_private(folder / "emails", "\n".join(emails) + "\n")
         config["authenticated_emails_file"] = str(folder / "emails")
+    write_private(folder / ACCESS_FILE, json.dumps({"domains": options.get("email_domains", []), "emails": emails}))
     # A JSON string, list or boolean is a TOML one.
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in config.items()]
     write_private(folder / "oauth2-proxy.cfg", "\n".join(lines) + "\n")
@@ -247,11 +255,12 @@ def configure(command: str, environ: Mapping[str, str], folder: Path) -> Problem
         What is wrong, one sentence each, without any secret; empty when nothing is.
     """
     problems: Problems = []
+    check_names(environ, problems)
     check_database(environ, problems)
     if command != "serve":
         return problems
     check_server(environ, problems)
-    options = read_file(environ, problems) | read_environment(environ, problems)
+    options = read_file(environ, problems) | read_environment(environ)
     emails = split(environ.get("OAUTH_PROXY_EMAILS", ""))
     check_proxy(options, problems)
     check_access(options, emails, problems)

@@ -110,8 +110,10 @@ class Access(Section):
     )
     email_domains: list[EmailDomain] = Field(
         default_factory=list,
-        description="Domains whose people and accounts get in; PROJECT.iam.gserviceaccount.com admits every service"
-        " account of that project.",
+        description="Domains whose organization's own accounts get in: Google's `hd` must name one of them, so for a"
+        " secondary domain list the organization's primary one, too. Private accounts on such an address, and people of"
+        " an organization without Workspace or Cloud Identity, are named in `emails`. PROJECT.iam.gserviceaccount.com"
+        " admits every service account of that project.",
         examples=[["example.com"]],
     )
     emails: list[Email] = Field(

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
+from image.mlflow_cloudrun import environment
 from stacks.settings.field_rules import RULE_BROKEN
 from stacks.settings.model import field_at, field_names
 from stacks.settings.problems import HIDDEN, Problem
-from stacks.settings.section import GIVEAWAY_REGEX
 
 TOML_URL: Final = "https://toml.io/en/v1.0.0"
 SETTINGS_PAGE: Final = "docs/settings.md"
@@ -70,7 +70,7 @@ def _may_be_secret(path: Sequence[str], value: object, *, unknown: bool) -> bool
         text = repr(value)
     except (RecursionError, ValueError):
         return False  # it is not shown either
-    if re.search(GIVEAWAY_REGEX, text) or path[:2] == ["service", "env"]:
+    if re.search(environment.GIVEAWAY_VALUE, text) or path[:2] == ["service", "env"]:
         return True
     # A table or a list in the wrong place brings its own names along.
     named = f"{path[-1]} {text}" if unknown else text if isinstance(value, dict | list) else ""

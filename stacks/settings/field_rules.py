@@ -37,13 +37,16 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pattern(Rule):
-    """A string matches `regex` from end to end, and not `unless` where that is given."""
+    """A string matches `regex` from end to end, and not `unless` where that is given; `always` names the exceptions."""
 
     regex: str
     unless: str | None = None
+    always: tuple[str, ...] = ()
 
     def __call__(self, value: str) -> str:
         """Returns the value, or raises `refuse()`."""
+        if value in self.always:
+            return value
         if re.fullmatch(self.regex, value) is None or (self.unless and re.fullmatch(self.unless, value)):
             raise self.refuse()
         return value

@@ -7,9 +7,6 @@ from pydantic import BaseModel, ConfigDict
 DOMAIN_REGEX: Final = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])"
 """A domain name with at least one dot, in lower case: https://www.rfc-editor.org/rfc/rfc1035#section-2.3.1"""
 
-GIVEAWAY_REGEX: Final = r"GOCSPX-|ya29\.|eyJ[A-Za-z0-9_-]{9}|-----BEGIN|://[^/@:\t\n\f\r ]*:[^/@\t\n\f\r ]+@"
-"""What gives a secret away: Google's client secrets and access tokens, a JWT, a PEM key, a password in a URL."""
-
 
 class Section(BaseModel):
     """A table of the file: unknown keys are refused, and a string is no number."""

@@ -4,8 +4,9 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from image.mlflow_cloudrun import environment
 from stacks.settings.field_rules import OneOf, Pattern, Range
-from stacks.settings.section import DOMAIN_REGEX, GIVEAWAY_REGEX, Section
+from stacks.settings.section import DOMAIN_REGEX, Section
 
 _RUN_DOCS: Final = "https://cloud.google.com/run/docs"
 _IMAGE_PART: Final = r"/[a-z0-9]+([._-]+[a-z0-9]+)*"
@@ -117,16 +118,10 @@ EnvName: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=r"[A-Za-z_][A-Za-z0-9_]{0,127}",
-            unless=r"PORT|HOST|HOME|PATH|IFS|ENV|SHELLOPTS|BASH.*|LD_.*|PYTHON.*|K_.*|CLOUD_RUN_.*|X_GOOGLE_.*|GCE_METADATA_.*"
-            r"|GOOGLE_APPLICATION_CREDENTIALS|STORAGE_EMULATOR_HOST|OAUTH.*|MLFLOW_SERVER_.*|BACKEND_STORE_URI"
-            r"|DEFAULT_ARTIFACT_ROOT|MLFLOW_(HOST|PORT|WORKERS|SERVE_ARTIFACTS|DISABLE_TELEMETRY|UVICORN_OPTS|GUNICORN_OPTS"
-            r"|BACKEND_STORE_URI|REGISTRY_STORE_URI|DEFAULT_ARTIFACT_ROOT|ARTIFACTS_DESTINATION|TRACKING_.*"
-            r"|SQLALCHEMYSTORE_.*|FLASK_SERVER_.*|STATIC_PREFIX|ENABLE_.*|GATEWAY_.*)|_MLFLOW_.*|MALLOC_ARENA_MAX|(?i:(https?|all|no)_proxy)"
-            # Servers that read these trust forged addresses, or start more workers than the memory holds.
-            r"|FORWARDED_ALLOW_IPS|WEB_CONCURRENCY|UVICORN_.*|GUNICORN_.*|GODEBUG"
-            r"|(?i:.*(secret|password|passwd|api_?key|access_key|private_key|_token))",
-            rule="an extra variable has letters, digits and _, holds no secret, and is none that the platform, the"
-            " shell or the stack sets, or that would open the service (PORT, K_*, OAUTH*, MLFLOW_SERVER_*, ...)",
+            unless=f"{environment.OWN}|{environment.GIVEAWAY_NAME}",
+            always=tuple(environment.ALLOWED),
+            rule="an extra variable has letters, digits and _, holds no secret, and belongs to no program of the"
+            f" container (MLFLOW_*, OAUTH*, PYTHON*, PG*, *_PROXY, ...) except {', '.join(environment.ALLOWED)}",
             remedy="remove it; what the stack sets has a setting of its own, and secrets belong in Secret Manager",
             url=f"{_RUN_DOCS}/container-contract#env-vars",
         )
@@ -137,11 +132,25 @@ EnvValue: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=r"[^\x00]*",
-            unless=rf"(?s:.*({GIVEAWAY_REGEX}).*)",
+            unless=rf"(?s:.*({environment.GIVEAWAY_VALUE}|{environment.REFERENCE}).*)",
             hidden=True,
-            rule="a value is plain text without a password, key or token: it is readable in every plan",
-            remedy="keep the secret in Secret Manager and let the program read it there",
+            rule="a value is plain text without a password, key or token, for it is readable in every plan, and without"
+            " $(NAME)",
+            remedy="keep the secret in Secret Manager and let the program read it there; write a reference out",
             url=f"{_RUN_DOCS}/configuring/services/environment-variables",
+        )
+    ),
+]
+ArtifactRoot: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        Pattern(
+            # The list is joined with commas.
+            regex=r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9._-]+)*",
+            unless=r".*/\.{1,2}(/.*)?",
+            rule="a further place of artifacts is gs://BUCKET or gs://BUCKET/FOLDER, without a slash at the end",
+            remedy='write "gs://acme-ml-shared/models"; the service\'s account needs roles/storage.objectViewer there',
+            url="https://cloud.google.com/storage/docs/buckets#naming",
         )
     ),
 ]
@@ -181,8 +190,16 @@ class Service(Section):
     )
     env: dict[EnvName, EnvValue] = Field(
         default_factory=dict,
-        description="Extra environment variables, readable in every plan.",
+        description="Extra environment variables, readable in every plan; of MLflow's own those that"
+        " `image/mlflow_cloudrun/environment.py` allows.",
         examples=[{"MLFLOW_LOGGING_LEVEL": "INFO"}],
+    )
+    artifact_roots: list[ArtifactRoot] = Field(
+        default_factory=list,
+        description="Further places, gs://BUCKET or gs://BUCKET/FOLDER, that experiments and models may name and the"
+        " page shows; the deployment's own bucket is always one. Grant the service's account"
+        " `roles/storage.objectViewer` there: the deployment does not.",
+        examples=[["gs://acme-ml-shared/models"]],
     )
     public_url: PublicUrl = Field(
         default="",

@@ -110,7 +110,9 @@ def _condition(rule: Rule, value: str) -> str:
     match rule:
         case Pattern():
             matches = f"can(regex({literal(_anchored(rule.regex))}, {value}))"
-            return f"{matches} && !can(regex({literal(_anchored(rule.unless))}, {value}))" if rule.unless else matches
+            if rule.unless:
+                matches += f" && !can(regex({literal(_anchored(rule.unless))}, {value}))"
+            return f"contains({literal(list(rule.always))}, {value}) || {matches}" if rule.always else matches
         case Range():
             within = f"{value} >= {rule.minimum} && {value} <= {rule.maximum}"
             # A number of Terraform's may have a fraction.

@@ -1,6 +1,7 @@
 """What an attacker tries, and what comes back: the table of the gate."""
 
 import http.client
+import json
 import time
 from collections.abc import Callable
 
@@ -45,6 +46,9 @@ REFUSED: dict[str, Token] = {
     "two @": altered(email=f"eve@evil.test@{DOMAIN}@evil.test"),
     "no e-mail": altered(email=None),
     "e-mail not verified": altered(email_verified=False),
+    "a private account on an address of the domain": altered(hd=None),
+    "an account of another organization on an address of the domain": altered(hd="evil.test"),
+    "an organization without a name": altered(hd=""),
     "service account of another project": altered(email="trainer@other.iam.gserviceaccount.com"),
     "another service account of the project": altered(email="other@demo-project.iam.gserviceaccount.com"),
 }
@@ -55,6 +59,8 @@ ACCEPTED: dict[str, Token] = {
     "a list of audiences": altered(aud=["https://elsewhere.run.app", SERVICE_URL]),
     "e-mail not said to be verified": altered(email_verified=None),
     "upper case": altered(email=USER.upper()),
+    "organization in upper case": altered(hd=DOMAIN.upper()),
+    "the named service account, with gcloud's claims": altered(email=SERVICE_ACCOUNT, hd=None),
 }
 
 # (method, path, headers, expected status) of calls without a credential.
@@ -115,6 +121,30 @@ def test_a_bad_token_is_refused(service: Service, kind: str) -> None:
 def test_a_good_token_is_accepted(service: Service, kind: str) -> None:
     headers = {"Authorization": f"Bearer {ACCEPTED[kind](service.identity)}"}
     assert call(service, "GET", SEARCH, headers)[0] == 200
+
+
+FORGED: list[dict[str, str]] = [
+    {"X-Forwarded-Groups": DOMAIN},
+    {"X_Forwarded_Groups": DOMAIN},
+    {"X-Forwarded-Groups": DOMAIN, "Connection": "X-Forwarded-Groups"},
+    {"Connection": "X-Forwarded-Groups"},
+    {"Connection": "X-Forwarded-Email"},
+    {"X-Auth-Request-Groups": DOMAIN},
+]
+
+
+@pytest.mark.parametrize("header", FORGED)
+def test_no_header_makes_a_private_account_one_of_the_organization(service: Service, header: dict[str, str]) -> None:
+    private = service.bearer(hd=None)
+    assert call(service, "GET", SEARCH, private | header)[0] == 403
+
+
+def test_a_private_account_is_told_what_to_do(service: Service) -> None:
+    status, body = call(service, "GET", SEARCH, service.bearer(hd=None))
+    assert status == 403
+    assert json.loads(body)["error_code"] == "PERMISSION_DENIED"
+    assert "private Google account" in body
+    assert "access.emails" in body
 
 
 @pytest.mark.fault(

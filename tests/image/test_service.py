@@ -36,10 +36,10 @@ def cookies(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, _, value in parts if value}
 
 
-def sign_in(service: Service, email: str) -> httpx.Response:
+def sign_in(service: Service, email: str, **account: str) -> httpx.Response:
     """Follows the sign-in from the first page to the callback's answer."""
     start = service.http.get("/", headers={"Accept": "text/html"})
-    granted = httpx.post(start.headers["Location"], data={"email": email})
+    granted = httpx.post(start.headers["Location"], data={"email": email} | account)
     callback = httpx.URL(granted.headers["Location"]).raw_path.decode()
     jar = "; ".join(f"{name}={value}" for name, value in cookies(start).items())
     return service.http.get(callback, headers={"Cookie": jar})
@@ -63,6 +63,14 @@ def test_a_stranger_signs_in_and_is_refused(service: Service) -> None:
     answer = sign_in(service, "eve@evil.test")
     assert answer.status_code == 403
     assert "__Host-mlflow" not in cookies(answer)
+
+
+def test_a_private_account_on_an_address_of_the_domain_signs_in_and_is_refused(service: Service) -> None:
+    cookie = cookies(sign_in(service, USER, private="on"))["__Host-mlflow"]
+    page = service.http.get("/", headers={"Cookie": f"__Host-mlflow={cookie}", "Accept": "text/html"})
+    assert page.status_code == 403
+    assert "private Google account" in page.text
+    assert "/oauth2/sign_out" in page.text
 
 
 def test_a_tampered_session_is_no_session(service: Service) -> None:

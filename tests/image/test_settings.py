@@ -1,6 +1,7 @@
 """The container's environment: what it refuses, all at once, and without printing a value."""
 
 import base64
+import re
 import sys
 import tomllib
 from collections.abc import Callable
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from stacks import mlflow
 from tests.image.harness import CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, SECRETS_FILE
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
-from mlflow_cloudrun import settings
+from mlflow_cloudrun import environment, settings
 
 Environment = dict[str, str]
 GCLOUD = "32555940559.apps.googleusercontent.com"
@@ -94,11 +96,20 @@ def test_everything_that_is_wrong_is_told_at_once_and_no_value_is(tmp_path: Path
         ("BACKEND_STORE_URI", "postgresql://mlflow@/mlflow", "postgresql+psycopg2://"),
         ("BACKEND_STORE_URI", "postgresql+psycopg2://mlflow:p/w@[/mlflow", "URL-encoded"),
         ("DEFAULT_ARTIFACT_ROOT", "s3://bucket", "gs://BUCKET"),
+        ("ARTIFACT_ROOTS", "gs://shared/models, s3://x", "s3://x is not gs://BUCKET"),
+        ("ARTIFACT_ROOTS", "gs://a?b", "gs://a?b is not gs://BUCKET"),
         ("MLFLOW_SERVER_ALLOWED_HOSTS", "*", "MLFLOW_SERVER_ALLOWED_HOSTS"),
         ("MLFLOW_SERVER_ALLOWED_HOSTS", "*:*", "MLFLOW_SERVER_ALLOWED_HOSTS"),
         ("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"),
-        ("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "true", "must not be set"),
+        ("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "true", "cannot be set"),
         ("MLFLOW_ENABLE_AI_GATEWAY", "true", "MLFLOW_ENABLE_AI_GATEWAY must be false"),
+        ("MLFLOW_SERVE_ARTIFACTS", "1", "MLFLOW_SERVE_ARTIFACTS must be false"),
+        ("mlflow_enable_ai_gateway", "true", "could open the service"),
+        ("oauth2_proxy_skip_auth_routes", ".*", "could open the service"),
+        ("MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS", "true", "could open the service"),
+        ("PGOPTIONS", "-c statement_timeout=0", "could open the service"),
+        ("SSL_CERT_FILE", "/tmp/ca.pem", "could open the service"),  # noqa: S108
+        ("https_proxy", "http://evil.test", "could open the service"),
         ("OAUTH2_PROXY_REDIRECT_URL", "http://mlflow.example.com/oauth2/callback", "https://HOST/oauth2/callback"),
         ("OAUTH2_PROXY_EMAIL_DOMAINS", "", "nobody is allowed in"),
         ("OAUTH2_PROXY_EMAIL_DOMAINS", "*", "would let strangers in"),
@@ -117,6 +128,31 @@ def test_a_dangerous_or_malformed_variable_is_refused(
 ) -> None:
     (found,) = settings.configure("serve", environ | {variable: value}, tmp_path / "out")
     assert problem in found
+
+
+def test_what_cloud_run_sets_and_what_is_allowed_is_taken(environ: Environment, tmp_path: Path) -> None:
+    cloud_run = {"K_SERVICE": "s", "K_REVISION": "r", "K_CONFIGURATION": "c", "CLOUD_RUN_TIMEOUT_SECONDS": "300"}
+    shell = {"HOME": "/", "PATH": "/usr/bin", "PWD": "/", "HOSTNAME": "h", "TERM": "xterm", "SHLVL": "1", "TZ": "UTC"}
+    allowed = dict.fromkeys(environment.ALLOWED, "1")
+    assert settings.configure("serve", environ | cloud_run | shell | allowed, tmp_path / "out") == []
+
+
+def test_what_the_stack_and_the_image_set_is_taken() -> None:
+    dockerfile = (settings.FIXED_CONFIG.parent / "Dockerfile").read_text().partition("\nENV ")[2].partition("EXPOSE")[0]
+    assert {*re.findall(r"([A-Z_]+)=", dockerfile), *mlflow.ENVIRONMENT} <= {*environment.SYSTEM}
+
+
+def test_the_lists_of_the_environment_do_not_contradict_each_other() -> None:
+    assert not set(environment.ALLOWED) & set(environment.SYSTEM)
+    assert set(environment.OFF) <= set(environment.SYSTEM)
+    assert [name for name in environment.ALLOWED | environment.SYSTEM if not re.fullmatch(environment.OWN, name)] == []
+
+
+@pytest.mark.parametrize("command", ["serve", "db-upgrade", "gc"])
+def test_every_command_refuses_what_a_program_would_obey(environ: Environment, tmp_path: Path, command: str) -> None:
+    more = {"PYTHONSTARTUP": "x", "PGHOST": "evil.test", "MLFLOW_OF_TOMORROW": "x"}
+    problems = settings.configure(command, environ | more, tmp_path / "out")
+    assert [problem.split()[0] for problem in problems] == sorted(more)
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,35 @@ def question(client: str = "client") -> dict[str, str]:
     return {"client_id": client, "response_type": "code", "redirect_uri": BACK, "state": "s", "nonce": "n"} | pkce
 
 
-def test_a_person_signs_in_with_the_form(identity: IdentityProvider, url: str) -> None:
-    answer = httpx.post(f"{url}/auth", params=question(), data={"email": ADA})
+def signed_in(identity: IdentityProvider, url: str, **form: str) -> dict[str, object]:
+    """Follows the sign-in to its end; returns the claims of the identity token."""
+    answer = httpx.post(f"{url}/auth", params=question(), data=form)
     back = httpx.URL(answer.headers["Location"])
     assert (str(back.copy_with(query=None)), back.params["state"]) == (BACK, "s")
     code = {"code": back.params["code"], "redirect_uri": BACK, "code_verifier": VERIFIER}
     tokens = httpx.post(f"{url}/token", data=code, auth=("client", SECRET)).json()
-    claims = jwt.decode(tokens["id_token"], identity.key).claims
+    return jwt.decode(tokens["id_token"], identity.key).claims
+
+
+def test_a_person_signs_in_with_the_form(identity: IdentityProvider, url: str) -> None:
+    claims = signed_in(identity, url, email=ADA)
     assert (claims["aud"], claims["email"], claims["nonce"]) == ("client", ADA, "n")
+
+
+@pytest.mark.parametrize(
+    ("email", "organization"),
+    [(ADA, "example.com"), ("eve@gmail.com", None), ("trainer@acme-ml-dev.iam.gserviceaccount.com", None)],
+)
+def test_a_token_names_the_organization_as_googles_do(
+    identity: IdentityProvider, email: str, organization: str | None
+) -> None:
+    claims = jwt.decode(identity.token(audience="x", email=email), identity.key).claims
+    assert claims.get("hd") == organization
+
+
+def test_a_private_account_has_no_organization(identity: IdentityProvider, url: str) -> None:
+    assert signed_in(identity, url, email=ADA)["hd"] == "example.com"
+    assert "hd" not in signed_in(identity, url, email=ADA, private="on")
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ module "mlflow" {
     timeout_seconds = 600
     ingress         = "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
     env             = { MLFLOW_LOGGING_LEVEL = "INFO" }
+    artifact_roots  = ["gs://acme-ml-shared/models"]
     public_url      = "https://mlflow.example.com"
   }
   access = {

@@ -1,0 +1,50 @@
+"""Reads routes.toml, MLflow's features and their routes, with the standard library only: the docs are made with it."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+TABLE = Path(__file__).parent / "routes.toml"
+API, AJAX = "/api/", "/ajax-api/"
+PREFIXES = {"rest": (API, AJAX), "page": (AJAX,), "paths": ("",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A part of MLflow: whether it is on, what it can reach, and why; see the head of routes.toml.
+
+    Attributes:
+        routes: Pairs of a method and a path template.
+    """
+
+    name: str
+    on: bool
+    reach: tuple[str, ...]
+    why: str
+    routes: tuple[tuple[str, str], ...]
+
+
+def routes_of(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields a method and a template for each route of an entry of the table."""
+    for key, prefixes in PREFIXES.items():
+        for line in entry.get(key, []):
+            *methods, path = line.split()
+            yield from ((method, prefix + path) for prefix in prefixes for method in methods)
+
+
+@cache
+def features() -> tuple[Feature, ...]:
+    """Returns the table."""
+    entries = tomllib.loads(TABLE.read_text(encoding="utf-8"))["feature"]
+    return tuple(
+        Feature(entry["name"], entry["on"], tuple(entry["reach"]), entry["why"], tuple(routes_of(entry)))
+        for entry in entries
+    )
+
+
+def graphql_operations() -> dict[str, list[str]]:
+    """Returns the operations of /graphql: of queries, of mutations, and the refused ones of both."""
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))["graphql"]

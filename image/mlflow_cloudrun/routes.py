@@ -1,0 +1,115 @@
+"""Lets through what routes.toml lists as on, and refuses every other request with a sentence.
+
+An MLflow upgrade thus opens nothing that nobody has looked at: a new route is refused until it is in the table.
+"""
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from mlflow_cloudrun.bodies import Stream
+from mlflow_cloudrun.features import Feature, features, graphql_operations
+from mlflow_cloudrun.logs import App, Message, Receive, Send
+from mlflow_cloudrun.refusals import refuse
+
+PARAMETER = re.compile(r"\{\w+(:path)?\}")
+WHO_DECIDES = "Whoever builds this deployment's image decides that, in image/mlflow_cloudrun/routes.toml."
+POLICY_VIOLATION = 1008  # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
+
+
+class Matcher:
+    """Finds the features of a path: paths without a parameter by a dictionary, the others by their literal head."""
+
+    def __init__(self, table: tuple[Feature, ...]) -> None:
+        self.exact: dict[str, dict[str, Feature]] = {}
+        self.by_head: dict[str, list[tuple[re.Pattern[str], str, Feature]]] = {}
+        for feature in table:
+            for method, template in feature.routes:
+                first = PARAMETER.search(template)
+                if first is None:
+                    self.exact.setdefault(template, {})[method] = feature
+                    continue
+                head = template[: first.start()].rpartition("/")[0]
+                self.by_head.setdefault(head, []).append((compiled(template), method, feature))
+        self.depth = max(head.count("/") for head in self.by_head) + 1
+
+    def find(self, path: str) -> dict[str, Feature]:
+        """Returns the feature for each method that the path has.
+
+        Where several templates match, MLflow's routers choose one: a feature that is off wins here.
+        """
+        found = dict(self.exact.get(path, {}))
+        head = ""
+        for number, segment in enumerate(path.split("/", self.depth)[:-1]):
+            head = f"{head}/{segment}" if number else segment
+            for pattern, method, feature in self.by_head.get(head, ()):
+                if (method not in found or not feature.on) and pattern.fullmatch(path):
+                    found[method] = feature
+        return found
+
+
+def compiled(template: str) -> re.Pattern[str]:
+    """Returns the pattern of a template, as MLflow's routers read it."""
+    literals = [re.escape(part) for part in PARAMETER.split(template)[::2]]
+    rest = [".*" if match[1] else "[^/]+" for match in PARAMETER.finditer(template)]
+    return re.compile("".join(part for pair in zip(literals, [*rest, ""], strict=True) for part in pair))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a caller is told, as `refuse` sends it."""
+
+    status: HTTPStatus
+    error_code: str
+    message: str
+
+
+def off(feature: Feature) -> Refusal:
+    """Returns the answer for a feature that is off; clients do not retry a 501."""
+    sentence = f"{feature.name}: off in this deployment, because {feature.why}. {WHO_DECIDES}"
+    return Refusal(HTTPStatus.NOT_IMPLEMENTED, "NOT_IMPLEMENTED", sentence)
+
+
+class RouteGate:
+    """ASGI middleware: refuses what the table does not list as on, and keeps nothing of its body.
+
+    The path is the one that MLflow's two routers match: decoded, and otherwise as it came. To both, a path with `//`,
+    `/./`, a slash at the end or another case is another path, and so it is to the table.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.matcher = Matcher(features())
+
+    def refusal(self, method: str, path: str) -> Refusal | None:
+        """Returns the answer to a request that is refused."""
+        found = self.matcher.find(path)
+        if not found:
+            sentence = f"This deployment serves no {path}. {WHO_DECIDES}"
+            return Refusal(HTTPStatus.NOT_FOUND, "ENDPOINT_NOT_FOUND", sentence)
+        if method == "OPTIONS":  # a browser's question before a request; no route of MLflow's own has it
+            return None if any(feature.on for feature in found.values()) else off(next(iter(found.values())))
+        feature = found.get("GET" if method == "HEAD" else method)
+        if feature is None:
+            sentence = f"{path} takes {', '.join(sorted(found))}, and not {method}."
+            return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "BAD_REQUEST", sentence)
+        return None if feature.on else off(feature)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Passes on what is on."""
+        if scope["type"] == "websocket":  # MLflow has none
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        elif scope["type"] == "http" and (refusal := self.refusal(scope["method"], scope["path"])):
+            await Stream(receive).drain()
+            await refuse(send, refusal.status, refusal.error_code, refusal.message)
+        else:
+            await self.app(scope, receive, send)
+
+
+def limit_graphql(schema: Any) -> None:  # noqa: ANN401  graphql-core's, which comes with MLflow
+    """Takes every operation out of the schema that the table does not list."""
+    operations = graphql_operations()
+    for kind, listed in ((schema.query_type, operations["query"]), (schema.mutation_type, operations["mutation"])):
+        for name in set(kind.fields) - set(listed):
+            del kind.fields[name]
