@@ -1,6 +1,6 @@
 """Content that somebody prepared to take over whoever looks at it, beside harmless content: `show.py`.
 
-Prints a line of JSON: the experiment and two runs.
+Prints a line of JSON: the experiment, two runs and a trace.
 """
 
 import json
@@ -50,9 +50,13 @@ def main() -> None:
     experiment = mlflow.set_experiment("shown")
     runs = [log("first"), log("second")]
     ask("why?")
+    trace = mlflow.get_last_active_trace_id()
     mlflow.flush_trace_async_logging()
+    client = mlflow.MlflowClient()
+    client.create_registered_model("shown", description=SCRIPT)
+    client.create_model_version("shown", mlflow.get_run(runs[0]).info.artifact_uri, runs[0])
     mlflow.genai.register_prompt("greeting", f"Hello {{{{name}}}} {SCRIPT}")
-    print(json.dumps({"experiment": experiment.experiment_id, "runs": runs}))
+    print(json.dumps({"experiment": experiment.experiment_id, "runs": runs, "trace": trace}))
 
 
 if __name__ == "__main__":

@@ -6,16 +6,17 @@ import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import mlflow
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, Response, expect
 
 from tests.e2e.browser import Visitor, visiting
 from tests.e2e.programs import run
 from tests.e2e.world import WRITER
+from tests.image.databases import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.e2e.world import World
 
 PAGES = Path(__file__).parents[2] / "image" / "page"
+SCRIPTS = Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js"
 # Chromium draws WebGL without a graphics card.
 WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 # What a policy forbade, in the page and in frames of its origin.
@@ -30,6 +32,21 @@ WATCH = """
 window.forbidden = [];
 addEventListener("securitypolicyviolation", (event) => forbidden.push([event.violatedDirective, event.blockedURI]));
 """
+
+
+# What MLflow's page asks for in vain: users of its own, the AI gateway, the assistant, SCRIPT's picture, what does not
+# exist, and the model that no flavor wrote.
+EXPECTED_FAILURES = re.compile(
+    r"/ajax-api/[23]\.0/mlflow/(users/|gateway|assistant/|[^?]*/none\b)|/x$|/model-versions/get-artifact$"
+)
+
+
+def routes() -> list[str]:
+    """Returns the routes of MLflow's page, as its script has them."""
+    (script,) = SCRIPTS.glob("main.*.js")
+    found = sorted(set(re.findall(r'\(0,[\w$]+\.Oz\)\("(/[^"]*)"\)', script.read_text())))
+    assert len(found) > 50, "MLflow names its routes in another way"
+    return found
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,6 +107,50 @@ def test_pages_show_everything_under_their_policy(page: Page, shown: dict[str, A
     go(page, f"/experiments/{experiment}/runs/{runs[0]}/model-metrics")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     nothing_was_forbidden(page)
+
+
+def test_every_route_of_the_page_works(page: Page, shown: dict[str, Any]) -> None:
+    runs, experiments = json.dumps(shown["runs"]), json.dumps([shown["experiment"]])
+    queries = {
+        "/compare-runs": f"?runs={runs}&experiments={experiments}",
+        "/compare-experiments/none": f"?experiments={experiments}",
+        "/compare-model-versions": '?name="shown"&runs=' + json.dumps({"1": shown["runs"][0]}),
+        "/metric": f"?runs={runs}&experiments={experiments}&plot_metric_keys=[]&plot_layout={{}}&deselected_curves=[]"
+        '&metric="loss"&x_axis=step&y_axis_scale=linear&line_smoothness=1&last_linear_y_axis_range=[]',
+    }
+    values = {"experimentId": shown["experiment"], "runUuid": shown["runs"][0], "traceId": shown["trace"]}
+    values |= {
+        "overviewTab": "usage",
+        "tabName": "runs",
+        "promptName": "greeting",
+        "modelName": "shown",
+        "version": "1",
+    }
+    failed: set[str] = set()
+    waiting: set[Request] = set()
+
+    def begin(request: Request) -> None:
+        if request.resource_type in ("fetch", "xhr"):
+            waiting.add(request)
+
+    def note(response: Response) -> None:
+        path = urlsplit(response.url).path
+        if response.status >= httpx.codes.BAD_REQUEST and not EXPECTED_FAILURES.match(path):
+            failed.add(f"{response.status} {path} in {page.url}")
+
+    page.on("request", begin)
+    page.on("requestfinished", lambda request: waiting.discard(request))  # noqa: PLW0108 - Playwright marks functions
+    page.on("requestfailed", lambda request: waiting.discard(request))  # noqa: PLW0108
+    page.on("response", note)
+    for template in routes():
+        route = re.sub(r":(\w+)", lambda name: values.get(name[1], "none"), template).removesuffix("/*")
+        go(page, route + queries.get(route, ""))
+        page.wait_for_timeout(200)  # until it asks
+        wait_for(lambda: page.wait_for_timeout(50) or not waiting, f"the end of {route}")
+        if page.get_by_text("Something went wrong").count():
+            failed.add(f"Something went wrong in {page.url}")
+    assert failed == set()
+    assert page.evaluate("forbidden") == []
 
 
 def test_runs_are_compared_in_charts_that_plotly_compiles(page: Page, shown: dict[str, Any]) -> None:
@@ -173,6 +234,19 @@ def test_what_is_entered_outlives_the_session(shared_world: World, page: Page, v
     assert found.status_code == httpx.codes.OK
 
 
+def test_a_link_into_the_page_outlives_the_sign_in(
+    shared_world: World, visitor: Visitor, shown: dict[str, Any]
+) -> None:
+    visitor.context.clear_cookies()
+    link = f"{shared_world.url}/#/experiments/{shown['experiment']}/runs/{shown['runs'][0]}"
+    visitor.page.goto("about:blank")
+    visitor.page.goto(link)
+    visitor.page.get_by_label("E-mail").fill(WRITER)
+    visitor.page.get_by_role("button", name="Next").click()
+    expect(visitor.page).to_have_url(link)
+    expect(visitor.page.get_by_text(shown["runs"][0]).first).to_be_visible()
+
+
 def test_a_person_signs_out_in_the_page(page: Page, visitor: Visitor) -> None:
     page.get_by_role("link", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -181,8 +255,11 @@ def test_a_person_signs_out_in_the_page(page: Page, visitor: Visitor) -> None:
 
 def test_what_is_off_is_not_offered(page: Page, shown: dict[str, Any]) -> None:
     go(page, "/")
-    for name in ("Start Demo", "Ask a question", "Information about UI telemetry"):
-        offered = page.get_by_text(name).or_(page.get_by_placeholder(name)).first
+    for offered in (
+        page.get_by_text("Start Demo"),
+        page.get_by_text("Information about UI telemetry"),
+        page.locator("[data-assistant-ui]").first,
+    ):
         expect(offered).to_be_attached()
         expect(offered).to_be_hidden()
     go(page, "/settings/general")
@@ -196,7 +273,7 @@ def test_what_is_off_is_not_offered(page: Page, shown: dict[str, Any]) -> None:
 
 
 def test_every_component_that_is_hidden_is_one_of_mlflows_page() -> None:
-    scripts = [path.read_text() for path in (Path(mlflow.__file__).parent / "server/js/build/static/js").glob("*.js")]
+    scripts = [path.read_text() for path in SCRIPTS.glob("*.js")]
     named = re.findall(r'data-component-id="([^"]+)"', (PAGES / "features.css").read_text())
     assert named
     assert [name for name in named if not any(f'"{name}"' in script for script in scripts)] == []
