@@ -64,8 +64,20 @@ def undisguised(path: str) -> str:
     return path.translate({ord(mask): character for character, mask in DISGUISE.items()})
 
 
+def without_long_length(message: Message) -> Message:
+    """Returns an answer's start without a length that Cloud Run would refuse: it is sent in chunks then."""
+    if message["type"] != "http.response.start":
+        return message
+    headers = [
+        (name, value)
+        for name, value in message["headers"]
+        if name.lower() != b"content-length" or int(value) <= LONGEST_WITH_LENGTH
+    ]
+    return {**message, "headers": headers}
+
+
 class StreamedArtifacts:
-    """ASGI middleware: sends what a handler of MLflow left in the slot.
+    """ASGI middleware: sends what a handler of MLflow left in the slot; long answers of any kind go without a length.
 
     Args:
         app: What answers.
@@ -85,8 +97,10 @@ class StreamedArtifacts:
         head: list[Message] = []
 
         async def hold_back(message: Message) -> None:
-            if mine.read is None or scope["method"] == "HEAD":
+            if scope["method"] == "HEAD":
                 await send(message)
+            elif mine.read is None:
+                await send(without_long_length(message))
             elif message["type"] == "http.response.start":
                 head.append(message)
 
@@ -106,10 +120,7 @@ class StreamedArtifacts:
                 yield chunk
 
         answer = StreamingResponse(content(), status_code=head["status"])
-        length = file.stop - file.start
-        answer.raw_headers = [(name, value) for name, value in head["headers"] if name != b"content-length"]
-        if length <= LONGEST_WITH_LENGTH:
-            answer.raw_headers.append((b"content-length", str(length).encode()))
+        answer.raw_headers = without_long_length(head)["headers"]
         async with contextlib.aclosing(chunks):
             await answer(scope, receive, send)
 

@@ -7,8 +7,11 @@ from mlflow_cloudrun.logs import App, Message, Receive, Send
 from mlflow_cloudrun.refusals import refuse
 
 # MLflow calls int() on them and answers 500 if that fails.
-INTEGERS = frozenset({"max_results", "start_step", "end_step"})
-INTEGER = re.compile(r"-?[0-9]{1,18}")
+INTEGERS = {
+    "max_results": re.compile(r"[0-9]{1,18}"),
+    "start_step": re.compile(r"-?[0-9]{1,18}"),
+    "end_step": re.compile(r"-?[0-9]{1,18}"),
+}
 # Without max_results MLflow reads the whole history, a million points or more, into memory several times. Its client
 # asks for pages of this length: mlflow.store.tracking.GET_METRIC_HISTORY_MAX_RESULTS. The answer names the next page.
 HISTORY = re.compile(r"/(ajax-)?api/2\.0/mlflow/metrics/get-history/?$")
@@ -35,8 +38,10 @@ class BoundedQueries:
             return
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         for name, value in pairs:
-            if name in INTEGERS and not INTEGER.fullmatch(value):
-                await refuse(send, 400, "INVALID_PARAMETER_VALUE", f"The parameter {name!r} must be an integer.")
+            if name in INTEGERS and not INTEGERS[name].fullmatch(value):
+                message = f"The parameter {name!r} must be an integer of 18 digits at most"
+                message += ", and not negative." if name == "max_results" else "."
+                await refuse(send, 400, "INVALID_PARAMETER_VALUE", message)
                 return
         if HISTORY.match(scope["path"]) and pairs:
             scope = {**scope, "query_string": with_page(pairs)}

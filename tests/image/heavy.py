@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -125,18 +124,3 @@ def attack(service: Service, one: Attack, parallel: int) -> Counter[str]:
 
     with ThreadPoolExecutor(parallel) as pool:
         return Counter(pool.map(call, range(parallel)))
-
-
-@dataclass
-class Bystander:
-    """Somebody who goes on working meanwhile."""
-
-    service: Service
-    slowest_s: float = 0
-    answers: Counter[int] = field(default_factory=Counter[int])
-
-    def ask(self) -> None:
-        """Searches once."""
-        start = time.monotonic()
-        self.answers[self.service.search().status_code] += 1
-        self.slowest_s = max(self.slowest_s, time.monotonic() - start)

@@ -11,9 +11,9 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
+from tests.image.attackers import peak_of
 from tests.image.databases import wait_for
 from tests.image.harness import Platform, Service
-from tests.image.test_memory import peak_of
 
 MIB = 1024 * 1024
 LARGE_MIB = 256  # four times what /tmp holds here

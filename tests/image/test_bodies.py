@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun import bodies, limits
+from mlflow_cloudrun.artifacts import StreamedArtifacts
 from mlflow_cloudrun.budget import Lanes
 
 MIB = 1024 * 1024
@@ -275,3 +276,20 @@ def test_the_most_that_one_body_may_need_is_there() -> None:
     middleware = bodies.BoundedBodies(echo)
     assert middleware.worked_on.large.size >= limits.HEAVIEST
     assert middleware.held.large.size >= 2 * max(limit.size for limit in limits.LIMITS)
+
+
+@pytest.mark.parametrize(("mib", "has_length"), [(1, True), (33, False)])
+def test_an_answer_that_cloud_run_would_refuse_goes_without_a_length(mib: int, *, has_length: bool) -> None:
+    async def answer(_scope: Any, _receive: Any, send: Any) -> None:
+        length = str(mib * MIB).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": bytes(mib * MIB)})
+
+    async def call() -> httpx.Response:
+        transport = httpx.ASGITransport(app=StreamedArtifacts(answer))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get("/")
+
+    got = asyncio.run(call())
+    assert len(got.content) == mib * MIB
+    assert ("content-length" in got.headers) is has_length

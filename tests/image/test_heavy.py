@@ -1,0 +1,37 @@
+"""No body of a signed-in person ends an instance of 1 GiB: a few of each kind, and eighty of all kinds at once."""
+
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import pytest
+
+from tests.image.attackers import peak_of
+from tests.image.harness import Service
+from tests.image.heavy import BODIES, attack
+
+# Refused, or taken, or told to come again; never an error of ours, and never a broken connection.
+ANSWERS = {"200", "400", "404", "413", "415", "503"}
+EACH = 5
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_no_body_ends_an_instance(service: Service, kind: str) -> None:
+    answers = attack(service, BODIES[kind], 2)
+    assert set(answers) <= ANSWERS
+    assert service.container.memory_kills() == 0
+    assert service.search().status_code == 200
+
+
+def test_eighty_at_once_do_not_end_it_either(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = list(chain.from_iterable([one] * EACH for one in BODIES.values()))
+    for one in kinds:
+        one.body()  # made before, as making them takes longer than sending
+    with peak_of(service.container) as samples, ThreadPoolExecutor(len(kinds)) as pool:
+        answers = sum(pool.map(lambda one: attack(service, one, 1), kinds), Counter[str]())
+    with capsys.disabled():
+        sys.stderr.write(f"[image] {len(kinds)} heavy bodies at once: peak {max(samples):.0f} MiB, {dict(answers)}\n")
+    assert set(answers) <= ANSWERS
+    assert service.container.memory_kills() == 0
+    assert service.search().status_code == 200
