@@ -12,7 +12,7 @@ from tests.image.harness import Service
 from tests.image.heavy import BODIES, attack
 
 # Refused, or taken, or told to come again; never an error of ours, and never a broken connection.
-ANSWERS = {"200", "400", "404", "413", "415", "503"}
+ANSWERS = {"200", "400", "403", "404", "413", "415", "501", "503"}
 EACH = 5
 
 
