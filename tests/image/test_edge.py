@@ -180,7 +180,7 @@ def test_plain_http_gets_no_promise_of_https(service: Service) -> None:
 
 def test_answers_of_the_api_are_stored_nowhere_and_static_files_are(service: Service) -> None:
     page = service.http.get("/", headers=service.bearer()).text
-    script = "/" + page.partition('src="')[2].partition('"')[0].lstrip("./")
+    script = "/static-files/" + page.partition("static-files/")[2].partition('"')[0]
     for path, cached in ((SEARCH, False), ("/version", False), (script, True)):
         control = service.http.get(path, headers=service.bearer()).headers.get("Cache-Control", "")
         assert ("no-store" not in control) == cached, path
