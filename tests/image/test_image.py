@@ -1,8 +1,10 @@
 """The image itself: small, lean, without privileges or secrets, and able to do the jobs around the service."""
 
 import json
+import shutil
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -37,6 +39,20 @@ def test_it_runs_without_privileges_and_says_what_it_is(engine: Engine, image: s
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
     writable = inside(engine, image, "find / -xdev -writable -not -type l -not -path '/dev/*' 2>/dev/null || true")
     assert {path for path in writable.split() if not path.startswith("/proc/")} == SHARED_FOLDERS
+
+
+def test_it_runs_though_whoever_built_it_keeps_files_to_themselves(engine: Engine, image: str, tmp_path: Path) -> None:
+    context = tmp_path / "image"
+    shutil.copytree(images.CONTEXT, context, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in context.rglob("*"):  # as with umask 077; the list of packages is read by root, and its step takes long
+        if path.name != "requirements.txt":
+            path.chmod(path.stat().st_mode & ~0o077)
+    private = images.build(engine, context=context, name="localhost/mlflow-google-cloud/umask")
+    try:
+        versions = ("run", "--rm", "--network=none")
+        assert engine.run(*versions, private, "version") == engine.run(*versions, image, "version")
+    finally:
+        engine.run("rmi", "--force", private)
 
 
 def test_the_sbom_lists_what_is_installed(engine: Engine, image: str) -> None:
