@@ -60,7 +60,7 @@ class World:
         self.settings_file = settings
         self.overrides = {
             "SERVICE__PUBLIC_URL": self.url,
-            "ACCESS__ARTIFACT_WRITERS": f'{{"writer": "user:{WRITER}"}}',
+            "ACCESS__ARTIFACT_WRITERS": f'{{ writer = "user:{WRITER}" }}',
             "ACCESS__INVOKER_IAM_DISABLED": "false",  # so that there is a grant to take away
             **overrides,
         }
