@@ -78,11 +78,9 @@ def _is_unsaid(value: Value) -> bool:
     return value is None or value == []
 
 
-def settle(planned: Object, given: Mapping[str, Value]) -> Object:
-    """A planned object with values, by path, where "known after apply" stood."""
-    for path, value in given.items():
-        planned = _settle(planned, path.split("."), value)
-    return planned
+def settle(planned: Object, path: str, value: Value) -> Object:
+    """A planned object with a value at a path where "known after apply" stood."""
+    return _settle(planned, path.split("."), value)
 
 
 def finish(planned: Object, assigned: Mapping[str, Value]) -> Object:

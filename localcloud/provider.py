@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localcloud import planning
+from localcloud.circumstances import Delays
 from localcloud.model import UNKNOWN, Block, Object, Problem, Refused, text
 from localcloud.protocol import Schemas
 from localcloud.resource import Cloud, Kept, Resource, require_api
@@ -146,7 +147,7 @@ class ResourceProvider:
         resource = self._resource(type_name)
         verb = "create" if prior is None else "delete" if planned is None else "update"
         operation = f"{verb} {type_name} {resource.key(planned or prior or {})}"
-        if resource.late and verb == "create":
+        if resource.late and verb == "create" and self._cloud.circumstances.delays == Delays():
             self._traffic.wait_until_quiet(operation)
         self._fault.before(operation)
         new, refused = None, None
@@ -203,8 +204,9 @@ class ResourceProvider:
                 and cloud.store.is_answered(resource.type, resource.key(planned))
             ):
                 raise Refused(Problem(resource.taken(cloud, planned), _TAKEN))
-            given = {path: value(planned) if callable(value) else value for path, value in resource.given.items()}
-            planned, refused = planning.settle(planned, given), None
+            for path, value in resource.given.items():  # in their order: one may follow from those before
+                planned = planning.settle(planned, path, value(planned) if callable(value) else value)
+            refused = None
             resource.admit(cloud, planned, config)
             try:
                 assigned = resource.realize(cloud, planned, config, prior)

@@ -31,10 +31,15 @@ APIS: Final = (
     "iamcredentials.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
+    "sql-component.googleapis.com",
     "sqladmin.googleapis.com",
     "storage.googleapis.com",
 )
-"""What the two stacks call, and iamcredentials: who impersonates an account for an identity token calls that."""
+"""What the two stacks call, and two more.
+
+iamcredentials is called by who impersonates an account for an identity token, sql-component by `gcloud run jobs` with an
+instance (https://cloud.google.com/sql/docs/postgres/connect-run#configure).
+"""
 
 _KEPT_IMAGES: Final = 20
 _UNTAGGED_IMAGE_LIFETIME: Final = "2592000s"

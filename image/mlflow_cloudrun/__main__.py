@@ -74,6 +74,10 @@ def main() -> None:
     logs.configure()
     command, *options = sys.argv[1:]
     uri = os.environ["BACKEND_STORE_URI"]
+    if uri.startswith("mysql"):
+        from mlflow_cloudrun import mysql_login  # noqa: PLC0415  not for PostgreSQL
+
+        mysql_login.install()
     if command == "serve":
         front.watch()
         serve(uri, Path(options[0]))

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from mlflow.db import upgrade as mlflow_db_upgrade
 from mlflow.store.db import utils
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 logger = logging.getLogger(__name__)
 
@@ -62,16 +63,27 @@ def upgrade(uri: str) -> None:
     """Creates or migrates the schema if it is not the one of this MLflow.
 
     Args:
-        uri: SQLAlchemy URI of the database; when it does not answer, MLflow's 10 tries take about 107 s.
+        uri: SQLAlchemy URI of the database; when it does not answer, MLflow's 10 tries take about 107 s, and are made
+            twice: the grant of roles/cloudsql.client may be minutes old, and a start has 240 s.
 
     Raises:
         NewerSchemaError: The schema is of a newer MLflow; nothing was changed.
     """
-    engine = utils.create_sqlalchemy_engine_with_retry(uri)  # pyright: ignore[reportUnknownMemberType]
+    engine = _connected(uri)
     try:
         migrate(engine, uri)
     finally:
         engine.dispose()
+
+
+def _connected(uri: str) -> Engine:
+    # A login without the role fails like any other, and for minutes after the role was granted:
+    # https://cloud.google.com/iam/docs/access-change-propagation
+    try:
+        return utils.create_sqlalchemy_engine_with_retry(uri)  # pyright: ignore[reportUnknownMemberType]
+    except SQLAlchemyError:
+        logger.warning("The database does not answer; trying as long once more, for a grant may still take effect")
+        return utils.create_sqlalchemy_engine_with_retry(uri)  # pyright: ignore[reportUnknownMemberType]
 
 
 def migrate(engine: Engine, uri: str) -> None:

@@ -37,6 +37,10 @@ def _is_plus(instance: Object) -> bool:
     return _edition(instance) == "ENTERPRISE_PLUS"
 
 
+def _retention(instance: Object) -> Value:
+    return [{"retained_backups": 15 if _is_plus(instance) else 7, "retention_unit": "COUNT"}]
+
+
 def _log_days(instance: Object) -> int:
     return 14 if _is_plus(instance) else 7
 
@@ -73,10 +77,16 @@ class Instance(Resource):
         "node_count": 0,
         "replica_names": [],
         "replication_cluster": [{"dr_replica": False, "failover_dr_replica_name": "", "psa_write_endpoint": ""}],
-        "settings.backup_configuration": [{"enabled": False, "start_time": "12:00"}],
-        "settings.backup_configuration.backup_retention_settings": lambda instance: [
-            {"retained_backups": 15 if _is_plus(instance) else 7, "retention_unit": "COUNT"}
+        "settings.backup_configuration": lambda instance: [
+            {
+                "backup_retention_settings": _retention(instance),
+                "enabled": False,
+                "start_time": "12:00",
+                "transaction_log_retention_days": _log_days(instance),
+            }
         ],
+        "settings.backup_configuration.backup_retention_settings": _retention,
+        "settings.backup_configuration.start_time": "12:00",
         "settings.backup_configuration.transaction_log_retention_days": _log_days,
         "settings.connector_enforcement": "NOT_REQUIRED",
         "settings.data_cache_config": [{"data_cache_enabled": False}],
@@ -84,6 +94,7 @@ class Instance(Resource):
         "settings.disk_type": "PD_SSD",
         "settings.edition": _edition,
         "settings.effective_availability_type": lambda instance: text(instance, "settings", 0, "availability_type"),
+        "settings.ip_configuration": [{"ipv4_enabled": True, "ssl_mode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED"}],
         "settings.ip_configuration.server_ca_mode": "GOOGLE_MANAGED_INTERNAL_CA",
         "settings.ip_configuration.ssl_mode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
         "settings.location_preference": lambda instance: [

@@ -5,7 +5,7 @@ variables {
   project_id     = "acme-ml-dev"
   project_number = "123456789012"
   region         = "europe-west1"
-  service        = { image = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:3.17.2" }
+  service        = { image = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2" }
   access = {
     oauth_client_id = "123456789012-abcdef.apps.googleusercontent.com"
     email_domains   = ["example.com"]
@@ -52,7 +52,7 @@ run "prod_is_protected_and_pins_its_image" {
   variables {
     name    = "prod"
     profile = "prod"
-    service = { image = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+    service = { image = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
   }
   assert {
     condition     = !google_storage_bucket.artifacts.force_destroy && google_sql_database_instance.tracking.deletion_protection

@@ -151,24 +151,19 @@ def test_an_abandoned_database_is_still_there_and_can_be_imported(open_workspace
     whole = workspace.document
     workspace.apply()
     kept = json.loads(json.dumps(whole))
-    for address in ("google_sql_database.mlflow", SERVICE, "google_secret_manager_secret_version.backend_store_uri"):
-        kind, name = address.split(".")
-        del kept["resource"][kind][name]
+    del kept["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]
     for gone in ("google_sql_database", "google_cloud_run_v2_service", "google_cloud_run_v2_service_iam_member"):
         del kept["resource"][gone]
     del kept["check"], kept["output"], kept["resource"]["terraform_data"]["guard"]
     workspace.document = kept
     workspace.apply()
-    for resources, version in (
-        ("google_sql_user", "password"),
-        ("google_secret_manager_secret_version", "secret_data"),
-    ):
-        for resource in whole["resource"][resources].values():
-            resource[f"{version}_wo_version"] = 2
     workspace.document = whole
     assert 'pq: database "mlflow" already exists' in workspace.apply_fails()
     name = "projects/acme-ml-dev/instances/mlflow-db/databases/mlflow"
     workspace.terraform("import", "-input=false", "google_sql_database.mlflow", name)
+    whole["resource"]["google_sql_user"]["mlflow"]["password_wo_version"] = 2
+    whole["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]["secret_data_wo_version"] = 2
+    workspace.document = whole
     workspace.apply()
     assert workspace.plans_nothing()
 

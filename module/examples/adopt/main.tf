@@ -22,7 +22,7 @@ module "mlflow" {
     deletion_protection = true
   }
   service = {
-    image = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:3.17.2"
+    image = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2"
   }
   access = {
     oauth_client_id = "123456789012-abcdef.apps.googleusercontent.com"

@@ -30,7 +30,7 @@ module "mlflow" {
     force_destroy                = !var.deletion_protection
   }
   service = {
-    image           = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    image           = "europe-west1-docker.pkg.dev/acme-ml-prod/mlflow/mlflow@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     cpu             = "2"
     memory          = "2Gi"
     min_instances   = 1

@@ -14,7 +14,7 @@ module "mlflow" {
     user            = "mlflow_research"
   }
   service = {
-    image = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:3.17.2"
+    image = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2"
   }
   access = {
     oauth_client_id  = "123456789012-abcdef.apps.googleusercontent.com"

@@ -17,7 +17,7 @@ module "mlflow" {
   labels         = { team = each.key }
 
   database = { tier = each.value.tier }
-  service  = { image = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:3.17.2" }
+  service  = { image = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2" }
   access = {
     oauth_client_id  = "123456789012-abcdef.apps.googleusercontent.com"
     emails           = each.value.emails

@@ -1,6 +1,6 @@
 # Two trackers in one project: every name starts with the module's `name`, so nothing collides.
 locals {
-  image  = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:3.17.2"
+  image  = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2"
   access = { oauth_client_id = "123456789012-abcdef.apps.googleusercontent.com", email_domains = ["example.com"] }
 }
 

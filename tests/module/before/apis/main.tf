@@ -1,6 +1,6 @@
 # What a platform team has done before: the APIs are on.
 locals {
-  apis = ["iam", "run", "secretmanager", "sqladmin", "storage", "cloudresourcemanager"]
+  apis = ["artifactregistry", "iam", "run", "secretmanager", "sqladmin", "storage", "cloudresourcemanager"]
   enabled = {
     for pair in setproduct(["acme-ml-dev", "acme-ml-prod"], local.apis) :
     join("/", pair) => { project = pair[0], service = "${pair[1]}.googleapis.com" }
@@ -12,4 +12,14 @@ resource "google_project_service" "enabled" {
   project            = each.value.project
   service            = each.value.service
   disable_on_destroy = false
+}
+
+# And there is a repository with the image.
+resource "google_artifact_registry_repository" "images" {
+  for_each      = toset(["acme-ml-dev", "acme-ml-prod"])
+  project       = each.value
+  location      = "europe-west1"
+  repository_id = "mlflow"
+  format        = "DOCKER"
+  depends_on    = [google_project_service.enabled]
 }

@@ -48,7 +48,7 @@ resource "google_cloud_run_v2_service" "mlflow" {
   template {
     service_account = google_service_account.mlflow.email
     containers {
-      image = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:by-hand"
+      image = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:by-hand"
       env {
         name  = "DB_PASSWORD"
         value = "typed-into-the-console"
