@@ -37,8 +37,8 @@ APIS: Final = (
 )
 """What the two stacks call, and two more.
 
-iamcredentials is called by who impersonates an account for an identity token, sql-component by `gcloud run jobs` with an
-instance (https://cloud.google.com/sql/docs/postgres/connect-run#configure).
+iamcredentials is called by who impersonates an account for an identity token, sql-component by `gcloud run jobs` with
+an instance (https://cloud.google.com/sql/docs/postgres/connect-run#configure).
 """
 
 _KEPT_IMAGES: Final = 20
