@@ -18,13 +18,12 @@ from mlflow.store.db import utils
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from mlflow_cloudrun import errors
+from mlflow_cloudrun import errors, searches
 
 # tests/image/test_parallel.py calls every route and sees that none nests deeper.
 CONNECTIONS_PER_PLACE = 2
 # Rarely long: no more requests run at a time than twice the places (admission.py), and statements end.
 PLACE_TIMEOUT_S = 20
-CONNECT_TIMEOUT_S = 10
 
 
 def connections() -> int:
@@ -112,12 +111,14 @@ def create(uri: str) -> Engine:
         max_overflow=-1,  # the places are the bound
         pool_recycle=int(os.environ.get("MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE") or -1),
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        connect_args=searches.connect_arguments(uri),
     )
     event.listen(engine, "handle_error", errors.translate)
+    event.listen(engine, "before_cursor_execute", searches.refuse_costly)
     return engine
 
 
 def install() -> None:
     """Gives every store that MLflow opens from here on the one engine."""
     utils.create_sqlalchemy_engine = create
+    searches.install()

@@ -18,9 +18,14 @@ from werkzeug.exceptions import HTTPException
 
 from mlflow_cloudrun.logs import App, Message, Receive, Send
 from mlflow_cloudrun.refusals import refuse
+from mlflow_cloudrun.searches import STATEMENT_TIMEOUT_S
 
 BUSY = "The server is busy: no connection to the database came free in time. Try again in some seconds."
 UNAVAILABLE = "The database cannot be reached at the moment. Try again in some seconds."
+SLOW = (
+    f"The database did not finish this search within {STATEMENT_TIMEOUT_S} s. Narrow it: fewer experiments, fewer "
+    "conditions or sort keys, a later start, a shorter page."
+)
 DEADLOCK = "The database ended this request, which was in a deadlock with another one. Try again."
 CONFLICT = "The database refused it: what it names exists already, or refers to what does not exist."
 PATTERN = "The database cannot read the regular expression of this search."
@@ -29,7 +34,7 @@ FAILED = "The server failed to answer. The administrator finds the reason in the
 # Calls that may be made twice. Their answer of success may hide that something was not done or not found.
 REPEATABLE_METHODS = frozenset({"GET", "HEAD"})
 REPEATABLE_PATHS = frozenset({"/v1/traces", "/graphql"})
-BAD_REQUEST = 400
+BAD_REQUEST, UNAVAILABLE_STATUS = 400, 503
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +44,21 @@ class Outage:
     """What a request met; empty unless the database was out of reach for it."""
 
     sentence: str = ""
+    status: int = 503
+    error_code: str = "TEMPORARILY_UNAVAILABLE"
 
 
 outage: ContextVar[Outage | None] = ContextVar("outage", default=None)
 
 
-def note(sentence: str) -> MlflowException:
-    """Remembers for the request's answer that the database was out of reach; returns what to raise."""
+def note(sentence: str, *, status: int = 503, error_code: str = "TEMPORARILY_UNAVAILABLE") -> MlflowException:
+    """Remembers what the request's answer must be; returns what to raise.
+
+    MLflow's client sends again what was answered 503, and not what was answered 400 or 422.
+    """
     met = outage.get()
     if met is not None:
-        met.sentence = sentence
+        met.sentence, met.status, met.error_code = sentence, status, error_code
     return MlflowException(sentence, error_code=TEMPORARILY_UNAVAILABLE)
 
 
@@ -58,12 +68,18 @@ def busy() -> MlflowException:
     return note(BUSY)
 
 
+def too_long(sentence: str) -> MlflowException:
+    """Returns what to raise for a value that MLflow would put into its answer, all of it, instead of the reason."""
+    return note(sentence, status=BAD_REQUEST, error_code="INVALID_PARAMETER_VALUE")
+
+
 # SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 # Numbers: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 DEADLOCKS = {"40P01", "40001", 1213}
+OUT_OF_TIME = {"57014", 3024, 1969}
 BAD_PATTERN = "2201B"
 # Too many connections, out of memory, shutting down; a lock that does not come.
-UNAVAILABLE_CODES = {"53000", "53100", "53200", "53300", "53400", "55P03", "57P01", "57P02", "57P03", "57P05"}
+UNAVAILABLE_CODES = {"53000", "53100", "53200", "53300", "53400", "55P03", "57P01", "57P02", "57P03", "57P05", "25P03"}
 UNAVAILABLE_NUMBERS = {1037, 1038, 1040, 1041, 1053, 1205, 2002, 2003, 2006, 2013, 2055}
 
 
@@ -89,6 +105,9 @@ def translate(context: ExceptionContext) -> MlflowException | None:
     without_connection = context.connection is None and not context.is_pre_ping
     if context.is_disconnect or without_connection or code in UNAVAILABLE_CODES | UNAVAILABLE_NUMBERS:
         return None if context.is_pre_ping else note(UNAVAILABLE)
+    if code in OUT_OF_TIME:
+        search = (context.statement or "").startswith(("SELECT", "WITH"))
+        return note(SLOW, status=422, error_code="DEADLINE_EXCEEDED") if search else note(BUSY)
     if wrapped is None:
         return None
     if code in DEADLOCKS:
@@ -153,7 +172,7 @@ class WholeErrors:
             starting, started = not started, True
             if starting and met.sentence and (repeatable or message["status"] >= BAD_REQUEST):
                 replaced = ended = True
-                await refuse(send, 503, "TEMPORARILY_UNAVAILABLE", met.sentence, retry=True)
+                await refuse(send, met.status, met.error_code, met.sentence, retry=met.status == UNAVAILABLE_STATUS)
                 return
             ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)

@@ -5,7 +5,8 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -85,6 +86,18 @@ class Postgres:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    @contextmanager
+    def holding(self, statement: str, *, database: str) -> Generator[None]:
+        """Keeps a transaction open that has run the statement, and takes it back at the end."""
+        host = str(self.sockets / INSTANCE)
+        connection = psycopg2.connect(host=host, user="mlflow", password=PASSWORD, dbname=database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+            yield
         finally:
             connection.close()
 
