@@ -198,7 +198,7 @@ def test_a_client_that_leaves_ends_the_reading(stored: Stored, large: str) -> No
     host, port = stored.service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         target = f"/get-artifact?run_uuid={stored.run_id}&path={large}"
-        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n".encode())
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: {token}\r\n\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     seen = [received()]
 
