@@ -77,7 +77,6 @@ TEXTS: list[tuple[str, dict[str, Any]]] = [
     (f"{API}/logged-models", {"experiment_id": "0", "name": "TEXT"}),
     (f"{API3}/datasets/create", {"name": "TEXT", "experiment_ids": ["0"]}),
     (f"{API3}/scorers/register", {"experiment_id": "0", "name": "TEXT", "serialized_scorer": "{}"}),
-    (f"{API}/webhooks", {"name": "TEXT", "url": "https://example.com/", "events": []}),
 ]
 
 
