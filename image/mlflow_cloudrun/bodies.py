@@ -72,6 +72,8 @@ class BoundedBodies:
                 async with self.worked_on.share(weight, WAIT_S):
                     await self.app(with_length(scope, len(body)), stream.replaying(body), send)
         except LimitError as refusal:
+            # Its frames hold what was unpacked, which no budget counts from here on.
+            refusal.__traceback__ = refusal.__cause__ = refusal.__context__ = None
             await stream.drain()
             code = CODES.get(refusal.status, "BAD_REQUEST")
             await refuse(send, refusal.status, code, refusal.message, retry=refusal.status == BUSY)

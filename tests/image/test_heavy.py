@@ -35,3 +35,12 @@ def test_eighty_at_once_do_not_end_it_either(service: Service, capsys: pytest.Ca
     assert set(answers) <= ANSWERS
     assert service.container.memory_kills() == 0
     assert service.search().status_code == 200
+
+
+def test_a_refused_body_leaves_nothing_behind(service: Service) -> None:
+    # An exception that was not let go of kept the 16 MiB that had been unpacked before the refusal.
+    attack(service, BODIES["gzip of a gigabyte"], 1)
+    before = service.container.memory_mib()
+    answers = attack(service, BODIES["gzip of a gigabyte"], 20)
+    assert set(answers) <= {"413", "503"}
+    assert service.container.memory_mib() < before + 128
