@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tests.image.harness import SERVICE_ACCOUNT, Service
 
-SCRIPT = Path(__file__).parent / "use_mlflow.py"
+HERE = Path(__file__).parent
 
 
-def use_everything(service: Service, storage_port: int) -> None:
-    """Runs use_mlflow.py in a process of its own, with the variables that the documentation names."""
+def run_script(service: Service, storage_port: int, name: str, *arguments: str) -> None:
+    """Runs a script of this folder in a process of its own, with the variables that the documentation names."""
     environment = {
         "MLFLOW_TRACKING_URI": service.url,
         "MLFLOW_TRACKING_TOKEN": service.token(email=SERVICE_ACCOUNT),
@@ -19,5 +19,11 @@ def use_everything(service: Service, storage_port: int) -> None:
         "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{storage_port}",
         "PATH": os.environ["PATH"],
     }
-    done = subprocess.run([sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(HERE / name), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def use_everything(service: Service, storage_port: int) -> None:
+    """Does all that a team does in a day."""
+    run_script(service, storage_port, "use_mlflow.py")

@@ -1,5 +1,6 @@
 """Many calls at once, with the pool that the stack sets: excess waits in line or is told to come back, none is lost."""
 
+import os
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ import pytest
 
 from stacks import mlflow
 from tests.image import traces
+from tests.image.client import run_script
 from tests.image.databases import Postgres, wait_for
 from tests.image.harness import SEARCH, Platform, Service
 from tests.image.load import API, EXPERIMENT
@@ -83,6 +85,11 @@ def most_connections(postgres: Postgres, database: str) -> Generator[list[int]]:
     finally:
         stop.set()
         thread.join()
+
+
+def test_an_evaluation_and_trainings_at_once_lose_nothing(service: Service, storage_port: int) -> None:
+    rows, steps = os.environ.get("ROWS", "60"), os.environ.get("STEPS", "10")  # the note's figures are of 1000 and 100
+    run_script(service, storage_port, "use_at_once.py", rows, steps)
 
 
 def test_nested_calls_never_open_more_connections_than_the_stack_counts_on(
