@@ -10,7 +10,7 @@ from pathlib import Path
 from mlflow_cloudrun.logs import App, Message, Receive, Send
 
 FOLDER = Path(__file__).parents[1] / "page"
-# Their place in the URL, and what they are. sign_in.html is oauth2-proxy's.
+# Their place in the URL, and what they are. sign-in.html is sent by the edge (haproxy.cfg).
 FILES = {
     "artifacts.js": b"text/javascript",
     "features.css": b"text/css",

@@ -28,9 +28,14 @@ FLAGS = [
 ]
 SIZE = {"width": 1280, "height": 800}
 SESSION_COOKIE = "__Host-mlflow"
-# MLflow's page asks whether MLflow has a sign-in of its own, which it has not here; and a layout that takes two frames
-# is no error: https://developer.mozilla.org/docs/Web/API/ResizeObserver#observation_errors
-_EXPECTED_ERRORS = ("/ajax-api/2.0/mlflow/users/current", "ResizeObserver loop")
+# MLflow's page asks for a sign-in of MLflow's own, an assistant and a prompt lab, which it has not here; and a
+# layout that takes two frames is no error: https://developer.mozilla.org/docs/Web/API/ResizeObserver#observation_errors
+_EXPECTED_ERRORS = (
+    "/ajax-api/2.0/mlflow/users/current",
+    "/ajax-api/3.0/mlflow/assistant/",
+    "/ajax-api/2.0/mlflow/gateway-proxy",
+    "ResizeObserver loop",
+)
 
 
 @dataclass

@@ -47,7 +47,7 @@ def test_a_stranger_is_refused_after_signing_in(shared_world: World, visitor: Vi
 
 def test_somebody_of_the_domain_signs_in_and_out(shared_world: World, visitor: Visitor) -> None:
     visitor.sign_in(shared_world.url, WRITER)
-    expect(visitor.page.get_by_text("Welcome to MLflow")).to_be_visible()
+    expect(visitor.page.get_by_text("Welcome to MLflow", exact=True)).to_be_visible()
     assert visitor.page.evaluate("isSecureContext")
     assert visitor.errors == []
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import mlflow
@@ -240,7 +240,9 @@ def test_a_link_into_the_page_outlives_the_sign_in(
     visitor.context.clear_cookies()
     link = f"{shared_world.url}/#/experiments/{shown['experiment']}/runs/{shown['runs'][0]}"
     visitor.page.goto("about:blank")
-    visitor.page.goto(link)
+    with visitor.page.expect_request("**/oauth2/start?**") as started:
+        visitor.page.goto(link)
+    assert parse_qs(urlsplit(started.value.url).query)["rd"] == [f"/#{link.partition('#')[2]}"]
     visitor.page.get_by_label("E-mail").fill(WRITER)
     visitor.page.get_by_role("button", name="Next").click()
     expect(visitor.page).to_have_url(link)
