@@ -20,6 +20,8 @@ from sqlalchemy import event
 
 BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[^?#\\]*)?")
 OF_MLFLOW = re.compile(r"(runs|models):/[^/].*", re.DOTALL)  # MLflow resolves them to a location, which is checked then
+# What MLflow writes over the source of a version that is deleted (SqlAlchemyStore.delete_model_version).
+DELETED = "REDACTED-SOURCE-PATH"
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -76,7 +78,7 @@ class Locations:
                 raise self.refuse("artifact_location", INVALID_PARAMETER_VALUE)
 
         def check_source(_: object, value: str | None, *__: object) -> None:
-            harmless = not value or value in _PROMPT_SOURCE_PLACEHOLDERS or OF_MLFLOW.fullmatch(value)
+            harmless = not value or value in {*_PROMPT_SOURCE_PLACEHOLDERS, DELETED} or OF_MLFLOW.fullmatch(value)
             if not (harmless or self.serves(str(value))):
                 raise self.refuse("source", INVALID_PARAMETER_VALUE)
 

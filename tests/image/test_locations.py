@@ -113,6 +113,16 @@ def test_prompts_and_models_of_runs_are_registered_as_before(service: Service) -
     assert post(service, "model-versions/create", body).status_code == 200
 
 
+def test_a_version_of_a_model_is_deleted(service: Service) -> None:
+    post(service, "registered-models/create", {"name": "deleted"})
+    made = post(service, "model-versions/create", {"name": "deleted", "source": "gs://artifacts/x"})
+    assert made.status_code == 200, made.text
+    version = {"name": "deleted", "version": "1"}
+    gone = service.http.request("DELETE", f"{API}/model-versions/delete", json=version, headers=service.bearer())
+    assert gone.status_code == 200, gone.text
+    assert get(service, f"{API}/model-versions/get", **version).status_code == 404
+
+
 @pytest.fixture(scope="module")
 def stranger(platform: Platform) -> Generator[tuple[str, list[str]]]:
     """A host of somebody else's, and what was asked of it."""
