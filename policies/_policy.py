@@ -8,12 +8,17 @@ resource: the plan resolves expressions, so both are scanned.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final, cast
 
 from checkov.common.models.enums import CheckCategories, CheckResult
 from checkov.terraform.checks.resource.base_resource_check import BaseResourceCheck
+
+# checkov runs in any folder; rules share lists with the image (image/mlflow_cloudrun/environment.py).
+sys.path.append(str(Path(__file__).parent.parent))
 
 
 class Unknown(Enum):

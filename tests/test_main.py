@@ -48,7 +48,7 @@ def test_it_prints_each_document_with_its_resource_count(clone: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "cdktf.out/stacks/bootstrap/cdk.tf.json  2 resources",
-        "cdktf.out/stacks/tracking/cdk.tf.json  18 resources",
+        "cdktf.out/stacks/tracking/cdk.tf.json  20 resources",
     ]
 
 

@@ -107,9 +107,11 @@ def _evaluable(root: dict[str, Any]) -> Any:
     resources_ = json.loads(text)
     del resources_["google_secret_manager_secret_version"]
     del resources_["google_sql_user"]
+    del resources_["terraform_data"]
     for body in (body for named in resources_.values() for body in named.values()):
         body.pop("//", None)
         body.pop("depends_on", None)
+        body.pop("lifecycle", None)
     return resources_
 
 
