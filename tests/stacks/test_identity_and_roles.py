@@ -40,8 +40,7 @@ def test_the_database_role_holds_for_the_one_instance() -> None:
     grant = resource("dev", "google_project_iam_member.cloudsql_client")
     assert grant["project"] == "acme-ml-dev"
     assert grant["condition"]["expression"] == (
-        "resource.name == 'projects/acme-ml-dev/instances/mlflow-db'"
-        " && resource.service == 'sqladmin.googleapis.com'"
+        "resource.name == 'projects/acme-ml-dev/instances/mlflow-db' && resource.service == 'sqladmin.googleapis.com'"
     )
 
 
