@@ -171,11 +171,13 @@ def _operations(workspace: Workspace) -> list[str]:
 
 
 def _everything(workspace: Workspace) -> dict[str, Any]:
-    """All that the cloud and the state hold, without times."""
+    """All that the cloud and the state hold, without times and Terraform's own random ids."""
     with sqlite3.connect(workspace.home / "cloud.db") as database:
-        rows = database.execute("SELECT type, key, body FROM object").fetchall()
+        rows = database.execute("SELECT type, key, body FROM object WHERE type != 'resource.since'").fetchall()
     resources = {f"{item['type']}.{item['name']}": item["instances"] for item in workspace.state()["resources"]}
     state = {name: [instance["attributes"] for instance in found] for name, found in resources.items()}
+    for attributes in (one for name, found in state.items() if name.startswith("terraform_data.") for one in found):
+        del attributes["id"]
     told = {
         "objects": {f"{kind} {key}": json.loads(body) for kind, key, body in rows},
         "secrets": sorted(path.name for path in (workspace.home / "secrets").iterdir()),

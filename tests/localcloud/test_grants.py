@@ -130,6 +130,7 @@ def _remove(workspace: Workspace, grant: str, *, resource: bool) -> None:
         del document["resource"][kind][name]
         document["resource"] = {kind: named for kind, named in document["resource"].items() if named}
     _depends_on(document["resource"]["google_cloud_run_v2_service"]["tracking"], without=grant)
+    _depends_on(document["resource"]["terraform_data"]["guard"], without=grant)
     workspace.document = document
 
 
