@@ -117,8 +117,16 @@ stop_on_request() {
 
 # Waits for the first child to leave; none of them should, so status 0 is a failure too.
 wait_for_first_exit() {
-  local status=0 first=none name
-  wait -n -p first "$@" 2>/dev/null || status=$? # bash's own "Killed" line is not JSON
+  local status=0 first='' name pid
+  for pid in "$@"; do # `wait -n` may no longer know who ended before
+    kill -0 "$pid" 2>/dev/null || first=$pid
+  done
+  # bash's own "Killed" line is not JSON
+  if [[ -n "$first" ]]; then
+    wait "$first" 2>/dev/null || status=$?
+  else
+    wait -n -p first "$@" 2>/dev/null || status=$?
+  fi
   case "$first" in
     "$mlflow") name=MLflow ;;
     "$proxy") name=oauth2-proxy ;;

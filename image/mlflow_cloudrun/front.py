@@ -5,6 +5,7 @@ Neither of the two escapes what a caller sent well enough for JSON, nor knows a 
 
 import json
 import logging
+import os
 import re
 import sys
 import threading
@@ -68,4 +69,6 @@ def hand_on(lines: IO[bytes]) -> None:
 
 def watch() -> None:
     """Starts to hand lines on, in a thread that ends with the process."""
-    threading.Thread(target=hand_on, args=(sys.stdin.buffer,), name="front", daemon=True).start()
+    # A file of its own: Python ends with an abort while a thread reads its standard input.
+    lines = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    threading.Thread(target=hand_on, args=(lines,), name="front", daemon=True).start()

@@ -20,8 +20,10 @@ QUIET_S = 15
 START = """#!/usr/bin/env bash
 source /opt/image/start.sh
 check_environment serve
-start_proxy
 start_mlflow
+start_proxy
+wait_until_proxy_listens
+start_edge
 wait -n
 """
 DOCKERFILE = """FROM {image}

@@ -96,7 +96,7 @@ def test_a_database_of_an_older_mlflow_is_migrated_with_its_data(
 def test_a_newer_schema_is_refused_with_what_to_do(platform: Platform, postgres: Postgres, database: str) -> None:
     postgres.execute("UPDATE alembic_version SET version_num = 'fromthefuture'", database=database)
     status, log = platform.ends(platform.spec(postgres.uri(database)))
-    assert status == EX_DATAERR
+    assert status == EX_DATAERR, log
     assert "a newer MLflow migrated it. Deploy the newer image again, or restore the backup" in log
     assert postgres.execute("SELECT version_num FROM alembic_version", database=database) == [("fromthefuture",)]
 

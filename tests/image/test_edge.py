@@ -224,3 +224,7 @@ def test_the_limit_of_time_is_the_setting_in_every_layer(platform: Platform, dat
         answer = service.http.get(SEARCH, headers=service.bearer())
         assert answer.status_code == 504
         assert "service.timeout_seconds" in answer.json()["message"]
+
+
+def test_a_web_socket_without_its_key_is_refused(service: Service) -> None:
+    assert call(service, "GET", "/", {"Connection": "Upgrade", "Upgrade": "websocket"})[0] == 400

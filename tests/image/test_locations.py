@@ -214,11 +214,18 @@ def test_a_foreign_location_in_the_database_is_not_opened(
     assert asked == []
 
 
-@pytest.mark.parametrize("path", ["../../secrets", "/etc/passwd", "%2e%2e/x", "..%2fx", "a/../../x"])
+@pytest.mark.parametrize("path", ["../../secrets", "/etc/passwd", "a/../../x"])
 def test_an_artifacts_path_stays_below_its_run(service: Service, path: str) -> None:
     run = post(service, "runs/create", {"experiment_id": "0"}).json()["run"]["info"]["run_id"]
     assert get(service, "/get-artifact", run_uuid=run, path=path).status_code == 400
     assert get(service, f"{API}/artifacts/list", run_id=run, path=path).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["%2e%2e/x", "..%2fx"])
+def test_a_path_is_decoded_once(service: Service, path: str) -> None:
+    """What still looks encoded is the name of a file, which is not there."""
+    run = post(service, "runs/create", {"experiment_id": "0"}).json()["run"]["info"]["run_id"]
+    assert get(service, "/get-artifact", run_uuid=run, path=path).status_code == 404
 
 
 def test_a_webhook_that_another_server_has_left_is_not_called(

@@ -72,7 +72,7 @@ def test_an_api_that_was_enabled_a_second_ago_is_not_there_yet(open_workspace: O
         ),
         (
             "iam.allowedPolicyMemberDomains=example.com",
-            {"access__artifact_writers": '["group:others@example.org"]'},
+            {"access__artifact_writers": '{ others = "group:others@example.org" }'},
             "One or more users named in the policy do not belong to a permitted customer",
         ),
         ("run.managed.requireInvokerIam", {}, "constraints/run.managed.requireInvokerIam"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.localcloud.workspace import Workspace
 
-IMAGE = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:3.17.2"
+IMAGE = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2"
 TRAINER = "user:trainer@example.com"
 GRANT = 'module.mlflow.google_storage_bucket_iam_member.clients_write["trainer"]'
 # Of each section, what is a choice in the document: a block that may be missing, a count, a map of grants.

@@ -1,4 +1,4 @@
-# The APIs that a project needs before the module is applied in it.
+# What a project needs before the module is applied in it: the APIs, and a repository with the image.
 variable "project_id" {
   type        = string
   description = "Project id."
@@ -6,6 +6,7 @@ variable "project_id" {
 
 resource "google_project_service" "enabled" {
   for_each = toset([
+    "artifactregistry.googleapis.com",
     "cloudresourcemanager.googleapis.com",
     "iam.googleapis.com",
     "run.googleapis.com",
@@ -16,4 +17,12 @@ resource "google_project_service" "enabled" {
   project            = var.project_id
   service            = each.value
   disable_on_destroy = false
+}
+
+resource "google_artifact_registry_repository" "images" {
+  project       = var.project_id
+  location      = "europe-west1"
+  repository_id = "mlflow"
+  format        = "DOCKER"
+  depends_on    = [google_project_service.enabled]
 }
