@@ -24,7 +24,8 @@ def _test(work: Path, home: Path) -> str:
 
 def test_they_pass(tmp_path: Path) -> None:
     copy_of_module(tmp_path)
-    assert "Success! 6 passed, 0 failed." in _test(tmp_path, tmp_path / "cloud")
+    said = _test(tmp_path, tmp_path / "cloud")
+    assert "Success! 6 passed, 0 failed." in said, said
 
 
 def test_a_module_that_lets_everybody_in_fails_them(tmp_path: Path) -> None:
