@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from tests.client.google import claims
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-from contextlib import contextmanager
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="mlflow"'}
 

@@ -108,13 +108,10 @@ def why_refused(answer: requests.Response, email: str, audience: str, expires: f
     return (
         f"{hosts.origin(answer.url)} refused the token of {facts}. Is this the account that you mean? It must be among"
         " the service's access.emails, access.service_accounts or access.email_domains, and the audience must be the"
-        f" service's address. Set {credential_variables()} to choose another one; `mlflow-google doctor` shows more."
+        " service's address."
+        " Set GOOGLE_APPLICATION_CREDENTIALS or MLFLOW_GOOGLE_IMPERSONATE to choose another one;"
+        " `mlflow-google doctor` shows more."
     )
-
-
-def credential_variables() -> str:
-    """Names what chooses a credential."""
-    return "GOOGLE_APPLICATION_CREDENTIALS or MLFLOW_GOOGLE_IMPERSONATE"
 
 
 def clock_skew(answer: requests.Response) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from mlflow_google import credentials, hosts
-from mlflow_google.auth import CHALLENGE, clock_skew, why_refused
+from mlflow_google.auth import clock_skew, was_refused, why_refused
 from mlflow_google.errors import CredentialError
 from mlflow_google.tokens import clock, fetch_patiently
 
@@ -86,7 +86,7 @@ def diagnose(server: str, token: credentials.Token) -> int:
     if answer.ok:
         print(f"service     {server} lets you in")
         return 0
-    if CHALLENGE in answer.headers.get("WWW-Authenticate", "").lower():
+    if was_refused(answer):
         print(f"service     {why_refused(answer, token.email, token.audience, token.expires)}")
         return EX_NOPERM
     print(f"service     {server} answered {answer.status_code}: is this an MLflow of this kind?")
