@@ -22,9 +22,11 @@ readonly DRAIN_SECONDS=5 PROXY_STOP_SECONDS=1 MLFLOW_STOP_SECONDS=3
 readonly PROBE_INTERVAL=5 PROBE_TIMEOUT=5 PROBE_FAILURES=3
 readonly EX_USAGE=64 EX_SOFTWARE=70
 
-log() { printf '{"severity":"%s","logger":"start.sh","message":"%s"}\n' "$1" "$2" >&2; }
+# A descriptor of its own: bash's line for a command that a signal ended ("Terminated") is not JSON and goes nowhere.
+exec {log_fd}>&2
+log() { printf '{"severity":"%s","logger":"start.sh","message":"%s"}\n' "$1" "$2" >&"$log_fd"; }
 
-check_environment() { "$PYTHON" -m mlflow_cloudrun.settings "$1" "$PROXY_FOLDER"; }
+check_environment() { "$PYTHON" -m mlflow_cloudrun.settings "$1" "$PROXY_FOLDER" 2>&"$log_fd"; }
 
 # All three leave this process group, so that tini's signal does not reach them and each outlives those in front of it.
 start_mlflow() {
@@ -144,15 +146,15 @@ wait_for_first_exit() {
 serve() {
   mlflow='' proxy='' edge=''
   trap stop_on_request TERM INT
-  check_environment serve
+  check_environment serve 2>/dev/null
   trap stop_all EXIT
   start_mlflow
-  wait_until_mlflow_answers
+  wait_until_mlflow_answers 2>/dev/null
   kill -0 "$mlflow" 2>/dev/null || wait_for_first_exit "$mlflow"
   start_proxy
-  wait_until_proxy_listens
+  wait_until_proxy_listens 2>/dev/null
   start_edge
-  watch_mlflow &
+  watch_mlflow 2>/dev/null &
   wait_for_first_exit "$mlflow" "$proxy" "$edge" "$!"
 }
 

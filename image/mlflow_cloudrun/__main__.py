@@ -15,6 +15,9 @@ from typing import NoReturn
 from mlflow_cloudrun import environment, front, logs
 
 EX_DATAERR = 65
+# As much of a request's head as the edge lets through (haproxy.cfg: tune.bufsize). h11 gives up after 16 KiB, if it did
+# not all come at once. https://www.uvicorn.org/settings/#http
+HEAD_BYTES = 65536
 logger = logging.getLogger("mlflow_cloudrun")
 
 
@@ -32,7 +35,8 @@ def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], *
     gc.freeze()
     gc.enable()
     application.protect(app, Access.of(folder))
-    uvicorn.main.main(args=command[command.index("uvicorn") + 1 :], prog_name="uvicorn")
+    options = command[command.index("uvicorn") + 1 :]
+    uvicorn.main.main(args=[f"--h11-max-incomplete-event-size={HEAD_BYTES}", *options], prog_name="uvicorn")
     sys.exit(0)
 
 

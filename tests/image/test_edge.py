@@ -36,12 +36,18 @@ def test_a_long_address_passes_or_is_refused_with_a_sentence(service: Service, k
     assert status == 200 or answer.json()["message"]
 
 
-@pytest.mark.parametrize(("kib", "status"), [(30, 200), (33, 431), (50, 431)])
 @pytest.mark.parametrize("name", ["Cookie", "X-Anything"])
-def test_long_headers_pass_or_are_refused_with_a_sentence(service: Service, name: str, kib: int, status: int) -> None:
+def test_long_headers_pass_in_whatever_pieces_they_come(service: Service, name: str) -> None:
+    headers = service.bearer() | {name: "a" * 30 * 1024}
+    assert {service.http.get(SEARCH, headers=headers).status_code for _ in range(50)} == {200}
+
+
+@pytest.mark.parametrize("kib", [33, 50])
+@pytest.mark.parametrize("name", ["Cookie", "X-Anything"])
+def test_longer_headers_are_refused_with_a_sentence(service: Service, name: str, kib: int) -> None:
     answer = service.http.get(SEARCH, headers=service.bearer() | {name: "a" * kib * 1024})
-    assert answer.status_code == status
-    assert status == 200 or "headers" in answer.json()["message"]
+    assert answer.status_code == 431
+    assert "headers" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("headers", [{"X-Long": "a" * 1024 * 1024}, {f"X-{number}": "a" for number in range(5000)}])

@@ -1,4 +1,4 @@
-"""1 GiB is enough for ours, and not for the article's container with today's MLflow: the baseline, side by side."""
+"""1 GiB is plenty for ours, and full at the start of the article's container with today's MLflow."""
 
 import sys
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def killed_or(condition: Callable[[], bool], container: Container) -> bool:
 def wait_until_memory_fails(container: Container) -> None:
     """Waits until the kernel kills a process, or memory is full and the kernel can only take the running code away.
 
-    The second state ends in the first, but it may take minutes of disk reads until then.
+    The second state ends in the first or goes on for minutes of disk reads.
     """
     at_full: list[int] = []
 
@@ -69,7 +69,7 @@ def test_a_mixed_load_stays_far_below_the_limit(service: Service, capsys: pytest
     assert max(samples) < GOAL_MIB
 
 
-def test_the_articles_container_does_not_get_ready_in_the_same_memory(platform: Platform, tmp_path: Path) -> None:
+def test_the_articles_container_fills_the_same_memory_at_its_start(platform: Platform, tmp_path: Path) -> None:
     version = {"MLFLOW_VERSION": images.mlflow_version()}
     image = images.build(platform.engine, context=ARTICLE, name="localhost/article", arguments=version)
     write_secret(tmp_path, ARTICLE_CONFIG)
@@ -83,9 +83,7 @@ def test_the_articles_container_does_not_get_ready_in_the_same_memory(platform: 
     with platform.running(
         replace(ours, image=image, environment=published, mounts=mounts, read_only=False)
     ) as container:
-        service = Service(container, platform.google.identity)
-        wait_until_memory_fails(container)
-        assert not service.ready()
+        wait_until_memory_fails(container)  # before a single call; some machines let it get ready for a while
 
 
 def test_the_articles_configuration_file_works_in_our_image(platform: Platform, database: str, tmp_path: Path) -> None:

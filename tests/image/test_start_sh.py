@@ -1,8 +1,12 @@
 """start.sh's functions, sourced one by one."""
 
 import http.server
+import json
+import os
+import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -76,3 +80,23 @@ def test_the_first_child_decides_the_status(child: str, status: int, said: str) 
 def test_stop_kills_what_does_not_leave() -> None:
     stubborn = "trap '' TERM; sleep 60 & stubborn=$!; trap - TERM"  # a child inherits what is ignored
     assert run(f'{stubborn}; stop TERM "$stubborn" 1; kill -0 "$stubborn"').returncode == 1
+
+
+def test_a_stop_at_any_moment_of_the_start_leaves_lines_of_json_alone() -> None:
+    stubs = "check_environment() { echo begun; sleep 0.1; }; start_mlflow() { sleep 60 & mlflow=$!; }"
+    for moment in range(20):  # half of them in the check, half of them while MLflow is waited for
+        group = subprocess.Popen(
+            ["bash", "-c", f"source {START}\n{stubs}; serve"],
+            env={"PATH": "/usr/bin:/bin"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert group.stdout
+        group.stdout.readline()
+        time.sleep(moment * 0.01)
+        os.killpg(group.pid, signal.SIGTERM)
+        _, lines = group.communicate(timeout=30)
+        assert group.returncode == 0
+        assert [json.loads(line)["message"] for line in lines.splitlines()][-1] == "Stopped"
