@@ -1,15 +1,14 @@
 """The deployment: provider and backend, settings to inputs, outputs."""
 
-from typing import Any, Final
+from typing import Final
 
 from cdktf import TerraformProvider, TerraformVariable
 from constructs import Construct
 
-from stacks import names
+from stacks import hcl, names
 from stacks.inputs import AccessInputs, BucketInputs, DatabaseInputs, Inputs, ServiceInputs
 from stacks.outputs import add_outputs
 from stacks.root import RootStack
-from stacks.settings.limits import DEFAULT_VERSION
 from stacks.settings.model import Settings
 from stacks.tracking import TrackingServer
 
@@ -65,15 +64,13 @@ def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Input
         oauth_client_secret: The expression of the one input that is no setting.
     """
     access, database, bucket, service = (
-        literal(section.model_dump())
+        hcl.escaped(section.model_dump())
         for section in (settings.access, settings.database, settings.bucket, settings.service)
     )
-    database["version"] = database["version"] or DEFAULT_VERSION[settings.database.engine]
-    bucket["name"] = bucket["name"] or names.artifacts_bucket(settings.name, settings.project.id)
     return Inputs(
         names=names.CloudNames.of(settings.name),
         region=settings.region,
-        labels=literal(settings.labels),
+        labels=hcl.escaped(settings.labels),
         project_id=settings.project.id,
         project_number=settings.project.number,
         database=DatabaseInputs(**database),
@@ -81,19 +78,3 @@ def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Input
         service=ServiceInputs(**service),
         access=AccessInputs(**access, oauth_client_secret=oauth_client_secret),
     )
-
-
-def literal(value: Any) -> Any:  # noqa: ANN401 - any value of a TOML file
-    """Makes every string in a value mean itself in Terraform.
-
-    Source: https://developer.hashicorp.com/terraform/language/expressions/strings#escape-sequences
-    """
-    match value:
-        case str():
-            return value.replace("${", "$${").replace("%{", "%%{")
-        case dict():
-            return {literal(key): literal(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-        case list():
-            return [literal(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-        case _:
-            return value

@@ -23,7 +23,7 @@ from stacks.names import CloudNames
 from stacks.serving import Serving
 from stacks.tracking import TrackingServer
 from stacks.variables.declarations import SECRET, Variable, module_variables, service_variables
-from stacks.variables.values import cloud_names, value
+from stacks.variables.values import cloud_names, effective
 
 Document = dict[str, Any]
 
@@ -37,6 +37,10 @@ VERSIONS: Final[Document] = {
         },
     }
 }
+
+_MAIN: Final = ("check", "ephemeral", "locals", "moved", "resource")
+_DROPPED: Final = ("//", "terraform")
+"""CDKTF's notes, and a backend, which is the caller's."""
 
 
 class ModuleStack(TerraformStack):
@@ -141,15 +145,25 @@ def module_files() -> dict[str, Document]:
     return {
         f"{folder}{name}": document
         for folder, stack in modules.items()
-        for name, document in _files(stack.to_terraform()).items()
+        for name, document in split(stack.to_terraform()).items()
     }
 
 
-def _files(document: Document) -> dict[str, Document]:
+def split(document: Document) -> dict[str, Document]:
+    """The files of a module, by their names.
+
+    Args:
+        document: What was synthesized.
+
+    Raises:
+        ValueError: It has a section that belongs into no file.
+    """
     for body in (body for named in document["resource"].values() for body in named.values()):
         body.pop("//", None)
+    if unknown := document.keys() - {*_MAIN, *_DROPPED, "output", "variable"}:
+        raise ValueError(f"the module has no file for {', '.join(sorted(unknown))}")
     return {
-        "main.tf.json": {name: document[name] for name in ("check", "ephemeral", "locals", "resource")},
+        "main.tf.json": {name: document[name] for name in _MAIN if name in document},
         "outputs.tf.json": {"output": document["output"]},
         "variables.tf.json": {"variable": document["variable"]},
         "versions.tf.json": VERSIONS,
@@ -173,7 +187,7 @@ def _group(section: str, inputs: Any, **plain: str) -> Any:  # noqa: ANN401 - on
 
 
 def _token(path: str, kind: Any) -> Any:  # noqa: ANN401 - a token of that kind
-    token = Token.as_any(f"${{{value(path)}}}")
+    token = Token.as_any(f"${{{effective(path)}}}")
     if kind is str:
         return Token.as_string(token)
     if kind is float:

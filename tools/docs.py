@@ -16,9 +16,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from stacks import bindings
+from stacks.settings.derived import default_of, flags
 from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
-from stacks.settings.model import PROD_DEFAULTS, Settings
+from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
 from tests.image.test_attacks import ACCEPTED, REFUSED, WITHOUT_CREDENTIAL
 from tools import faults, overview, routes_page
@@ -188,9 +189,9 @@ def _settings_table() -> str:
 def _default(section: str, key: str, field: FieldInfo) -> str:
     if field.is_required():
         return "(required)"
-    default = f"`{_toml(field.get_default(call_default_factory=True))}`"
-    prod = PROD_DEFAULTS.get(section, {})
-    return f"{default}; prod: `{_toml(prod[key])}`" if key in prod else default
+    path, plain = f"{section}.{key}", field.get_default(call_default_factory=True)
+    dev, prod = (f"`{_toml(default_of(path, plain=plain, profile=profile))}`" for profile in ("dev", "prod"))
+    return f"{dev}; prod: {prod}" if path in flags() else dev
 
 
 def _example() -> str:
@@ -215,7 +216,8 @@ def _example_value(section: str, key: str, field: FieldInfo) -> object:
         return "prod"
     if field.examples:
         return field.examples[0]
-    return PROD_DEFAULTS.get(section, {}).get(key, field.get_default(call_default_factory=True))
+    plain = field.get_default(call_default_factory=True)
+    return default_of(f"{section}.{key}", plain=plain, profile="prod")
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401 - any value of a TOML file

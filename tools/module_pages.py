@@ -3,11 +3,13 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from stacks.settings.model import PROD_DEFAULTS
-from stacks.variables import cross_validations, declarations
+from stacks.settings.cross_rules import CROSS_RULES
+from stacks.settings.derived import flags
+from stacks.variables import declarations
 from stacks.variables.declarations import REQUIRED, Variable, module_variables, service_variables
 from tools.overview import resource_table, role_table
 from tools.scan import CONFIG, scan
@@ -97,11 +99,7 @@ def _default(variable: Variable) -> str:
 
 
 def _prod_table() -> str:
-    rows = [
-        (f"`{section}.{key}`", f"`{json.dumps(not value)}`", f"`{json.dumps(value)}`")
-        for section, defaults in PROD_DEFAULTS.items()
-        for key, value in defaults.items()
-    ]
+    rows = [(f"`{path}`", f"`{json.dumps(dev)}`", f"`{json.dumps(prod)}`") for path, (dev, prod) in flags().items()]
     return _table(("attribute", "dev", "prod"), rows)
 
 
@@ -118,9 +116,14 @@ def _provider_table(document: dict[str, Any]) -> str:
 
 
 def _not_expressed() -> str:
-    rules = [f"- The rule `{name.strip('_')}`. {why}" for name, why in cross_validations.LEFT_OUT.items()]
-    sections = [f"- The settings `{name}.*`. {why}" for name, why in declarations.LEFT_OUT.items()]
-    return "\n".join((*sections, *rules))
+    def lines() -> Iterator[str]:
+        for section, why in declarations.LEFT_OUT.items():
+            yield f"- The settings `{section}.*`. {why}"
+            for rule in CROSS_RULES:
+                if any(path.startswith(f"{section}.") for path in rule.reads()):
+                    yield f"- The rule `{rule.name}`, which reads them."
+
+    return "\n".join(lines())
 
 
 def _check_table(folder: Path) -> str:

@@ -1,275 +1,279 @@
-"""Rules that hold between fields. Each names what it reads: with one of those broken, it has nothing to say."""
+"""The rules that hold between settings, each said once: files are held against them, and variables carry them, too."""
 
-import re
-from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from image.mlflow_cloudrun import accounts
 from stacks import names
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
 from stacks.settings import limits
-from stacks.settings.model import Settings
-from stacks.settings.problems import Problem
-
-CrossRule = Callable[[Settings], Iterator[Problem]]
-
-CROSS_RULES: Final[dict[CrossRule, tuple[str, ...]]] = {}
-"""Every rule, with the fields that it reads."""
+from stacks.settings.cross_rule import length_fits, rule
+from stacks.settings.derived import DERIVED, IN_PROD
+from stacks.settings.language import Call, Expression, Fallback, Setting, Text, choose, equal, node, text
 
 
-def broken_cross_rules(settings: Settings, *, unusable: Collection[str]) -> list[Problem]:
-    """Holds settings against every rule whose fields can be read.
-
-    Args:
-        settings: The settings; what stands in an unusable field does not matter.
-        unusable: Fields (`section.field`) and whole sections that have a problem of their own.
-
-    Returns:
-        A problem for each rule that is broken.
-    """
-    return [
-        problem
-        for rule, fields in CROSS_RULES.items()
-        if not any(field in unusable or field.split(".")[0] in unusable for field in fields)
-        for problem in rule(settings)
-    ]
+def _shorten(resource: str) -> Expression:
+    """What can be shortened: the resource's own name, where a caller of the module gave one, else the prefix."""
+    own = f"names.{resource}"
+    return choose(equal(Setting(own), DERIVED[own]), "shorten name", f"shorten {own}")
 
 
-def _reads(*fields: str) -> Callable[[CrossRule], CrossRule]:
-    def register(rule: CrossRule) -> CrossRule:
-        CROSS_RULES[rule] = fields
-        return rule
-
-    return register
-
-
-@_reads("name", "project.id", "project.number", "bucket.name")
-def _names_fit(settings: Settings) -> Iterator[Problem]:
-    cloud_names = names.CloudNames.of(settings.name)
-    bucket = settings.bucket.name or names.artifacts_bucket(settings.name, settings.project.id)
-    for what, name, longest, url in (
-        ("the service account's id", cloud_names.service_account, 30, limits.SERVICE_ACCOUNT_URL),
-        ("the service's name", cloud_names.service, 49, limits.SERVICE_URL),
-        ("the service's host label", f"{cloud_names.service}-{settings.project.number}", 63, limits.HOST_URL),
-        ("the bucket's name", bucket, 63, limits.BUCKET_URL),
-    ):
-        if len(name) > longest:
-            yield Problem(
-                field="name",
-                value=settings.name,
-                rule=f"{what}, {name}, would have {len(name)} characters; {longest} is the most",
-                remedy=f"shorten name by {len(name) - longest}",
-                url=url,
-            )
-    if re.search("^goog|google|g00gle", bucket):
-        yield Problem(
-            field="bucket.name",
-            value=bucket,
-            rule="a bucket name does not start with goog and does not contain google",
-            remedy="set bucket.name to another one",
-            url=limits.BUCKET_URL,
-        )
+def _socket(connection_name: Expression) -> Text:
+    """The longest path of the database's socket."""
+    engine = Setting("database.engine")
+    folder, postgresql = (names.socket_path("{connection}", one) for one in ("mysql", "postgresql"))
+    last = choose(equal(engine, "mysql"), "", postgresql.removeprefix(folder))
+    return text(f"{folder}{{last}}", connection=connection_name, last=last)
 
 
-@_reads("name", "region", "project.id", "database.engine")
-def _socket_path_fits(settings: Settings) -> Iterator[Problem]:
-    connection_name = f"{settings.project.id}:{settings.region}:{names.CloudNames.of(settings.name).instance}"
-    path = names.socket_path(connection_name, settings.database.engine)
-    excess = len(path) - limits.LONGEST_SOCKET_PATH
-    if excess > 0:
-        yield Problem(
-            field="name",
-            value=settings.name,
-            rule=f"the database's socket, {path}, would have {len(path)} bytes; {limits.LONGEST_SOCKET_PATH} is the"
-            " most that Linux takes",
-            remedy=f"shorten name by {excess}",
-            url=limits.SOCKET_URL,
-        )
+_CHARACTERS: Final = "{value}, would have {length} characters; {longest} is the most"
+_SOCKET: Final = "the database's socket, {value}, would have {length} bytes; {longest} is the most that Linux takes"
+_SQL_DOCS: Final = "https://cloud.google.com/sql/docs"
+_ENGINE_DOCS: Final = choose(
+    equal(Setting("database.engine"), "mysql"), limits.docs_of("mysql"), limits.docs_of("postgresql")
+)
+_BUCKET: Final = Setting("bucket.name")
 
+_AMOUNT: Final = Call("groups", r"^([0-9]+)", Setting("service.memory"))[0]
+_MEBIBYTES: Final = _AMOUNT * choose(Call("ends", Setting("service.memory"), "Gi"), 1_024, 1)
+_MEMORY: Final = node(limits.MEMORY_BY_CPU)[Setting("service.cpu")]
+_ENOUGH_CPUS: Final = Call("around", limits.MEMORY_BY_CPU, _MEBIBYTES)
 
-@_reads("service.image", "profile")
-def _prod_pins_its_image(settings: Settings) -> Iterator[Problem]:
-    if settings.profile == "prod" and "@sha256:" not in settings.service.image:
-        yield Problem(
-            field="service.image",
-            value=settings.service.image,
-            rule="prod names its image by digest: a tag can be moved, and a revision must not change under you",
-            remedy="append @sha256:... as printed by `make image-push`",
-            url="https://cloud.google.com/run/docs/deploying#images",
-        )
+_VERSIONS: Final = node(limits.VERSIONS)[Setting("database.engine")]
 
+_TIER: Final = Call("groups", r"^db-custom-([0-9]+)-([0-9]+)$", Setting("database.tier"))
+_CPUS, _TIER_MEMORY = _TIER[0], _TIER[1]
+_LEAST_MEMORY: Final = Call("max", 3_840, Call("ceil", _CPUS * 9 * 1_024 / 10))
+_MOST_MEMORY: Final = _CPUS * 6_656
 
-@_reads("service.min_instances", "service.max_instances")
-def _min_is_at_most_max(settings: Settings) -> Iterator[Problem]:
-    if settings.service.min_instances > settings.service.max_instances:
-        yield Problem(
-            field="service.min_instances",
-            value=settings.service.min_instances,
-            rule=f"min_instances is at most max_instances, which is {settings.service.max_instances}",
-            remedy="lower min_instances or raise max_instances",
-            url="https://cloud.google.com/run/docs/configuring/min-instances",
-        )
+# While a new revision takes over, the old one still runs.
+_PER_INSTANCE: Final = 2 * CONNECTIONS_PER_INSTANCE
+_MYSQL_CONNECTIONS: Final = Fallback(
+    node(limits.MYSQL_CONNECTIONS)[Setting("database.tier")], node(limits.MYSQL_CUSTOM_CONNECTIONS)
+)
+_POSTGRESQL_CONNECTIONS: Final = Fallback(
+    node(limits.POSTGRESQL_CONNECTIONS)[Setting("database.tier")],
+    Call("reached", limits.POSTGRESQL_CONNECTIONS_BY_MEMORY, _TIER_MEMORY),
+)
+_AVAILABLE: Final = (
+    choose(equal(Setting("database.engine"), "mysql"), _MYSQL_CONNECTIONS, _POSTGRESQL_CONNECTIONS)
+    - limits.RESERVED_CONNECTIONS
+)
+_MOST_INSTANCES: Final = Call("floor", _AVAILABLE / _PER_INSTANCE)
+_NEEDED: Final = Setting("service.max_instances") * _PER_INSTANCE
 
+_ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_accounts")
+_AUDIENCES: Final = Setting("access.extra_audiences")
+_PUBLIC_AUDIENCES: Final = Call("both", accounts.PUBLIC_CLIENTS, _AUDIENCES)
 
-@_reads("service.cpu", "service.memory")
-def _memory_fits_the_cpu(settings: Settings) -> Iterator[Problem]:
-    memory = limits.mebibytes(settings.service.memory)
-    lowest, highest = limits.MEMORY_BY_CPU[settings.service.cpu]
-    if not lowest <= memory <= highest:
-        enough = [cpu for cpu, (low, high) in limits.MEMORY_BY_CPU.items() if low <= memory <= high]
-        yield Problem(
-            field="service.memory",
-            value=settings.service.memory,
-            rule=f"{settings.service.cpu} CPU takes {lowest} to {highest} Mi in the second-generation environment",
-            remedy=f"change memory, or set cpu to {' or '.join(enough)}"
-            if enough
-            else "choose 512Mi to 32Gi; 1Gi is enough for MLflow",
-            url="https://cloud.google.com/run/docs/configuring/services/memory-limits",
-        )
-
-
-@_reads("database.engine", "database.version")
-def _engine_has_the_version(settings: Settings) -> Iterator[Problem]:
-    versions = limits.VERSIONS[settings.database.engine]
-    if settings.database.version not in ("", *versions):
-        yield Problem(
-            field="database.version",
-            value=settings.database.version,
-            rule=f"{settings.database.engine} comes in the versions {', '.join(versions)}",
-            remedy=f'write "{versions[-1]}", or leave it out',
-            url=f"https://cloud.google.com/sql/docs/{limits.docs_of(settings.database.engine)}/db-versions",
-        )
-
-
-@_reads("database.tier")
-def _tier_exists(settings: Settings) -> Iterator[Problem]:
-    size = limits.custom_tier(settings.database.tier)
-    if size is None:
-        return
-    cpus, memory = size
-    lowest, highest = max(3_840, -(-cpus * 9 * 1_024 // 10)), cpus * 6_656
-    if cpus > limits.MOST_CPUS or memory % 256 or not lowest <= memory <= highest:
-        yield Problem(
-            field="database.tier",
-            value=settings.database.tier,
-            rule=f"a custom tier has at most {limits.MOST_CPUS} CPUs, and per CPU 0.9 to 6.5 GB of memory, at least"
-            " 3840 MB, in steps of 256 MB",
-            remedy=f"with {cpus} CPUs choose {-(-lowest // 256) * 256} to {highest} MB in steps of 256"
-            if cpus <= limits.MOST_CPUS
-            else f"choose at most {limits.MOST_CPUS} CPUs",
-            url="https://cloud.google.com/sql/docs/postgres/create-instance#machine-types",
-        )
-
-
-@_reads("database.engine", "database.tier", "service.max_instances")
-def _connections_hold(settings: Settings) -> Iterator[Problem]:
-    available = limits.max_connections(settings.database.engine, settings.database.tier) - limits.RESERVED_CONNECTIONS
-    # While a new revision takes over, the old one still runs.
-    per_instance = 2 * CONNECTIONS_PER_INSTANCE
-    if settings.service.max_instances * per_instance > available:
-        most = available // per_instance
-        yield Problem(
-            field="service.max_instances",
-            value=settings.service.max_instances,
-            rule=f"two revisions x {settings.service.max_instances} instances x {CONNECTIONS_PER_INSTANCE} connections"
-            f" = {settings.service.max_instances * per_instance}, but {settings.database.tier} has {available} to give",
-            remedy=f"lower max_instances to {most} or take a larger tier" if most else "take a larger tier",
-            url=f"https://cloud.google.com/sql/docs/{limits.docs_of(settings.database.engine)}/quotas",
-        )
-
-
-@_reads("database.backups", "database.point_in_time_recovery", "database.high_availability")
-def _recovery_has_backups(settings: Settings) -> Iterator[Problem]:
-    database = settings.database
-    if database.point_in_time_recovery and not database.backups:
-        yield Problem(
-            field="database.point_in_time_recovery",
-            value=True,
-            rule="point-in-time recovery starts from a backup",
-            remedy="set database.backups = true",
-            url="https://cloud.google.com/sql/docs/postgres/backup-recovery/pitr",
-        )
-    if database.high_availability and not (database.backups and database.point_in_time_recovery):
-        yield Problem(
-            field="database.high_availability",
-            value=True,
-            rule="high availability needs backups and point-in-time recovery",
-            remedy="set database.backups = true and database.point_in_time_recovery = true",
-            url="https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/website/docs/r/sql_database_instance.html.markdown",
-        )
-
-
-@_reads("bucket.versioning", "bucket.soft_delete_days")
-def _deleted_objects_come_back(settings: Settings) -> Iterator[Problem]:
-    if not settings.bucket.versioning and not settings.bucket.soft_delete_days:
-        yield Problem(
-            field="bucket.versioning",
-            value=False,
-            rule="versioning or soft delete is on: one wrong delete must not lose a model",
-            remedy="set bucket.versioning = true or bucket.soft_delete_days = 7",
-            url="https://cloud.google.com/storage/docs/protection-backup-recovery-overview",
-        )
-
-
-@_reads("bucket.name", "state.bucket", "name", "project.id")
-def _buckets_differ(settings: Settings) -> Iterator[Problem]:
-    artifacts = settings.bucket.name or names.artifacts_bucket(settings.name, settings.project.id)
-    if settings.state.bucket == artifacts:
-        yield Problem(
-            field="state.bucket",
-            value=settings.state.bucket,
-            rule="state and artifacts live in two buckets: whoever reads artifacts must not read the state",
-            remedy=f'name another one, such as "{settings.project.id}-tfstate"',
-            url="https://developer.hashicorp.com/terraform/language/backend/gcs",
-        )
-
-
-@_reads("access.email_domains", "access.emails", "access.service_accounts")
-def _somebody_is_allowed(settings: Settings) -> Iterator[Problem]:
-    access = settings.access
-    if not (access.email_domains or access.emails or access.service_accounts):
-        yield Problem(
-            field="access.email_domains",
-            value=[],
-            rule="somebody is allowed in: oauth2-proxy does not start without a domain or an address",
-            remedy='set access.email_domains = ["example.com"], access.emails or access.service_accounts',
-            url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
-        )
-
-
-@_reads("access.extra_audiences")
-def _gcloud_is_let_in_openly(settings: Settings) -> Iterator[Problem]:
-    if names.GCLOUD_AUDIENCE in settings.access.extra_audiences:
-        yield Problem(
-            field="access.extra_audiences",
-            value=names.GCLOUD_AUDIENCE,
-            rule="gcloud's audience, which any Google account in the world can get, has a switch of its own",
-            remedy="remove it here and set access.gcloud_tokens = true",
-            url="https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token",
-        )
-
-
-@_reads("access.extra_audiences")
-def _public_clients_stay_out(settings: Settings) -> Iterator[Problem]:
-    public = [client for client in accounts.PUBLIC_CLIENTS if client in settings.access.extra_audiences]
-    if public:
-        yield Problem(
-            field="access.extra_audiences",
-            value=public[0],
-            rule="application-default credentials and the OAuth playground are clients for which any Google account in"
-            " the world gets a token",
-            remedy="remove it; programs use a service account, and people a client of your own",
-            url="https://cloud.google.com/docs/authentication/get-id-token",
-        )
-
-
-@_reads("service.public_url", "profile")
-def _prod_is_on_https(settings: Settings) -> Iterator[Problem]:
-    if settings.profile == "prod" and settings.service.public_url.startswith("http://"):
-        yield Problem(
-            field="service.public_url",
-            value=settings.service.public_url,
-            rule="prod is reached over https; http://localhost is for trying it on one machine",
-            remedy='write the custom domain\'s URL, or leave it out, or set profile = "dev"',
-            url="https://developers.google.com/identity/protocols/oauth2/web-server#uri-validation",
-        )
+CROSS_RULES: Final = (
+    length_fits(
+        "service_account_fits",
+        "name",
+        f"the service account's id, {_CHARACTERS}",
+        Setting("names.service_account"),
+        30,
+        limits.SERVICE_ACCOUNT_URL,
+        shorten="shorten name",
+    ),
+    length_fits(
+        "service_name_fits",
+        "name",
+        f"the service's name, {_CHARACTERS}",
+        Setting("names.service"),
+        49,
+        limits.SERVICE_URL,
+        shorten="shorten name",
+    ),
+    length_fits(
+        "host_label_fits",
+        "name",
+        f"the service's host label, {_CHARACTERS}",
+        text("{names.service}-{project.number}"),
+        63,
+        limits.HOST_URL,
+        shorten=_shorten("service"),
+    ),
+    length_fits(
+        "bucket_name_fits",
+        "name",
+        f"the bucket's name, {_CHARACTERS}",
+        _BUCKET,
+        63,
+        limits.BUCKET_URL,
+        shorten="shorten name",
+        variable="bucket",
+    ),
+    rule(
+        "bucket_name_is_not_googles",
+        "bucket.name",
+        ~Call("matches", "^goog|google|g00gle", _BUCKET),
+        "a bucket name does not start with goog and does not contain google",
+        "set bucket.name to another one",
+        limits.BUCKET_URL,
+    ),
+    length_fits(
+        "socket_path_fits",
+        "name",
+        _SOCKET,
+        _socket(text("{project.id}:{region}:{names.instance}")),
+        limits.LONGEST_SOCKET_PATH,
+        limits.SOCKET_URL,
+        shorten=_shorten("instance"),
+    ),
+    # Of the service module, whose instance exists.
+    length_fits(
+        "socket_path_of_an_existing_instance_fits",
+        "database.connection_name",
+        _SOCKET,
+        _socket(Setting("database.connection_name")),
+        limits.LONGEST_SOCKET_PATH,
+        limits.SOCKET_URL,
+        shorten="take an instance whose name is shorter",
+    ),
+    rule(
+        "prod_pins_its_image",
+        "service.image",
+        ~IN_PROD | Call("has", Setting("service.image"), "@sha256:"),
+        "prod names its image by digest: a tag can be moved, and a revision must not change under you",
+        "append @sha256:... as printed by `make image-push`",
+        "https://cloud.google.com/run/docs/deploying#images",
+    ),
+    rule(
+        "min_is_at_most_max",
+        "service.min_instances",
+        Setting("service.min_instances") <= Setting("service.max_instances"),
+        "min_instances is at most max_instances, which is {service.max_instances}",
+        "lower min_instances or raise max_instances",
+        "https://cloud.google.com/run/docs/configuring/min-instances",
+    ),
+    rule(
+        "memory_fits_the_cpu",
+        "service.memory",
+        (_MEMORY[0] <= _MEBIBYTES) & (_MEMORY[1] >= _MEBIBYTES),
+        text(
+            "{service.cpu} CPU takes {least} to {most} Mi in the second-generation environment",
+            least=_MEMORY[0],
+            most=_MEMORY[1],
+        ),
+        choose(
+            node(0) < Call("length", _ENOUGH_CPUS),
+            text("change memory, or set cpu to {enough}", enough=Call("join", " or ", _ENOUGH_CPUS)),
+            "choose 512Mi to 32Gi; 1Gi is enough for MLflow",
+        ),
+        "https://cloud.google.com/run/docs/configuring/services/memory-limits",
+    ),
+    rule(
+        "engine_has_the_version",
+        "database.version",
+        Call("contains", _VERSIONS, Setting("database.version")),
+        text("{database.engine} comes in the versions {all}", all=Call("join", ", ", _VERSIONS)),
+        text('write "{newest}", or leave it out', newest=Call("last", _VERSIONS)),
+        text(f"{_SQL_DOCS}/{{docs}}/db-versions", docs=_ENGINE_DOCS),
+    ),
+    rule(
+        "tier_exists",
+        "database.tier",
+        (_CPUS <= limits.MOST_CPUS)
+        & equal(_TIER_MEMORY % 256, 0)
+        & (_LEAST_MEMORY <= _TIER_MEMORY)
+        & (_TIER_MEMORY <= _MOST_MEMORY),
+        f"a custom tier has at most {limits.MOST_CPUS} CPUs, and per CPU 0.9 to 6.5 GB of memory, at least 3840 MB, in"
+        " steps of 256 MB",
+        choose(
+            _CPUS <= limits.MOST_CPUS,
+            text(
+                "with {cpus} CPUs choose {least} to {most} MB in steps of 256",
+                cpus=_CPUS,
+                least=Call("ceil", _LEAST_MEMORY / 256) * 256,
+                most=_MOST_MEMORY,
+            ),
+            f"choose at most {limits.MOST_CPUS} CPUs",
+        ),
+        f"{_SQL_DOCS}/postgres/create-instance#machine-types",
+    ),
+    rule(
+        "connections_hold",
+        "service.max_instances",
+        _NEEDED <= _AVAILABLE,
+        text(
+            f"two revisions x {{service.max_instances}} instances x {CONNECTIONS_PER_INSTANCE} connections"
+            " = {needed}, but {database.tier} has {available} to give",
+            needed=_NEEDED,
+            available=_AVAILABLE,
+        ),
+        choose(
+            node(0) < _MOST_INSTANCES,
+            text("lower max_instances to {most} or take a larger tier", most=_MOST_INSTANCES),
+            "take a larger tier",
+        ),
+        text(f"{_SQL_DOCS}/{{docs}}/quotas", docs=_ENGINE_DOCS),
+    ),
+    rule(
+        "recovery_has_backups",
+        "database.point_in_time_recovery",
+        ~Setting("database.point_in_time_recovery") | Setting("database.backups"),
+        "point-in-time recovery starts from a backup",
+        "set database.backups = true",
+        f"{_SQL_DOCS}/postgres/backup-recovery/pitr",
+    ),
+    rule(
+        "high_availability_has_recovery",
+        "database.high_availability",
+        ~Setting("database.high_availability")
+        | (Setting("database.backups") & Setting("database.point_in_time_recovery")),
+        "high availability needs backups and point-in-time recovery",
+        "set database.backups = true and database.point_in_time_recovery = true",
+        "https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/website/docs/r/sql_database_instance.html.markdown",
+    ),
+    rule(
+        "deleted_objects_come_back",
+        "bucket.versioning",
+        Setting("bucket.versioning") | ~equal(Setting("bucket.soft_delete_days"), 0),
+        "versioning or soft delete is on: one wrong delete must not lose a model",
+        "set bucket.versioning = true or bucket.soft_delete_days = 7",
+        "https://cloud.google.com/storage/docs/protection-backup-recovery-overview",
+    ),
+    rule(
+        "buckets_differ",
+        "state.bucket",
+        ~equal(Setting("state.bucket"), _BUCKET),
+        "state and artifacts live in two buckets: whoever reads artifacts must not read the state",
+        'name another one, such as "{project.id}-tfstate"',
+        "https://developer.hashicorp.com/terraform/language/backend/gcs",
+    ),
+    rule(
+        "somebody_is_allowed",
+        "access.email_domains",
+        node(0) < Call("length", Call("concat", *map(Setting, _ALLOWED))),
+        "somebody is allowed in: oauth2-proxy does not start without a domain or an address",
+        'set access.email_domains = ["example.com"], access.emails or access.service_accounts',
+        "https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
+    ),
+    rule(
+        "gcloud_is_let_in_openly",
+        "access.extra_audiences",
+        ~Call("contains", _AUDIENCES, names.GCLOUD_AUDIENCE),
+        "gcloud's audience, which any Google account in the world can get, has a switch of its own",
+        "remove it here and set access.gcloud_tokens = true",
+        "https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token",
+        wrong=names.GCLOUD_AUDIENCE,
+    ),
+    rule(
+        "public_clients_stay_out",
+        "access.extra_audiences",
+        equal(Call("length", _PUBLIC_AUDIENCES), 0),
+        "application-default credentials and the OAuth playground are clients for which any Google account in the world"
+        " gets a token",
+        "remove it; programs use a service account, and people a client of your own",
+        "https://cloud.google.com/docs/authentication/get-id-token",
+        wrong=_PUBLIC_AUDIENCES[0],
+    ),
+    rule(
+        "prod_is_on_https",
+        "service.public_url",
+        ~IN_PROD | ~Call("starts", Setting("service.public_url"), "http://"),
+        "prod is reached over https; http://localhost is for trying it on one machine",
+        'write the custom domain\'s URL, or leave it out, or set profile = "dev"',
+        "https://developers.google.com/identity/protocols/oauth2/web-server#uri-validation",
+    ),
+)

@@ -1,4 +1,4 @@
-r"""Rules of single fields, as data: a settings file is held against them, and a Terraform variable can be, too.
+r"""Rules of single fields, each in Python, for settings files, and in Terraform's language, for variables.
 
 Patterns are written in the common subset of Python's `re` and Terraform's RE2 (no look-around, no back-references), and
 may name Unicode's categories as RE2 does: `\p{Ll}` in a set.
@@ -6,10 +6,13 @@ may name Unicode's categories as RE2 does: `\p{Ll}` in a set.
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic_core import PydanticCustomError
+
+from stacks.hcl import literal
 
 _Value = TypeVar("_Value")
 
@@ -18,7 +21,7 @@ RULE_BROKEN = "rule_broken"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class Rule(ABC):
     """What must hold for a value, what to do otherwise, and the page that says so.
 
     Attributes:
@@ -29,6 +32,14 @@ class Rule:
     remedy: str
     url: str
     hidden: bool = False
+
+    @abstractmethod
+    def condition(self, value: str) -> str:
+        """The rule in Terraform's language.
+
+        Args:
+            value: The expression of the value.
+        """
 
     def refuse(self) -> PydanticCustomError:
         """The error for a value that breaks the rule."""
@@ -55,6 +66,18 @@ class Pattern(Rule):
             raise self.refuse()
         return value
 
+    def condition(self, value: str) -> str:
+        """Returns the condition."""
+        matches = f"can(regex({literal(_anchored(self.regex))}, {value}))"
+        if self.unless:
+            matches += f" && !can(regex({literal(_anchored(self.unless))}, {value}))"
+        return f"contains({literal(list(self.always))}, {value}) || {matches}" if self.always else matches
+
+
+def _anchored(regex: str) -> str:
+    # `$` is the end of the text and no line before it: https://github.com/google/re2/wiki/Syntax
+    return f"^(?:{regex})$"
+
 
 def _in_python(regex: str, value: str) -> str:
     r"""The pattern with ASCII's and the value's characters for each `\p{CATEGORY}`, which Python does not know."""
@@ -78,6 +101,12 @@ class AtMostBytes(Rule):
             raise self.refuse()
         return value
 
+    def condition(self, value: str) -> str:
+        """Returns the condition; Terraform's length counts characters, so that each becomes a letter a byte."""
+        for first, last, count in ((0x80, 0x7FF, 2), (0x800, 0xFFFF, 3), (0x10000, 0x10FFFF, 4)):
+            value = f'replace({value}, "/[\\\\x{{{first:x}}}-\\\\x{{{last:x}}}]/", "{"a" * count}")'
+        return f"length({value}) <= {self.count}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Range(Rule):
@@ -93,6 +122,11 @@ class Range(Rule):
             raise self.refuse()
         return value
 
+    def condition(self, value: str) -> str:
+        """Returns the condition; a number of Terraform's may have a fraction."""
+        exception = "" if self.exception is None else f"{value} == {self.exception} || "
+        return f"floor({value}) == {value} && ({exception}{value} >= {self.minimum} && {value} <= {self.maximum})"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OneOf(Rule):
@@ -106,6 +140,10 @@ class OneOf(Rule):
             raise self.refuse()
         return value
 
+    def condition(self, value: str) -> str:
+        """Returns the condition."""
+        return f"contains({literal(list(self.values))}, {value})"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AtMost(Rule):
@@ -118,3 +156,7 @@ class AtMost(Rule):
         if len(value) > self.count:  # type: ignore[arg-type]
             raise self.refuse()
         return value
+
+    def condition(self, value: str) -> str:
+        """Returns the condition."""
+        return f"length({value}) <= {self.count}"

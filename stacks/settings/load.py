@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 
-from stacks.settings.cross_rules import broken_cross_rules
+from stacks.settings.effective import broken_cross_rules, completed
 from stacks.settings.explain import SETTINGS_PAGE, TOML_URL, dotted, explain, position
-from stacks.settings.model import PROD_DEFAULTS, Settings, field_at, section_of
+from stacks.settings.model import Settings, field_at, section_of
 from stacks.settings.problems import HIDDEN, Problem, SettingsError
 
 OVERRIDE_PREFIX: Final = "MLFLOW_GCP__"
@@ -32,9 +32,8 @@ def load(file: Path, environ: Mapping[str, str]) -> Settings:
     table = _read(file)
     overrides, unreadable = _overrides(environ)
     overridden = _override(table, overrides)
-    invalid, unusable, settings = _validate(table)
-    problems = [*invalid, *broken_cross_rules(settings, unusable=unusable), *unreadable]
-    if problems:
+    invalid, settings = _validate(table)
+    if problems := [*invalid, *unreadable]:
         raise SettingsError(
             str(file), [_name_origin(problem, overridden) for problem in sorted(problems, key=position)]
         )
@@ -148,31 +147,35 @@ def _parse(text: str, path: Sequence[str]) -> object:
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def _validate(raw: _Table) -> tuple[list[Problem], set[str], Settings]:
+def _validate(raw: _Table) -> tuple[list[Problem], Settings]:
     """Holds a table against the model; what is broken is replaced by an example, so that other rules can be tried."""
-    table = _with_defaults(raw)
+    table = _with_sections(raw)
     try:
-        return [], set(), Settings.model_validate(table)
+        settings = Settings.model_validate(table)
+        problems: list[Problem] = []
+        unusable: set[str] = set()
     except ValidationError as error:
         details = error.errors(include_url=False)
-    unusable: set[str] = set()
-    usable = _copy(table)
-    for detail in details:
-        unusable.add(_replace_by_example(usable, detail["loc"]))
-    return [explain(detail) for detail in details], unusable, Settings.model_validate(usable)
+        problems = [explain(detail) for detail in details]
+        unusable = {_replace_by_example(table, detail["loc"]) for detail in details}
+        settings = Settings.model_validate(table)
+    settings, without = completed(settings, given=_given(table), unusable=unusable)
+    return [*problems, *broken_cross_rules(settings, unusable=without)], settings
 
 
-def _with_defaults(raw: _Table) -> _Table:
-    table = _copy(raw)
+def _with_sections(raw: _Table) -> _Table:
     # A section that is missing lacks its required fields: those are what the user must add.
-    for name in Settings.model_fields:
-        if section_of(name):
-            table.setdefault(name, {})
-    for section, defaults in PROD_DEFAULTS.items() if table.get("profile") == "prod" else ():
-        values = _as_table(table.setdefault(section, {}))
-        if values is not None:
-            table[section] = defaults | values
-    return table
+    return {**{name: {} for name in Settings.model_fields if section_of(name)}, **_copy(raw)}
+
+
+def _given(table: _Table) -> set[str]:
+    """The fields of sections that a table gives; an empty text gives nothing."""
+    return {
+        f"{name}.{field}"
+        for name, values in table.items()
+        for field, value in (_as_table(values) or {}).items()
+        if value != ""
+    }
 
 
 def _copy(table: _Table) -> _Table:

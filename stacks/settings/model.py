@@ -1,7 +1,7 @@
 """The settings of one environment; docs/settings.md and environments/example.toml are generated from it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 from pydantic.fields import FieldInfo
@@ -145,14 +145,6 @@ class Settings(Section):
     bucket: Bucket = Field(default_factory=Bucket)
     service: Service
     access: Access
-
-
-PROD_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
-    "database": {"high_availability": True, "point_in_time_recovery": True, "deletion_protection": True},
-    "bucket": {"force_destroy": False},
-    "access": {"gcloud_tokens": False},
-}
-"""What `profile = "prod"` changes where the file says nothing; an image by digest is demanded besides."""
 
 
 def section_of(name: str) -> type[Section] | None:

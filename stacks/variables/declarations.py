@@ -6,12 +6,15 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from stacks.settings.model import PROD_DEFAULTS, Settings, section_of
+from stacks.hcl import literal, type_of
+from stacks.settings.cross_rules import CROSS_RULES
+from stacks.settings.derived import flags
+from stacks.settings.language import Reference
+from stacks.settings.model import Settings, section_of
 from stacks.settings.section import Section
-from stacks.variables.cross_validations import NAMED_BY_PREFIX, cross_validations
 from stacks.variables.foundation import ExistingDatabase, Foundation, Names
-from stacks.variables.language import literal, type_of
-from stacks.variables.validations import Validation, field_validations
+from stacks.variables.validations import Validation, cross_validation, field_validations
+from stacks.variables.values import derived, effective, name_of
 
 REQUIRED: Final = object()
 """The default of a variable that has none."""
@@ -64,6 +67,27 @@ class Variable:
 
 def module_variables() -> dict[str, Variable]:
     """The variables of the module, in alphabetical order."""
+    return _with_rules(_whole(), effective)
+
+
+ABSENT: Final = ("bucket", "database", "names")
+"""Variables of the module that the service module does not have, or not so."""
+
+_MADE: Final = ("names.service", "names.backend_store_uri_secret", "names.oauth2_proxy_secret")
+"""Names of what the service module makes; its callers name the prefix alone."""
+
+
+def service_variables() -> dict[str, Variable]:
+    """The variables of the service module, in alphabetical order: what it stands on is named, not described."""
+    kept = {name: variable for name, variable in _whole().items() if name not in ABSENT}
+    fields = Foundation.model_fields
+    named = {name: _plain(name, fields[name]) for name in ("bucket_name", "service_account_email")}
+    variables = kept | named | {"database": _group("database", ExistingDatabase, required=True)}
+    return _with_rules(variables, lambda path: derived(path) if path in _MADE else effective(path), made=_MADE)
+
+
+def _whole() -> dict[str, Variable]:
+    """The variables of the module, without the rules between them."""
     found = {SECRET: _secret(), "names": _group("names", Names, required=False)}
     for name, info in Settings.model_fields.items():
         section = section_of(name)
@@ -75,29 +99,20 @@ def module_variables() -> dict[str, Variable]:
             found[name] = _group(name, section, required=info.is_required())
         else:
             found[name] = _plain(name, info)
-    return dict(sorted(found.items()))
+    return found
 
 
-ABSENT: Final = ("bucket", "database", "names")
-"""Variables of the module that the service module does not have, or not so."""
-
-
-def service_variables() -> dict[str, Variable]:
-    """The variables of the service module, in alphabetical order: what it stands on is named, not described."""
-    whole = module_variables()
-    kept = {name: _without_absent(variable) for name, variable in whole.items() if name not in ABSENT}
-    named_by_prefix = tuple(one.validation() for one in NAMED_BY_PREFIX)
-    kept["name"] = replace(kept["name"], validations=(*kept["name"].validations, *named_by_prefix))
-    fields = Foundation.model_fields
-    named = {name: _plain(name, fields[name]) for name in ("bucket_name", "service_account_email")}
-    return dict(sorted((kept | named | {"database": _group("database", ExistingDatabase, required=True)}).items()))
-
-
-def _without_absent(variable: Variable) -> Variable:
-    """A variable without the rules on what the service module does not make."""
-    absent = [f"var.{name}" for name in ABSENT]
-    rules = tuple(one for one in variable.validations if not any(name in one.condition for name in absent))
-    return replace(variable, validations=rules)
+def _with_rules(
+    variables: dict[str, Variable], reference: Reference, *, made: tuple[str, ...] = ()
+) -> dict[str, Variable]:
+    """The variables, in alphabetical order, with each rule between settings whose settings they are."""
+    attributes = {f"{name}.{key}" for name, one in variables.items() for key in one.attributes}
+    known = {*variables, *attributes, *made}
+    found = {name: list(one.validations) for name, one in variables.items()}
+    for rule in CROSS_RULES:
+        if {path if path in made else name_of(path) for path in rule.reads()} <= known:
+            found[rule.variable or name_of(rule.field).split(".")[0]].append(cross_validation(rule, reference))
+    return {name: replace(one, validations=tuple(found[name])) for name, one in sorted(variables.items())}
 
 
 def _secret() -> Variable:
@@ -117,16 +132,16 @@ def _fields(section: str) -> Iterable[tuple[str, FieldInfo]]:
 
 def _plain(path: str, info: FieldInfo) -> Variable:
     default = REQUIRED if info.is_required() else info.get_default(call_default_factory=True)
-    section, _, key = path.rpartition(".")
     description = info.description or ""
-    if key in PROD_DEFAULTS.get(section, {}):
-        description += f' Default: {literal(default)}; with profile = "prod": {literal(PROD_DEFAULTS[section][key])}.'
+    if path in flags():
+        dev, prod = map(literal, flags()[path])
+        description += f' Default: {dev}; with profile = "prod": {prod}.'
         default = None
     return Variable(
         type=type_of(info.annotation),
         description=description,
         default=default,
-        validations=(*field_validations(path, info), *cross_validations(path)),
+        validations=tuple(field_validations(path, info)),
     )
 
 

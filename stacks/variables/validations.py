@@ -1,4 +1,4 @@
-"""Validation blocks from the rules of single settings: the same conditions, and the same words."""
+"""Validation blocks from the rules: the same conditions, and the same words."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from stacks.settings.field_rules import AtMost, AtMostBytes, OneOf, Pattern, Range, Rule
-from stacks.variables.language import literal, text
-from stacks.variables.values import name_of, variable
+from stacks.hcl import text
+from stacks.settings.cross_rule import CrossRule
+from stacks.settings.field_rules import OneOf, Rule
+from stacks.settings.language import Reference
+from stacks.variables.values import given, name_of
 
 README: Final = "README.md#variables"
 
@@ -37,11 +39,11 @@ def message(name: str, rule: str, remedy: str, url: str, *, found: str = "") -> 
     Args:
         name: The variable, or the attribute of one, such as `database.tier`.
         rule: A template, as the other two.
-        remedy: What to do.
+        remedy: What to do, as a sentence.
         url: The page.
         found: What is wrong, where that is only a part of the value.
     """
-    return f"{name}{found}: {rule}. {remedy[0].upper()}{remedy[1:]}. See {url}"
+    return f"{name}{found}: {rule}. {remedy}. See {url}"
 
 
 def field_validations(path: str, field: FieldInfo) -> list[Validation]:
@@ -55,17 +57,30 @@ def field_validations(path: str, field: FieldInfo) -> list[Validation]:
     if get_origin(field.annotation) is Literal:
         whole.append(_validation(path, _choice(get_args(field.annotation))))
     kinds = get_args(field.annotation)
-    match get_origin(field.annotation):
-        case _list if _list is list:
-            parts = {variable(path): kinds[0]}
-        case _dict if _dict is dict:
-            parts = {f"keys({variable(path)})": kinds[0], f"values({variable(path)})": kinds[1]}
-        case _:
-            parts = {}
+    origin = get_origin(field.annotation)
+    parts: dict[str, Any] = {}
+    if origin is list:
+        parts = {given(path): kinds[0]}
+    elif origin is dict:
+        parts = {f"keys({given(path)})": kinds[0], f"values({given(path)})": kinds[1]}
     return [
         *whole,
         *(_validation_of_each(path, entries, rule) for entries, kind in parts.items() for rule in _rules_of(kind)),
     ]
+
+
+def cross_validation(rule: CrossRule, reference: Reference) -> Validation:
+    """The validation of a rule between settings; where it cannot be evaluated it has nothing to say.
+
+    Args:
+        rule: The rule.
+        reference: The expression behind each setting that it reads.
+    """
+    rule_, remedy, url = (said.template(reference) for said in (rule.rule, rule.remedy.capitalized(), rule.url))
+    return Validation(
+        condition=f"try({rule.holds.terraform(reference)}, true)",
+        error_message=message(name_of(rule.field), rule_, remedy, url),
+    )
 
 
 def _rules(metadata: Iterable[object]) -> Iterable[Rule]:
@@ -84,58 +99,19 @@ def _choice(values: tuple[str, ...]) -> OneOf:
 def _validation(path: str, rule: Rule) -> Validation:
     # Terraform shows the value of what a condition names; of a whole object it tells the number of attributes.
     section, _, key = path.partition(".")
-    value = f'lookup(var.{section}, "{key}", null)' if rule.hidden else variable(path)
-    return Validation(
-        condition=_condition(rule, value),
-        error_message=message(name_of(path), text(rule.rule), text(rule.remedy), rule.url),
-    )
+    value = f'lookup(var.{section}, "{key}", null)' if rule.hidden else given(path)
+    return Validation(condition=rule.condition(value), error_message=_message(path, rule))
 
 
 def _validation_of_each(path: str, entries: str, rule: Rule) -> Validation:
-    condition = _condition(rule, "entry")
+    condition = rule.condition("entry")
     refused = f"${{jsonencode([for entry in {entries} : entry if !({condition})])}}"
     return Validation(
         condition=f"alltrue([for entry in {entries} : {condition}])",
-        error_message=message(
-            name_of(path),
-            text(rule.rule),
-            text(rule.remedy),
-            rule.url,
-            found="" if rule.hidden else f" has {refused}",
-        ),
+        error_message=_message(path, rule, found="" if rule.hidden else f" has {refused}"),
     )
 
 
-def _condition(rule: Rule, value: str) -> str:
-    match rule:
-        case Pattern():
-            matches = f"can(regex({literal(_anchored(rule.regex))}, {value}))"
-            if rule.unless:
-                matches += f" && !can(regex({literal(_anchored(rule.unless))}, {value}))"
-            return f"contains({literal(list(rule.always))}, {value}) || {matches}" if rule.always else matches
-        case Range():
-            within = f"{value} >= {rule.minimum} && {value} <= {rule.maximum}"
-            # A number of Terraform's may have a fraction.
-            whole = f"floor({value}) == {value}"
-            exception = "" if rule.exception is None else f"{value} == {rule.exception} || "
-            return f"{whole} && ({exception}{within})"
-        case OneOf():
-            return f"contains({literal(list(rule.values))}, {value})"
-        case AtMost():
-            return f"length({value}) <= {rule.count}"
-        case AtMostBytes():
-            return f"length({_with_a_letter_for_each_byte(value)}) <= {rule.count}"
-        case _:
-            raise TypeError(f"{type(rule).__name__} has no counterpart in Terraform's language")
-
-
-def _with_a_letter_for_each_byte(value: str) -> str:
-    """An expression as long as a string has bytes in UTF-8; Terraform's length counts characters."""
-    for first, last, count in ((0x80, 0x7FF, 2), (0x800, 0xFFFF, 3), (0x10000, 0x10FFFF, 4)):
-        value = f'replace({value}, "/[\\\\x{{{first:x}}}-\\\\x{{{last:x}}}]/", "{"a" * count}")'
-    return value
-
-
-def _anchored(regex: str) -> str:
-    # `$` is the end of the text and no line before it: https://github.com/google/re2/wiki/Syntax
-    return f"^(?:{regex})$"
+def _message(path: str, rule: Rule, found: str = "") -> str:
+    remedy = text(rule.remedy[0].upper() + rule.remedy[1:])
+    return message(name_of(path), text(rule.rule), remedy, rule.url, found=found)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from localcloud import daemon
-from stacks.settings.load import PROD_DEFAULTS
+from stacks.settings.derived import flags
 from tests.e2e.world import WRITER
 from tests.e2e.writer import writing
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from tests.e2e.world import World
 
 PROTECTION = {
-    f"{section}__{name}".upper(): json.dumps(value)
-    for section, defaults in PROD_DEFAULTS.items()
-    for name, value in defaults.items()
-    if name in {"deletion_protection", "force_destroy"}
+    path.replace(".", "__").upper(): json.dumps(prod)
+    for path, (_, prod) in flags().items()
+    if path.endswith(("deletion_protection", "force_destroy"))
 }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stacks.module import split
 from tests.module.clouds import MODULE
 from tests.stacks.documents import resources
 from tools import module
@@ -56,15 +57,21 @@ def test_nothing_that_was_released_is_gone(released: Path) -> None:
 
 
 def test_an_address_that_is_renamed_is_noticed_unless_it_is_moved() -> None:
-    renamed = json.loads(json.dumps(documents()))
-    buckets = renamed["main.tf.json"]["resource"]["google_storage_bucket"]
-    buckets["models"] = buckets.pop("artifacts")
-    old = ". google_storage_bucket.artifacts"
-    assert old not in module.interface(renamed)
-    renamed["main.tf.json"]["moved"] = [
-        {"from": "google_storage_bucket.artifacts", "to": "google_storage_bucket.models"}
-    ]
-    assert old in moved(renamed)
+    old, new = "google_storage_bucket.artifacts", "google_storage_bucket.models"
+    renamed = json.loads(json.dumps(documents()["main.tf.json"]))
+    renamed["resource"]["google_storage_bucket"]["models"] = renamed["resource"]["google_storage_bucket"].pop(
+        "artifacts"
+    )
+    files = split({**renamed, "output": {}, "variable": {}})
+    assert f". {old}" not in module.interface(files)
+    assert f". {old}" not in moved(files)
+    files = split({**renamed, "output": {}, "variable": {}, "moved": [{"from": old, "to": new}]})
+    assert f". {old}" in moved(files)
+
+
+def test_what_the_module_has_no_file_for_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no file for data"):
+        split({**documents()["main.tf.json"], "output": {}, "variable": {}, "data": {}})
 
 
 def test_a_module_has_the_addresses_of_a_deployment() -> None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from stacks.deployment import literal
+from stacks.hcl import escaped
 from stacks.settings.problems import Problem, SettingsError
 from stacks.variables.declarations import LEFT_OUT
 from tests.engine import ENGINE
@@ -132,7 +132,7 @@ def _problems(folder: Path, tried: Sequence[Input]) -> list[list[str]]:
     shutil.copy(CHECKOUT / "module" / "variables.tf.json", folder / "module")
     calls = {f"input_{number:04}": arguments(one.changes) for number, one in enumerate(tried)}
     for name, given in calls.items():
-        call = {"source": "./module", **literal(given)}
+        call = {"source": "./module", **escaped(given)}
         (folder / f"{name}.tf.json").write_text(json.dumps({"module": {name: call}}))
     _terraform(folder, "init")
     said: defaultdict[str, list[str]] = defaultdict(list)

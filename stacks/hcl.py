@@ -14,6 +14,19 @@ def text(value: str) -> str:
     return value.replace("${", "$${").replace("%{", "%%{")
 
 
+def escaped(value: Any) -> Any:  # noqa: ANN401 - any value of a TOML file
+    """A plain value in which every string means itself in a template."""
+    match value:
+        case str():
+            return text(value)
+        case dict():
+            return {escaped(key): escaped(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case list():
+            return [escaped(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value
+
+
 def literal(value: Any) -> str:  # noqa: ANN401 - any plain value
     """A plain value as an expression; strings are written like JSON's, but for the marks of templates."""
     return text(json.dumps(value))

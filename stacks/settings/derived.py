@@ -1,0 +1,42 @@
+"""Defaults that depend on other settings, each said once, for settings files and for the modules' variables."""
+
+import dataclasses
+from typing import Any, Final
+
+from stacks import names
+from stacks.settings import limits
+from stacks.settings.language import Expression, Setting, equal, node, text
+
+IN_PROD: Final = equal(Setting("profile"), "prod")
+
+_FLAGS: Final = {
+    "database.high_availability": IN_PROD,
+    "database.point_in_time_recovery": IN_PROD,
+    "database.deletion_protection": IN_PROD,
+    "bucket.force_destroy": ~IN_PROD,
+    "access.gcloud_tokens": ~IN_PROD,
+}
+
+DERIVED: Final[dict[str, Expression]] = {
+    "database.version": node(limits.DEFAULT_VERSION)[Setting("database.engine")],
+    "bucket.name": text(names.artifacts_bucket("{name}", "{project.id}")),
+    **_FLAGS,
+    **{f"names.{resource}": text(name) for resource, name in dataclasses.asdict(names.CloudNames.of("{name}")).items()},
+}
+"""What holds where a setting is not given; the names of resources can be given to the module alone."""
+
+
+def flags() -> dict[str, tuple[bool, bool]]:
+    """The settings whose default is another one with `profile = "prod"`: the defaults in dev and in prod."""
+    return {path: (flag.evaluate(lambda _: "dev"), flag.evaluate(lambda _: "prod")) for path, flag in _FLAGS.items()}
+
+
+def default_of(path: str, *, plain: Any, profile: str) -> Any:  # noqa: ANN401 - a value of a settings file
+    """The default of a setting in a profile.
+
+    Args:
+        path: The setting.
+        plain: The default of its field.
+        profile: `dev` or `prod`.
+    """
+    return _FLAGS[path].evaluate(lambda _: profile) if path in _FLAGS else plain
