@@ -26,9 +26,10 @@ request_logger = logging.getLogger("requests")
 trace: ContextVar[str] = ContextVar("trace", default="")
 # Tokens (JWT, Google's access and refresh tokens, client secrets, codes of a sign-in), what follows a scheme's name,
 # and long runs of base64 such as our own cookie. https://cloud.google.com/docs/authentication/token-types
+# A run is looked at from its start alone: from each of its characters, 16 KiB that anybody sent would take seconds.
 CREDENTIAL = re.compile(
     r"eyJ[\w-]+(?:\.[\w-]*)*|ya29\.[\w.-]+|1//0[\w-]+|4/0[\w-]{20,}|GOCSPX-[\w-]+"
-    r"|(?<=[Bb]earer )\S+|(?<=[Bb]asic )\S+|(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{80,}"
+    r"|(?<=[Bb]earer )\S+|(?<=[Bb]asic )\S+|(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{80,}"
 )
 LONGEST_VALUE = 2000
 

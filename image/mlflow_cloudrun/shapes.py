@@ -16,12 +16,14 @@ PER_ITEM: Final = 160
 PER_OBJECT: Final = 2048
 PER_SPAN: Final = 24 * 1024
 PER_MESSAGE: Final = 512
+PER_FIELD: Final = 64  # no memory, but the time that it takes to count it
 
 DEEPEST: Final = 100  # Python's parser goes no deeper than 1,000, protobuf's no deeper than 100
-STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# These read each byte once, whatever the body holds: a string without an end is one up to the body's end.
+STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 BRACKET: Final = re.compile(rb"[\[\]{}]")
 # A double holds 309 digits before the point; MLflow fails on longer numbers with an internal error.
-LONG_NUMBER: Final = re.compile(rb"[0-9]{310}")
+LONG_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{310}")
 HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 GRAPHQL_TOKENS: Final = 1000
 GRAPHQL_DEEPEST: Final = 20
@@ -34,9 +36,11 @@ def weigh(body: bytes, limit: Limit, content_type: str) -> int:
         LimitError: The body is malformed, or needs more than an instance has.
     """
     if limit.kind == "otlp" and content_type != "application/json":
-        weight = PER_BYTE * len(body) + _protobuf_weight(body)
+        weight = _protobuf_weight(body)
     else:
         weight = _json_weight(body)
+        if weight > limit.heaviest:  # before each of its brackets is looked at
+            raise _too_complex(limit)
         _check_depth(body)
         _check_values(body)
         if limit.kind == "graphql":
@@ -117,7 +121,7 @@ def _check_graphql(body: bytes) -> None:
 
 
 def _protobuf_weight(body: bytes) -> int:
-    """Counts the messages of an export of spans without making them.
+    """Counts the messages of an export of spans, and their fields, without making them.
 
     https://protobuf.dev/programming-guides/encoding/
     """
@@ -126,7 +130,7 @@ def _protobuf_weight(body: bytes) -> int:
 
     span = trace_pb2.Span.DESCRIPTOR
     submessages: dict[object, dict[int, Any]] = {}
-    weight = 0
+    weight = PER_BYTE * len(body)
     stack: list[tuple[int, int, Any]] = [(0, len(body), trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR)]
     try:
         while stack:
@@ -138,9 +142,10 @@ def _protobuf_weight(body: bytes) -> int:
                 fields = cast("list[Any]", descriptor.fields)
                 submessages[descriptor] = {field.number: field.message_type for field in fields if field.message_type}
             inner = submessages[descriptor]
-            while position < end:
+            while position < end and weight <= HEAVIEST:
                 tag, position = _varint(body, position)
                 wire_type = tag & 7
+                weight += PER_FIELD
                 if wire_type == 2:  # noqa: PLR2004  length-delimited
                     length, position = _varint(body, position)
                     if (message := inner.get(tag >> 3)) is not None:

@@ -162,6 +162,9 @@ SHAPES: dict[str, tuple[str, bytes, int]] = {
     "an escaped backslash before it": (LOG_BATCH, b'{"a": "\\\\ud83d"}', 200),
     "a number of 400 digits": (LOG_BATCH, b'{"a": ' + b"1" * 400 + b"}", 400),
     "a text of 400 digits": (LOG_BATCH, b'{"a": "' + b"1" * 400 + b'"}', 200),
+    "a text without an end, all quotes": (LOG_BATCH, b"[" * 101 + b'"' + b'\\"' * MIB, 400),
+    "a text that ends in a backslash": (LOG_BATCH, b"[" * 101 + b'"x\\', 400),
+    "brackets in a text without an end": (LOG_BATCH, b'{"value": "' + b"[" * 1000, 200),
     "brackets in a text": (LOG_BATCH, json.dumps({"value": "[" * 1000 + '"\\'}).encode(), 200),
     "an ordinary query": (
         GRAPHQL,
@@ -190,6 +193,11 @@ def test_what_the_shape_of_a_body_leads_to(shape: str) -> None:
 def test_many_small_spans_are_refused_and_an_exporters_batch_is_not() -> None:
     assert post(TRACES, spans(512), **PROTOBUF).status_code == 200
     assert post(TRACES, spans(200_000), **PROTOBUF).status_code == 413
+
+
+def test_spans_of_more_fields_than_can_be_counted_quickly_are_refused() -> None:
+    unknown = b"\x98\x06\x01"  # field 99, a number
+    assert post(TRACES, unknown * (5 * MIB), **PROTOBUF).status_code == 413
 
 
 @pytest.mark.parametrize("body", [b"\x0a", b"\x0a\x05\x0a", b"\xff" * 20, b"\x0b\x0c"])

@@ -5,7 +5,9 @@ import json
 import re
 import secrets
 import socket
+import sys
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +15,9 @@ import pytest
 
 from tests.image.databases import PASSWORD, wait_for
 from tests.image.harness import CLIENT_SECRET, COOKIE_SECRET, PROJECT, SEARCH, USER, Platform, Service
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
+from mlflow_cloudrun import logs
 
 TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
 
@@ -163,6 +168,18 @@ def test_no_line_holds_a_credential_and_every_line_is_json(service: Service, pla
         *(quote(each, safe="") for each in PLANTED),
     )
     assert [secret for secret in planted if secret in log] == []
+
+
+@pytest.mark.parametrize("letter", ["a", "1", "-", "é"])
+def test_a_text_without_a_credential_is_read_once(letter: str) -> None:
+    # Anybody gets 16 KiB into a line: /oauth2/callback?error=... From each letter on, that took five seconds.
+    text = letter * 1_000_000
+    assert logs.without_credentials({"message": text}) == {"message": text}
+
+
+@pytest.mark.parametrize("before", ["", " ", "x.", "=", "/"])
+def test_a_long_run_of_base64_is_taken_for_a_credential(before: str) -> None:
+    assert logs.without_credentials(f"{before}{'aB3_-' * 16}.") == f"{before}[credential]."
 
 
 def test_every_request_that_is_served_is_logged_with_its_user(service: Service) -> None:
