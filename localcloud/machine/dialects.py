@@ -132,7 +132,7 @@ class PostgreSQL(Dialect):
 
 
 class MySQL(Dialect):
-    """MariaDB in its place. A user may do everything in every database, from every host.
+    """MariaDB in its place, behind MySQL's login (mysql/login.py). A user may do everything in every database.
 
     Cloud Run has the socket itself under the connection name. A file that a server makes anew at each start cannot be
     mounted, so its folder is, and it is all of /cloudsql: such a service has one instance.
@@ -159,8 +159,8 @@ class MySQL(Dialect):
         return [f"--loose-{name}={value}" for name, value in settings.items()]
 
     def environment(self, connection_name: str) -> dict[str, str]:
-        """Client and server read the socket's place from it."""
-        return {"MYSQL_UNIX_PORT": f"{self.sockets}/{connection_name}"}
+        """Where clients reach it."""
+        return {"SOCKET": f"{self.sockets}/{connection_name}"}
 
     def mount_path(self, connection_name: str) -> str:
         """The folder holds the socket, which is named like the instance."""

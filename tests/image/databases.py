@@ -1,9 +1,10 @@
-"""A real PostgreSQL (and a MariaDB) whose socket lies where Cloud Run mounts Cloud SQL's."""
+"""A real PostgreSQL, and what stands in for MySQL, with a socket where Cloud Run mounts Cloud SQL's."""
 
 import os
 import pwd
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ PASSWORD = "p@ss/w:rd%3F"  # noqa: S105  has all that a URI must encode
 # Debian keeps several versions side by side; the newest one serves.
 POSTGRES_BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 DEADLINE_S = 30
+LOGIN = Path(__file__).parents[2] / "localcloud/machine/mysql/login.py"
 
 
 def as_user(name: str, *command: str) -> list[str]:
@@ -106,33 +108,44 @@ class Postgres:
         return f"postgresql+psycopg2://mlflow:{quote(PASSWORD, safe='')}@/{database}?host={sockets}/{INSTANCE}"
 
 
-class MariaDb:
-    """Debian's MariaDB, in place of MySQL, which no package registry here has."""
+class MySql:
+    """Debian's MariaDB behind the login of MySQL 8.4, as in the local cloud.
 
-    def __init__(self, folder: Path) -> None:
-        self.sockets = folder / "cloudsql"
+    Args:
+        folder: Where its files lie.
+        secure: Whether it takes connections for secure, and wants passwords in clear.
+    """
+
+    def __init__(self, folder: Path, *, secure: bool = False) -> None:
+        self.sockets, self.secure = folder / "cloudsql", secure
         self.sockets.mkdir(parents=True)
+        if not shutil.which("mariadbd"):
+            raise FileNotFoundError("mariadbd is missing: apt-get install mariadb-server (tools/setup.sh does)")
         user = "mysql" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-        data, socket = folder / "data", self.sockets / INSTANCE
-        for path in (data, self.sockets):
-            path.mkdir(exist_ok=True)
-            if os.getuid() == 0:
-                shutil.chown(path, user, user)
+        data, self.socket, server = folder / "data", self.sockets / INSTANCE, folder / "data" / "server.sock"
+        data.mkdir()
+        if os.getuid() == 0:
+            shutil.chown(data, user, user)
         common = ["--no-defaults", f"--datadir={data}", f"--user={user}"]
         subprocess.run(["mariadb-install-db", *common], check=True, capture_output=True)
-        self._server = subprocess.Popen(
-            ["mariadbd", *common, "--skip-networking", f"--socket={socket}"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for(socket.exists, "MariaDB's socket")
+        command = ["mariadbd", *common, "--skip-networking", f"--socket={server}"]
+        self._log = folder / "log"
+        with self._log.open("w") as log:
+            self._server = subprocess.Popen(
+                [sys.executable, LOGIN, *["--secure"] * secure, self.socket, server, *command], stderr=log
+            )
+        wait_for(self.socket.exists, "MySQL's socket")
         statements = f"CREATE DATABASE mlflow; GRANT ALL ON mlflow.* TO mlflow@localhost IDENTIFIED BY '{PASSWORD}'"
-        subprocess.run(["mariadb", f"--socket={socket}", f"--execute={statements}"], check=True)
+        subprocess.run(["mariadb", f"--socket={server}", f"--execute={statements}"], check=True)
 
     def stop(self) -> None:
         """Ends the server."""
         self._server.terminate()
         self._server.wait(DEADLINE_S)
+
+    def log(self) -> str:
+        """Returns what it has said."""
+        return self._log.read_text()
 
     def uri(self) -> str:
         """Returns BACKEND_STORE_URI as the stack's secret holds it for MySQL."""

@@ -1,7 +1,6 @@
 """Schemas: empty, older, newer, several starts at once; and MySQL."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Generator
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.image.client import use_everything
-from tests.image.databases import MariaDb, Postgres
+from tests.image.databases import MySql, Postgres
 from tests.image.harness import Platform, Service
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +21,8 @@ EX_DATAERR = 65
 
 
 @pytest.fixture(scope="module")
-def mariadb(scratch: Path) -> Generator[MariaDb]:
-    if not shutil.which("mariadbd"):
-        pytest.fail("mariadbd is missing: apt-get install mariadb-server (tools/setup.sh does)")
-    server = MariaDb(scratch / "mariadb")
+def mysql(scratch: Path) -> Generator[MySql]:
+    server = MySql(scratch / "mysql")
     yield server
     server.stop()
 
@@ -111,9 +108,9 @@ def test_the_upgrade_job_migrates_and_says_so(platform: Platform, postgres: Post
 
 
 def test_mysql_serves_the_whole_client(
-    platform: Platform, storage_port: int, mariadb: MariaDb, capsys: pytest.CaptureFixture[str]
+    platform: Platform, storage_port: int, mysql: MySql, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with capsys.disabled():
-        sys.stderr.write("[image] MySQL is Debian's MariaDB here\n")
-    with platform.service(mariadb.uri(), sockets=mariadb.sockets) as service:
+        sys.stderr.write("[image] MySQL is Debian's MariaDB here, behind MySQL's login\n")
+    with platform.service(mysql.uri(), sockets=mysql.sockets) as service:
         use_everything(service, storage_port)

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.image.mysql_handshake import Sha2Server
+from tests.image.databases import PASSWORD, MySql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGE = Path(__file__).parents[2] / "image"
-PASSWORD = "letters-and-digits"  # noqa: S105 - it opens nothing
-LOG_IN = "import pymysql, sys; pymysql.connect(unix_socket=sys.argv[1], user='mlflow', password=sys.argv[2])"
+IN_CLEAR = "mlflow sent a password in clear"
+LOG_IN = """
+import pymysql, sys
+with pymysql.connect(unix_socket=sys.argv[1], user="mlflow", password=sys.argv[2], database="mlflow") as connection:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DATABASE()")
+        print(*cursor.fetchone())
+"""
 INSTALL = "from mlflow_cloudrun import mysql_login; mysql_login.install()"
 
 
@@ -33,16 +39,16 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Sha2Server]:
-    running = Sha2Server(tmp_path / "instance", PASSWORD)
+@pytest.fixture(scope="module", params=[False, True], ids=["clear text refused", "taken for secure"])
+def server(request: pytest.FixtureRequest, scratch: Path) -> Iterator[MySql]:
+    running = MySql(scratch / f"mysql-login-{request.param}", secure=request.param)
     yield running
     running.stop()
 
 
-def log_in(driver: Path, socket: Path, program: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
+def log_in(driver: Path, server: MySql, program: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program, str(socket), password],
+        [sys.executable, "-c", program, str(server.socket), password],
         env=os.environ | {"PYTHONPATH": f"{driver}:{IMAGE}"},
         capture_output=True,
         text=True,
@@ -51,21 +57,21 @@ def log_in(driver: Path, socket: Path, program: str, password: str = PASSWORD) -
     )
 
 
-def test_the_password_goes_encrypted(driver: Path, server: Sha2Server, tmp_path: Path) -> None:
-    done = log_in(driver, tmp_path / "instance", f"{INSTALL}; {LOG_IN}")
-    assert done.returncode == 0, done.stderr
-    assert server.seen == ["encrypted"]
+@pytest.mark.parametrize("password", ["another", "", PASSWORD + "\0"])
+def test_a_wrong_password_is_refused(driver: Path, server: MySql, password: str) -> None:
+    done = log_in(driver, server, f"{INSTALL}\n{LOG_IN.replace('sys.argv[2]', repr(password))}")
+    assert "Access denied for user 'mlflow'" in done.stderr
+    assert IN_CLEAR not in server.log()
 
 
-def test_a_wrong_password_is_still_refused(driver: Path, server: Sha2Server, tmp_path: Path) -> None:
-    done = log_in(driver, tmp_path / "instance", f"{INSTALL}; {LOG_IN}", "another")
-    assert "Access denied" in done.stderr
-    assert server.seen == ["encrypted"]
+def test_the_password_is_sent_as_the_server_wants_it(driver: Path, server: MySql) -> None:
+    for _ in range(2):
+        done = log_in(driver, server, f"{INSTALL}\n{LOG_IN}")
+        assert (done.returncode, done.stdout) == (0, "mlflow\n"), done.stderr
+    assert IN_CLEAR not in server.log()
 
 
-def test_the_driver_alone_would_send_it_in_clear_and_be_refused(
-    driver: Path, server: Sha2Server, tmp_path: Path
-) -> None:
-    done = log_in(driver, tmp_path / "instance", LOG_IN)
-    assert "Access denied" in done.stderr
-    assert server.seen == ["clear"]
+def test_the_driver_alone_sends_it_in_clear(driver: Path, server: MySql) -> None:
+    done = log_in(driver, server, LOG_IN)
+    assert ("Access denied for user 'mlflow'" not in done.stderr) == server.secure
+    assert (IN_CLEAR not in server.log()) == server.secure

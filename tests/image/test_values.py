@@ -9,7 +9,7 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.image.databases import MariaDb
+from tests.image.databases import MySql
 from tests.image.harness import Platform, Service
 from tests.image.local import scratch_folder
 
@@ -23,18 +23,18 @@ ENGINES = ("postgresql", "mysql")
 
 @pytest.fixture(scope="module", params=ENGINES)
 def either(request: pytest.FixtureRequest, platform: Platform, migrated: str) -> Generator[Service]:
-    """The service on PostgreSQL, then on MariaDB."""
+    """The service on PostgreSQL, then on MySQL's stand-in."""
     if request.param == "postgresql":
         with platform.service(platform.postgres.uri(platform.postgres.create(template=migrated))) as running:
             yield running
         return
     with scratch_folder() as folder:
-        mariadb = MariaDb(folder / "mariadb")
+        mysql = MySql(folder / "mysql")
         try:
-            with platform.service(mariadb.uri(), sockets=mariadb.sockets) as running:
+            with platform.service(mysql.uri(), sockets=mysql.sockets) as running:
                 yield running
         finally:
-            mariadb.stop()
+            mysql.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs MariaDB on the socket $MYSQL_UNIX_PORT only, with the arguments given; the first start makes its files.
+# Runs MariaDB, with the arguments given, behind login.py on $SOCKET; the first start makes its files.
 set -eu
 echo "MariaDB stands in for MySQL, which Debian lacks." >&2
 
@@ -9,7 +9,7 @@ if [ ! -d "$home/data" ]; then
   rm -rf "$home/data.new"
   # Even root needs a password: whoever has the socket, under whichever user id, has nothing more than that.
   password=$(od -A n -N 24 -t x1 /dev/urandom | tr -d ' \n')
-  printf '[client]\nuser=root\npassword=%s\n' "$password" >"$home/client.cnf"
+  printf '[client]\nuser=root\npassword=%s\nsocket=%s\n' "$password" "$home/server.sock" >"$home/client.cnf"
   # The other roots, of addresses at which nothing listens, have none.
   cat >"$home/init.sql" <<SQL
 ALTER USER root@localhost IDENTIFIED BY '$password';
@@ -21,5 +21,6 @@ SQL
   mv "$home/data.new" "$home/data" # last: a start that was cut short begins anew
 fi
 # The init file runs before the first login.
-exec mariadbd --no-defaults --datadir="$home/data" --socket="$MYSQL_UNIX_PORT" --skip-networking \
+exec /opt/login.py "$SOCKET" "$home/server.sock" \
+  mariadbd --no-defaults --datadir="$home/data" --socket="$home/server.sock" --skip-networking \
   --init-file="$home/init.sql" "$@"

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 PROJECT = "acme-ml-dev"
 PASSWORD = "p@ss'w\\:rd%3F"  # noqa: S105  has all that SQL and a URI must encode
-# One line per statement: its first row, or what the server said.
+# One line per statement: its first row, or what the server said. MySQL is logged in to as the image does it.
 CLIENT = """
 import os, sqlalchemy, sys
+from mlflow_cloudrun import mysql_login
+mysql_login.install()
 try:
     with sqlalchemy.create_engine(os.environ["BACKEND_STORE_URI"]).connect() as connection:
         for statement in sys.argv[1:]:

@@ -209,6 +209,9 @@ def test_mysql_serves_mlflow_behind_the_same_promises(local: Local) -> None:
     local.sql("INSERT INTO experiments (experiment_id, name) VALUES (7, 'kept')", name="mysql")
     wrong = local.sql("SELECT 1", name="mysql", address=uri("mysql", password=WRONG_PASSWORD))
     assert (wrong[0], "Access denied for user 'mlflow'" in wrong[1]) == (1, True)
+    in_clear = CLIENT.replace("mysql_login.install()", "")
+    alone = local.client(uri("mysql"), "-c", in_clear, "SELECT 1", entrypoint=PYTHON, sees="mysql")
+    assert (alone[0], "Access denied for user 'mlflow'" in alone[1]) == (1, True)
     root = f"mysql+pymysql://root@/mysql?unix_socket=/cloudsql/{connection_name('mysql')}"
     assert local.client(root, "-c", CLIENT, "SELECT 1", entrypoint=PYTHON, user="0", sees="mysql")[0] == 1
     kill(local.server("mysql"))
