@@ -9,6 +9,7 @@ from cdktf import App
 
 from stacks.bootstrap import BootstrapStack
 from stacks.deployment import DeploymentStack
+from stacks.kinds import apis_of, types_in
 from stacks.settings.model import Settings
 
 TERRAFORM_VERSION: Final = ">= 1.11"
@@ -51,6 +52,8 @@ def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Do
         BootstrapStack(app, "bootstrap", settings=settings, environment=environment),
         DeploymentStack(app, "tracking", settings=settings, environment=environment),
     )
+    for stack in stacks:
+        apis_of(types_in(stack))
     app.synth()
     folders = [output / "stacks" / stack.node.id for stack in stacks]
     for folder in folders:

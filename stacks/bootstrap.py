@@ -20,26 +20,21 @@ from cdktf_cdktf_provider_google.storage_bucket import (
 )
 from constructs import Construct
 
+from stacks.kinds import KINDS, apis_of
 from stacks.names import image_repository, pin
 from stacks.root import RootStack
 from stacks.settings.model import Settings
 
-APIS: Final = (
-    "artifactregistry.googleapis.com",
-    "cloudresourcemanager.googleapis.com",
-    "iam.googleapis.com",
-    "iamcredentials.googleapis.com",
-    "run.googleapis.com",
-    "secretmanager.googleapis.com",
-    "sql-component.googleapis.com",
-    "sqladmin.googleapis.com",
-    "storage.googleapis.com",
+APIS: Final = sorted(
+    {
+        *apis_of(KINDS),
+        # Called by who impersonates an account for an identity token.
+        "iamcredentials.googleapis.com",
+        # https://cloud.google.com/sql/docs/postgres/connect-run#configure: by `gcloud run jobs` with an instance.
+        "sql-component.googleapis.com",
+    }
 )
-"""What the two stacks call, and two more.
-
-iamcredentials is called by who impersonates an account for an identity token, sql-component by `gcloud run jobs` with
-an instance (https://cloud.google.com/sql/docs/postgres/connect-run#configure).
-"""
+"""What the two stacks call, and people beside them."""
 
 _KEPT_IMAGES: Final = 20
 _UNTAGGED_IMAGE_LIFETIME: Final = "2592000s"
@@ -61,7 +56,7 @@ class BootstrapStack(RootStack):
             self._make_state_bucket(settings, enabled)
 
     def _enable_apis(self) -> ProjectService:
-        apis = TerraformIterator.from_list(Fn.toset(list(APIS)))
+        apis = TerraformIterator.from_list(Fn.toset(APIS))
         return pin(
             ProjectService(
                 self,

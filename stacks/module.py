@@ -19,6 +19,7 @@ from stacks.inputs import (
     ServingInputs,
     StringMap,
 )
+from stacks.kinds import apis_of, types_in
 from stacks.names import CloudNames
 from stacks.serving import Serving
 from stacks.tracking import TrackingServer
@@ -142,11 +143,19 @@ def module_files() -> dict[str, Document]:
     """The documents of the modules by their path below module/."""
     app = App(skip_validation=True)
     modules = {"": ModuleStack(app, "module"), "modules/service/": ServiceModuleStack(app, "service")}
-    return {
+    apis = apis_of({kind for stack in modules.values() for kind in types_in(stack)})
+    files = {
         f"{folder}{name}": document
         for folder, stack in modules.items()
         for name, document in split(stack.to_terraform()).items()
     }
+    # A module of its own: what the others depend on cannot be their output.
+    return {**files, "modules/apis/outputs.tf.json": _apis_module(apis)}
+
+
+def _apis_module(apis: list[str]) -> Document:
+    description = "The Google APIs that must be on in the project before the module is applied."
+    return {"output": {"apis": {"value": apis, "description": description}}}
 
 
 def split(document: Document) -> dict[str, Document]:

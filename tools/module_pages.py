@@ -14,6 +14,7 @@ from stacks.variables.declarations import REQUIRED, Variable, module_variables, 
 from tools.overview import resource_table, role_table
 from tools.scan import CONFIG, scan
 
+_APIS: Final = "modules/apis/"
 _SERVICE: Final = "modules/service/"
 _MINIMAL: Final = "examples/minimal/main.tf"
 _EXISTING: Final = "examples/existing-bucket-and-database/main.tf"
@@ -44,6 +45,7 @@ def contents(documents: dict[str, dict[str, Any]], folder: Path) -> dict[str, di
             "variables": _variable_table(module_variables()),
             "prod": _prod_table(),
             "not-expressed": _not_expressed(),
+            "apis": ", ".join(f"`{api}`" for api in documents[f"{_APIS}outputs.tf.json"]["output"]["apis"]["value"]),
             **_tables(documents, ""),
         },
         f"{_SERVICE}README.md": {
@@ -51,6 +53,7 @@ def contents(documents: dict[str, dict[str, Any]], folder: Path) -> dict[str, di
             "variables": _variable_table(service_variables()),
             **_tables(documents, _SERVICE),
         },
+        f"{_APIS}README.md": {"outputs": _output_table(documents[f"{_APIS}outputs.tf.json"])},
         "ADOPT.md": {"adopt": _hcl(folder / _ADOPT)},
         "POLICY.md": {"checks": _check_table(folder), "waivers": _waiver_table()},
     }

@@ -6,27 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
-Block: TypeAlias = dict[str, Any]
+from stacks.kinds import kind_of
 
-WHY: Final = {
-    "ephemeral random_password": "Database password and cookie secret; they exist only while Terraform runs.",
-    "google_artifact_registry_repository": "Images; tags cannot be moved, old untagged ones are deleted.",
-    "google_cloud_run_v2_service": "MLflow behind oauth2-proxy in one container, with CPU that is always on.",
-    "google_cloud_run_v2_service_iam_member": "Lets the public reach the sign-in; none when the invoker check is off.",
-    "google_project_iam_member": "Lets the service connect to this one instance; the role exists on projects only.",
-    "google_project_service": "The APIs that both stacks call, one each; `destroy` leaves them on.",
-    "google_secret_manager_secret": "Connection string, and what is secret in the sign-in's configuration.",
-    "google_secret_manager_secret_iam_member": "Lets the service read each secret, and no other of the project.",
-    "google_secret_manager_secret_version": "The value in use, write-only; the service names it by number.",
-    "google_service_account": "Who the service is; nothing else runs as this account.",
-    "google_sql_database": "The database `mlflow`.",
-    "google_sql_database_instance": "Cloud SQL; encrypted connections only, no authorized networks.",
-    "google_sql_user": "The one user of the database; its password is write-only.",
-    "google_storage_bucket": "Private, with a way back for what was deleted or overwritten.",
-    "terraform_data": "No cloud resource: refuses a destroy while data are protected, and a move to another region.",
-    "google_storage_bucket_iam_member": "The service reads artifacts; clients write them, one grant for each writer.",
-}
-"""Why a type of resource is there; a new type needs a line here."""
+Block: TypeAlias = dict[str, Any]
 
 _SERVICE: Final = "google_cloud_run_v2_service.tracking"
 _ACCOUNT: Final = "google_service_account.tracking"
@@ -58,17 +40,14 @@ _TARGET_ARGUMENTS: Final = {
 
 
 def resource_table(document: Block) -> str:
-    """A Markdown table of a document's resource blocks by type: how many, which, and why.
-
-    Raises:
-        ValueError: WHY says nothing of a type.
-    """
+    """A Markdown table of a document's resource blocks by type: how many, which, and why."""
     names: defaultdict[str, list[str]] = defaultdict(list)
     for kind, address, _ in _blocks(document):
         names[kind].append(f"`{address.split('.')[-1]}`")
-    if unexplained := names.keys() - WHY:
-        raise ValueError(f"say in WHY of tools/overview.py why there is: {', '.join(sorted(unexplained))}")
-    rows = (f"| `{kind}` | {len(named)} | {', '.join(named)} | {WHY[kind]} |" for kind, named in sorted(names.items()))
+    rows = (
+        f"| `{kind}` | {len(named)} | {', '.join(named)} | {kind_of(kind.split()[-1]).why} |"
+        for kind, named in sorted(names.items())
+    )
     return "\n".join(("| type | blocks | names | why |", "| --- | --- | --- | --- |", *rows))
 
 

@@ -24,11 +24,17 @@ SECRETS: Final = {
 }
 
 
+APIS: Final = [
+    *json.loads((MODULE / "modules/apis/outputs.tf.json").read_text())["output"]["apis"]["value"],
+    "artifactregistry.googleapis.com",
+]
+
+
 @contextmanager
 def opened(home: Path, folder: Path) -> Generator[Workspace]:
     """A configuration, initialized, for as long as the context lasts."""
     with session(home, folder) as variables:
-        workspace = Workspace(home, folder, variables | SECRETS)
+        workspace = Workspace(home, folder, variables | SECRETS | {"TF_VAR_apis": json.dumps(APIS)})
         workspace.init()
         yield workspace
 

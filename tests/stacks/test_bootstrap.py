@@ -2,27 +2,25 @@
 
 import pytest
 
+from localcloud.services import RESOURCES
 from stacks.bootstrap import APIS
+from stacks.kinds import apis_of
 from tests.stacks.documents import NAMES, STACKS, document, resource, resources
-
-SERVICES_OF_TYPES = {
-    "google_artifact_registry_repository": "artifactregistry.googleapis.com",
-    "google_cloud_run": "run.googleapis.com",
-    "google_project_iam": "cloudresourcemanager.googleapis.com",
-    "google_secret_manager": "secretmanager.googleapis.com",
-    "google_service_account": "iam.googleapis.com",
-    "google_sql": "sqladmin.googleapis.com",
-    "google_storage": "storage.googleapis.com",
-}
 
 
 def test_every_api_that_a_resource_needs_is_enabled() -> None:
+    """The local cloud knows by itself which API serves a type, as Google does."""
+    served_by = {resource.type: resource.api for resource in RESOURCES}
     addresses = [*resources("maximal"), *resources("maximal", "bootstrap")]
-    needed = {
-        api for prefix, api in SERVICES_OF_TYPES.items() if any(address.startswith(prefix) for address in addresses)
-    }
+    needed = {served_by[address.split(".")[0]] for address in addresses if address.startswith("google_")}
     of_people = {"iamcredentials.googleapis.com", "sql-component.googleapis.com"}  # impersonation, gcloud run jobs
-    assert needed | of_people == set(APIS)
+    on_unless_disabled = {"storage.googleapis.com"}
+    assert (needed - {""}) | of_people | on_unless_disabled == set(APIS)
+
+
+def test_a_type_that_nobody_explained_stops_the_synthesis() -> None:
+    with pytest.raises(ValueError, match="google_pubsub_topic has no row in KINDS"):
+        apis_of(["google_storage_bucket", "google_pubsub_topic"])
 
 
 def test_apis_are_never_disabled() -> None:

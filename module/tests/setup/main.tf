@@ -4,18 +4,21 @@ variable "project_id" {
   description = "Project id."
 }
 
+module "needed" {
+  source = "../../modules/apis"
+}
+
 resource "google_project_service" "enabled" {
-  for_each = toset([
-    "artifactregistry.googleapis.com",
-    "cloudresourcemanager.googleapis.com",
-    "iam.googleapis.com",
-    "run.googleapis.com",
-    "secretmanager.googleapis.com",
-    "sqladmin.googleapis.com",
-    "storage.googleapis.com",
-  ])
+  for_each           = toset(module.needed.apis)
   project            = var.project_id
   service            = each.value
+  disable_on_destroy = false
+}
+
+# Of the registry, which is yours.
+resource "google_project_service" "registry" {
+  project            = var.project_id
+  service            = "artifactregistry.googleapis.com"
   disable_on_destroy = false
 }
 
@@ -24,5 +27,5 @@ resource "google_artifact_registry_repository" "images" {
   location      = "europe-west1"
   repository_id = "mlflow"
   format        = "DOCKER"
-  depends_on    = [google_project_service.enabled]
+  depends_on    = [google_project_service.registry]
 }

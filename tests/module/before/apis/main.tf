@@ -1,9 +1,13 @@
 # What a platform team has done before: the APIs are on.
+variable "apis" {
+  type        = list(string)
+  description = "What modules/apis names, and the registry's own."
+}
+
 locals {
-  apis = ["artifactregistry", "iam", "run", "secretmanager", "sqladmin", "storage", "cloudresourcemanager"]
   enabled = {
-    for pair in setproduct(["acme-ml-dev", "acme-ml-prod"], local.apis) :
-    join("/", pair) => { project = pair[0], service = "${pair[1]}.googleapis.com" }
+    for pair in setproduct(["acme-ml-dev", "acme-ml-prod"], var.apis) :
+    join("/", pair) => { project = pair[0], service = pair[1] }
   }
 }
 

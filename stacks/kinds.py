@@ -1,0 +1,89 @@
+"""The types of resources that this project uses: the API behind each, and why it is there.
+
+A new type is a row here. The APIs that the bootstrap stack enables and that the modules name, and the tables of the
+pages follow from it; a type that a document uses and that has no row is refused at synthesis.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from cdktf import TerraformResource
+from constructs import Construct
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """What there is to know of a type.
+
+    Attributes:
+        api: The Google API that serves it, without its domain; empty for what calls none, or one that is always on.
+        why: What it is for, a sentence.
+    """
+
+    api: str
+    why: str
+
+
+KINDS: Final = {
+    "google_artifact_registry_repository": Kind(
+        api="artifactregistry", why="Images; tags cannot be moved, old untagged ones are deleted."
+    ),
+    "google_cloud_run_v2_service": Kind(
+        api="run", why="MLflow behind oauth2-proxy in one container, with CPU that is always on."
+    ),
+    "google_cloud_run_v2_service_iam_member": Kind(
+        api="run", why="Lets the public reach the sign-in; none when the invoker check is off."
+    ),
+    "google_project_iam_member": Kind(
+        api="cloudresourcemanager",
+        why="Lets the service connect to this one instance; the role exists on projects only.",
+    ),
+    "google_project_service": Kind(api="", why="The APIs that both stacks call, one each; `destroy` leaves them on."),
+    "google_secret_manager_secret": Kind(
+        api="secretmanager", why="Connection string, and what is secret in the sign-in's configuration."
+    ),
+    "google_secret_manager_secret_iam_member": Kind(
+        api="secretmanager", why="Lets the service read each secret, and no other of the project."
+    ),
+    "google_secret_manager_secret_version": Kind(
+        api="secretmanager", why="The value in use, write-only; the service names it by number."
+    ),
+    "google_service_account": Kind(api="iam", why="Who the service is; nothing else runs as this account."),
+    "google_sql_database": Kind(api="sqladmin", why="The database `mlflow`."),
+    "google_sql_database_instance": Kind(
+        api="sqladmin", why="Cloud SQL; encrypted connections only, no authorized networks."
+    ),
+    "google_sql_user": Kind(api="sqladmin", why="The one user of the database; its password is write-only."),
+    "google_storage_bucket": Kind(api="storage", why="Private, with a way back for what was deleted or overwritten."),
+    "google_storage_bucket_iam_member": Kind(
+        api="storage", why="The service reads artifacts; clients write them, one grant for each writer."
+    ),
+    "random_password": Kind(api="", why="Database password and cookie secret; they exist only while Terraform runs."),
+    "terraform_data": Kind(
+        api="", why="No cloud resource: refuses a destroy while data are protected, and a move to another region."
+    ),
+}
+
+
+def kind_of(type_: str) -> Kind:
+    """The row of a type.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if type_ not in KINDS:
+        raise ValueError(
+            f"{type_} has no row in KINDS of stacks/kinds.py: say which API serves it, and why it is there"
+        )
+    return KINDS[type_]
+
+
+def apis_of(types: Iterable[str]) -> list[str]:
+    """The names of the APIs that serve some types, in alphabetical order."""
+    return sorted({f"{kind.api}.googleapis.com" for kind in map(kind_of, types) if kind.api})
+
+
+def types_in(scope: Construct) -> set[str]:
+    """The types of all resources below a construct."""
+    return {one.terraform_resource_type for one in scope.node.find_all() if isinstance(one, TerraformResource)}
