@@ -106,7 +106,7 @@ def test_the_tree_names_what_is_there() -> None:
 
 def test_errors_point_to_the_page_of_the_settings() -> None:
     page = (CHECKOUT / SETTINGS_PAGE).read_text()
-    assert f"see:    {SETTINGS_PAGE}" in page
+    assert f"see:  {SETTINGS_PAGE}" in page
     assert "<!-- begin settings -->" in page
 
 

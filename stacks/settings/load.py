@@ -69,25 +69,21 @@ def environment_file(folder: Path, name: str) -> Path:
 
 
 def _read(file: Path) -> _Table:
-    def refuse(rule: str, remedy: str, url: str) -> SettingsError:
-        return SettingsError(str(file), [Problem(field="(file)", value=file.name, rule=rule, remedy=remedy, url=url)])
+    def refuse(why: str) -> SettingsError:
+        return SettingsError(str(file), unreadable=why)
 
     try:
         return tomllib.loads(file.read_text("utf-8-sig"))
     except FileNotFoundError:
         known = ", ".join(environments(file.parent)) or "none"
-        raise refuse(f"the file exists; there are: {known}", "copy environments/example.toml", SETTINGS_PAGE) from None
+        raise refuse(f"does not exist. There are: {known}. Copy environments/example.toml to add one.") from None
     except OSError as error:
-        raise refuse(
-            f"the file can be read ({error.strerror})", "check its type and permissions", SETTINGS_PAGE
-        ) from None
+        raise refuse(f"cannot be read ({error.strerror}). Check its type and permissions.") from None
     except UnicodeDecodeError as error:
-        raise refuse(
-            f"the file is UTF-8 ({error.reason} at byte {error.start})", "save it as UTF-8", TOML_URL
-        ) from None
+        raise refuse(f"is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8.") from None
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
-        raise refuse(f"the file is TOML ({reason})", "mend the syntax there", TOML_URL) from None
+        raise refuse(f"is not TOML ({reason}). Fix the syntax there; see {TOML_URL}") from None
 
 
 def _overrides(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:

@@ -32,23 +32,26 @@ class Problem:
         """The problem as a block of four lines."""
         return (
             f"  {self.field} = {_shown(self.value)}\n"
-            f"    rule:   {self.rule}\n"
-            f"    remedy: {self.remedy}\n"
-            f"    see:    {self.url}"
+            f"    must: {self.rule}\n"
+            f"    fix:  {self.remedy}\n"
+            f"    see:  {self.url}"
         )
 
 
 class SettingsError(Exception):
-    """A settings file that cannot be used; its text lists every problem.
+    """A settings file that cannot be used; its text lists every problem, or says why the file cannot be read.
 
     Attributes:
         source: The file, as the user named it.
-        problems: All that is wrong with it, in the order of the fields.
+        problems: All that is wrong with it, in the order of the fields; empty if it cannot be read.
     """
 
-    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, source: str, problems: Sequence[Problem] = (), *, unreadable: str = "") -> None:
         self.source = source
         self.problems = tuple(problems)
+        if unreadable:
+            super().__init__(f"{source} {unreadable}")
+            return
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
         super().__init__("\n\n".join((f"{source}: {count}", *map(str, self.problems))))
 

@@ -31,13 +31,6 @@ def test_counts_by_type_are_the_reviewed_ones(environment: str, stack: str, json
 
 
 @every_document
-def test_a_second_run_is_byte_identical(environment: str, stack: str) -> None:
-    first = documents.text(environment, stack)
-    documents.text.cache_clear()
-    assert documents.text(environment, stack) == first
-
-
-@every_document
 def test_no_path_of_a_machine_is_in_the_document(environment: str, stack: str) -> None:
     strings = json.dumps(documents.document(environment, stack))
     assert str(documents.ENVIRONMENTS.parents[2]) not in strings
