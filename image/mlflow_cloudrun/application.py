@@ -16,6 +16,7 @@ from mlflow_cloudrun.errors import WholeErrors
 from mlflow_cloudrun.logs import RequestLog
 from mlflow_cloudrun.page import Page
 from mlflow_cloudrun.queries import BoundedQueries
+from mlflow_cloudrun.reads import BoundedReads
 from mlflow_cloudrun.routes import RouteGate, limit_graphql
 
 # Half of them may use the database; as many again may wait for the bucket, or put an answer together.
@@ -36,6 +37,7 @@ def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class 
         (RouteGate, {}),
         (BoundedBodies, {}),
         (BoundedQueries, {}),
+        (BoundedReads, {}),
         (StreamedArtifacts, {}),
         (Line, {"at_a_time": REQUESTS_PER_PLACE * engine.places()}),
     ]

@@ -18,7 +18,7 @@ from mlflow.store.db import utils
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from mlflow_cloudrun import errors, searches
+from mlflow_cloudrun import cursors, errors, pages, reads, searches
 
 # tests/image/test_parallel.py calls every route and sees that none nests deeper.
 CONNECTIONS_PER_PLACE = 2
@@ -111,10 +111,12 @@ def create(uri: str) -> Engine:
         max_overflow=-1,  # the places are the bound
         pool_recycle=int(os.environ.get("MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE") or -1),
         pool_pre_ping=True,
-        connect_args=searches.connect_arguments(uri),
+        connect_args=searches.connect_arguments(uri) | cursors.connect_arguments(uri),
+        json_deserializer=None if uri.startswith("mysql") else reads.weighed_json,
     )
     event.listen(engine, "handle_error", errors.translate)
     event.listen(engine, "before_cursor_execute", searches.refuse_costly)
+    event.listen(engine, "before_cursor_execute", cursors.note_width)
     return engine
 
 
@@ -122,3 +124,4 @@ def install() -> None:
     """Gives every store that MLflow opens from here on the one engine."""
     utils.create_sqlalchemy_engine = create
     searches.install()
+    pages.install()

@@ -51,7 +51,13 @@ class Outage:
 outage: ContextVar[Outage | None] = ContextVar("outage", default=None)
 
 
-def note(sentence: str, *, status: int = 503, error_code: str = "TEMPORARILY_UNAVAILABLE") -> MlflowException:
+def note(
+    sentence: str,
+    *,
+    status: int = 503,
+    error_code: str = "TEMPORARILY_UNAVAILABLE",
+    kind: type[MlflowException] = MlflowException,
+) -> MlflowException:
     """Remembers what the request's answer must be; returns what to raise.
 
     MLflow's client sends again what was answered 503, and not what was answered 400 or 422.
@@ -59,7 +65,14 @@ def note(sentence: str, *, status: int = 503, error_code: str = "TEMPORARILY_UNA
     met = outage.get()
     if met is not None:
         met.sentence, met.status, met.error_code = sentence, status, error_code
-    return MlflowException(sentence, error_code=TEMPORARILY_UNAVAILABLE)
+    return kind(sentence, error_code=TEMPORARILY_UNAVAILABLE)
+
+
+def forget() -> None:
+    """Takes back what was remembered: the request is being worked on in another way."""
+    met = outage.get()
+    if met is not None:
+        met.sentence = ""
 
 
 def busy() -> MlflowException:

@@ -30,6 +30,8 @@ POSTGRES = {
     "hash_mem_multiplier": "1",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
+    # All rows of a cursor are fetched (cursors.py); by default the planner expects a tenth.
+    "cursor_tuple_fraction": "1",
 }
 # https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html; the comments are read by one of the two alone:
 # https://mariadb.com/docs/server/reference/sql-structure/comments
