@@ -1,16 +1,19 @@
 """The deployment: provider and backend, settings to inputs, outputs."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 from cdktf import TerraformProvider, TerraformVariable
 from constructs import Construct
 
 from stacks import hcl, names
-from stacks.inputs import AccessInputs, BucketInputs, DatabaseInputs, Inputs, ServiceInputs
+from stacks.inputs import Inputs, Placement
 from stacks.outputs import add_outputs
 from stacks.root import RootStack
 from stacks.settings.model import Settings
+from stacks.settings.section import Section
 from stacks.tracking import TrackingServer
+
+_Section = TypeVar("_Section", bound=Section)
 
 _RANDOM_VERSION: Final = ">= 3.7, < 4.0"
 """The first with an ephemeral random_password: https://github.com/hashicorp/terraform-provider-random/releases"""
@@ -63,18 +66,22 @@ def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Input
         settings: The settings of one environment.
         oauth_client_secret: The expression of the one input that is no setting.
     """
-    access, database, bucket, service = (
-        hcl.escaped(section.model_dump())
-        for section in (settings.access, settings.database, settings.bucket, settings.service)
-    )
     return Inputs(
-        names=names.CloudNames.of(settings.name),
-        region=settings.region,
-        labels=hcl.escaped(settings.labels),
-        project_id=settings.project.id,
-        project_number=settings.project.number,
-        database=DatabaseInputs(**database),
-        bucket=BucketInputs(**bucket),
-        service=ServiceInputs(**service),
-        access=AccessInputs(**access, oauth_client_secret=oauth_client_secret),
+        placement=Placement(
+            names=names.CloudNames.of(settings.name),
+            region=settings.region,
+            labels=hcl.escaped(settings.labels),
+            project_id=settings.project.id,
+            project_number=settings.project.number,
+        ),
+        database=_escaped(settings.database),
+        bucket=_escaped(settings.bucket),
+        service=_escaped(settings.service),
+        access=_escaped(settings.access),
+        oauth_client_secret=oauth_client_secret,
     )
+
+
+def _escaped(section: _Section) -> _Section:
+    """The section with strings that mean themselves in Terraform; what is escaped need not hold the rules."""
+    return section.model_construct(**hcl.escaped(section.model_dump()))

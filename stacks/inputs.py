@@ -1,85 +1,31 @@
-"""What the constructs take in: plain values of a settings file, or Terraform variables of a module.
+"""What the constructs take in: sections of a settings file, or the same sections made of a module's variables.
 
-Every value may be a Terraform token: it is passed through, and what depends on it is written in Terraform's language.
-stacks/settings/model.py says what each means, its unit and its limits; the names here are the names there.
+A section that is made of variables holds Terraform tokens. A value is passed through, and what depends on it is written
+in Terraform's language; the two exceptions, of which checkov reads the plain form alone, ask Token.is_unresolved.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cdktf import IResolvable
-
 from stacks.names import CloudNames
+from stacks.settings.access import Access
+from stacks.settings.bucket import Bucket
+from stacks.settings.database import Database
+from stacks.settings.service import Service
 
-Flag: TypeAlias = bool | IResolvable
 StringMap: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DatabaseInputs:
-    """The database's inputs."""
+class Placement:
+    """Where everything goes: one project and one region, so that no two parts can differ."""
 
-    engine: str
-    version: str
-    tier: str
-    disk_gb: float
-    high_availability: Flag
-    backups: Flag
-    backup_retention: float
-    point_in_time_recovery: Flag
-    deletion_protection: Flag
-    maintenance_day: float
-    maintenance_hour: float
-    rotation: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BucketInputs:
-    """The artifact bucket's inputs."""
-
-    name: str
-    versioning: Flag
-    delete_noncurrent_after_days: float
-    soft_delete_days: float
-    force_destroy: Flag
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServiceInputs:
-    """The Cloud Run service's inputs."""
-
-    image: str
-    cpu: str
-    memory: str
-    min_instances: float
-    max_instances: float
-    concurrency: float
-    timeout_seconds: float
-    ingress: str
-    env: StringMap
-    artifact_roots: list[str]
-    public_url: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccessInputs:
-    """The inputs that say who gets in.
-
-    Attributes:
-        oauth_client_secret: An ephemeral expression without its `${` and `}`; the one input that is no setting.
-    """
-
-    oauth_client_id: str
-    oauth_client_secret: str
-    email_domains: list[str]
-    emails: list[str]
-    service_accounts: list[str]
-    extra_audiences: list[str]
-    gcloud_tokens: Flag
-    invoker_iam_disabled: Flag
-    artifact_writers: StringMap
-    sign_in_rotation: float
+    names: CloudNames
+    region: str
+    labels: StringMap
+    project_id: str
+    project_number: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,28 +71,27 @@ class ServingInputs:
 
     Attributes:
         database_rotation: Raised for a new database password.
+        oauth_client_secret: An ephemeral expression without its `${` and `}`; the one input that is no setting.
     """
 
-    names: CloudNames
-    region: str
-    labels: StringMap
-    project_id: str
-    project_number: str
+    placement: Placement
     database_rotation: float
-    service: ServiceInputs
-    access: AccessInputs
+    service: Service
+    access: Access
+    oauth_client_secret: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """The inputs of the whole system; one region, so database, bucket, secrets and service cannot differ."""
+    """The inputs of the whole system.
 
-    names: CloudNames
-    region: str
-    labels: StringMap
-    project_id: str
-    project_number: str
-    database: DatabaseInputs
-    bucket: BucketInputs
-    service: ServiceInputs
-    access: AccessInputs
+    Attributes:
+        oauth_client_secret: As in ServingInputs.
+    """
+
+    placement: Placement
+    database: Database
+    bucket: Bucket
+    service: Service
+    access: Access
+    oauth_client_secret: str

@@ -1,32 +1,28 @@
 """The modules that platform teams call: variables to inputs, outputs; no provider, no backend."""
 
-from dataclasses import fields
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
-from cdktf import App, TerraformOutput, TerraformStack, TerraformVariable, Token
+from cdktf import App, IResolvable, TerraformOutput, TerraformStack, TerraformVariable, Token
 from constructs import Construct
 
 from stacks.constructs.expressions import local, string
-from stacks.inputs import (
-    AccessInputs,
-    BucketInputs,
-    DatabaseInputs,
-    Flag,
-    FoundationInputs,
-    Inputs,
-    InstanceInputs,
-    ServiceInputs,
-    ServingInputs,
-    StringMap,
-)
+from stacks.hcl import type_of
+from stacks.inputs import FoundationInputs, Inputs, InstanceInputs, Placement, ServingInputs
 from stacks.kinds import apis_of, types_in
 from stacks.names import CloudNames
 from stacks.serving import Serving
+from stacks.settings.access import Access
+from stacks.settings.bucket import Bucket
+from stacks.settings.database import Database
+from stacks.settings.section import Section
+from stacks.settings.service import Service
 from stacks.tracking import TrackingServer
 from stacks.variables.declarations import SECRET, Variable, module_variables, service_variables
 from stacks.variables.values import cloud_names, effective
 
 Document = dict[str, Any]
+_Section = TypeVar("_Section", bound=Section)
 
 VERSIONS: Final[Document] = {
     "terraform": {
@@ -54,12 +50,12 @@ class ModuleStack(TerraformStack):
             self,
             "tracking-server",
             inputs=Inputs(
-                **_common(),
-                names=cloud_names(),
-                database=_group("database", DatabaseInputs),
-                bucket=_group("bucket", BucketInputs),
-                service=_group("service", ServiceInputs),
-                access=_group("access", AccessInputs, oauth_client_secret=f"var.{SECRET}"),
+                placement=_placement(cloud_names()),
+                database=_of_variables("database", Database),
+                bucket=_of_variables("bucket", Bucket),
+                service=_of_variables("service", Service),
+                access=_of_variables("access", Access),
+                oauth_client_secret=f"var.{SECRET}",
             ),
         )
         add_module_outputs(self, server.foundation, server.serving)
@@ -75,29 +71,29 @@ class ServiceModuleStack(TerraformStack):
         name = string(local(self, "instance", string(f'split(":", {connection})[2]')))
         project = string(local(self, "instance_project", string(f'split(":", {connection})[0]')))
         foundation = FoundationInputs(
-            bucket_name=_token("bucket_name", str),
+            bucket_name=_variable("bucket_name", "string"),
             instance=InstanceInputs(
                 name=name,
                 resource=f"projects/{project}/instances/{name}",
                 project_id=project,
                 connection_name=string(connection),
                 engine=local(self, "database_engine", string("var.database.engine")),
-                database=_token("database.name", str),
-                user=_token("database.user", str),
+                database=_variable("database.name", "string"),
+                user=_variable("database.user", "string"),
             ),
-            service_account=_token("service_account_email", str),
-            service_account_member=f"serviceAccount:{_token('service_account_email', str)}",
+            service_account=_variable("service_account_email", "string"),
+            service_account_member=f"serviceAccount:{_variable('service_account_email', 'string')}",
         )
         serving = Serving(
             self,
             "serving",
             foundation=foundation,
             inputs=ServingInputs(
-                **_common(),
-                names=CloudNames.of("${var.name}"),
-                database_rotation=_token("database.rotation", float),
-                service=_group("service", ServiceInputs),
-                access=_group("access", AccessInputs, oauth_client_secret=f"var.{SECRET}"),
+                placement=_placement(CloudNames.of("${var.name}")),
+                database_rotation=_variable("database.rotation", "number"),
+                service=_of_variables("service", Service),
+                access=_of_variables("access", Access),
+                oauth_client_secret=f"var.{SECRET}",
             ),
         )
         add_module_outputs(self, foundation, serving)
@@ -179,31 +175,34 @@ def split(document: Document) -> dict[str, Document]:
     }
 
 
-def _common() -> dict[str, Any]:
-    return {
-        "region": _token("region", str),
-        "labels": _token("labels", StringMap),
-        "project_id": _token("project.id", str),
-        "project_number": _token("project.number", str),
-    }
+def _placement(names: CloudNames) -> Placement:
+    return Placement(
+        names=names,
+        region=_variable("region", "string"),
+        labels=_variable("labels", "map(string)"),
+        project_id=_variable("project.id", "string"),
+        project_number=_variable("project.number", "string"),
+    )
 
 
-def _group(section: str, inputs: Any, **plain: str) -> Any:  # noqa: ANN401 - one of the dataclasses of stacks/inputs.py
-    tokens = {
-        field.name: _token(f"{section}.{field.name}", field.type) for field in fields(inputs) if field.name not in plain
-    }
-    return inputs(**tokens, **plain)
+def _of_variables(name: str, section: type[_Section]) -> _Section:
+    """A section whose fields are the attributes of the variable of its name."""
+    return section.model_construct(
+        **{
+            field: _variable(f"{name}.{field}", type_of(info.annotation))
+            for field, info in section.model_fields.items()
+        }
+    )
 
 
-def _token(path: str, kind: Any) -> Any:  # noqa: ANN401 - a token of that kind
-    token = Token.as_any(f"${{{effective(path)}}}")
-    if kind is str:
-        return Token.as_string(token)
-    if kind is float:
-        return Token.as_number(token)
-    if kind == list[str]:
-        return Token.as_list(token)
-    if kind is StringMap:
-        return Token.as_string_map(token)
-    assert kind is Flag  # noqa: S101
-    return token
+_TOKENS: Final[dict[str, Callable[[IResolvable], Any]]] = {
+    "string": Token.as_string,
+    "number": Token.as_number,
+    "bool": Token.as_any,
+    "list(string)": Token.as_list,
+    "map(string)": Token.as_string_map,
+}
+
+
+def _variable(path: str, type_: str) -> Any:  # noqa: ANN401 - a token in the form of a value of that type
+    return _TOKENS[type_](Token.as_any(f"${{{effective(path)}}}"))

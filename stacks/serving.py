@@ -28,7 +28,8 @@ class Serving(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, foundation: FoundationInputs, inputs: ServingInputs) -> None:
         super().__init__(scope, id_)
-        self.url = f"https://{service_host(inputs.names.service, inputs.project_number, inputs.region)}"
+        placement = inputs.placement
+        self.url = f"https://{service_host(placement.names.service, placement.project_number, placement.region)}"
 
         database = Database(
             self,
@@ -41,7 +42,12 @@ class Serving(Construct):
         sign_in = SignIn(
             self,
             "sign-in",
-            config=SignInConfig(inputs=inputs.access, service_url=self.url, public_url=inputs.service.public_url),
+            config=SignInConfig(
+                inputs=inputs.access,
+                oauth_client_secret=inputs.oauth_client_secret,
+                service_url=self.url,
+                public_url=inputs.service.public_url,
+            ),
         )
         self.base_url = sign_in.base_url
         self.redirect_uri = sign_in.redirect_uri
@@ -50,28 +56,24 @@ class Serving(Construct):
             self,
             "backend-store-uri",
             config=SecretConfig(
-                secret_id=inputs.names.backend_store_uri_secret,
-                project_id=inputs.project_id,
+                secret_id=placement.names.backend_store_uri_secret,
                 logical_id="backend_store_uri",
-                region=inputs.region,
+                placement=placement,
                 value=database.connection_string,
                 value_version=inputs.database_rotation,
                 after=database.ready,
-                labels=inputs.labels,
             ),
         )
         proxy_file = Secret(
             self,
             "oauth2-proxy",
             config=SecretConfig(
-                secret_id=inputs.names.oauth2_proxy_secret,
-                project_id=inputs.project_id,
+                secret_id=placement.names.oauth2_proxy_secret,
                 logical_id="oauth2_proxy",
-                region=inputs.region,
+                placement=placement,
                 value=sign_in.secret_file,
                 value_version=inputs.access.sign_in_rotation,
                 after=[],
-                labels=inputs.labels,
             ),
         )
         self.secrets = {"backend_store_uri": backend_store_uri, "oauth2_proxy": proxy_file}
@@ -82,15 +84,15 @@ class Serving(Construct):
             artifacts.grant_viewer(member),
             *(secret.grant_accessor(member) for secret in self.secrets.values()),
         ]
-        origin = Origin(self, "origin", region=local(self, "region", inputs.region), engine=foundation.instance.engine)
+        origin = Origin(
+            self, "origin", region=local(self, "region", placement.region), engine=foundation.instance.engine
+        )
         self.service = Service(
             self,
             "service",
             config=ServiceConfig(
                 inputs=inputs.service,
-                name=inputs.names.service,
-                project_id=inputs.project_id,
-                region=inputs.region,
+                placement=placement,
                 service_account=foundation.service_account,
                 invoker_iam_disabled=inputs.access.invoker_iam_disabled,
                 environment={
@@ -101,7 +103,7 @@ class Serving(Construct):
                     ),
                     "DEFAULT_ARTIFACT_ROOT": artifacts.root,
                     # The image names traces by it: https://cloud.google.com/run/docs/logging#correlate-logs
-                    "GOOGLE_CLOUD_PROJECT": inputs.project_id,
+                    "GOOGLE_CLOUD_PROJECT": placement.project_id,
                     "REQUEST_TIMEOUT_SECONDS": Token.as_string(inputs.service.timeout_seconds),
                 },
                 backend_store_uri=backend_store_uri,
@@ -109,6 +111,5 @@ class Serving(Construct):
                 connection_name=foundation.instance.connection_name,
                 ready=[*database.ready, *grants],
                 stays=origin.stays,
-                labels=inputs.labels,
             ),
         )

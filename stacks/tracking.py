@@ -6,7 +6,7 @@ from stacks import names
 from stacks.constructs.artifacts import Artifacts, ArtifactsConfig
 from stacks.constructs.expressions import local
 from stacks.constructs.guard import DestroyGuard
-from stacks.constructs.identity import Identity, IdentityConfig
+from stacks.constructs.identity import Identity
 from stacks.constructs.instance import Instance, InstanceConfig
 from stacks.inputs import FoundationInputs, Inputs, InstanceInputs, ServingInputs
 from stacks.serving import Serving
@@ -17,35 +17,16 @@ class TrackingServer(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, inputs: Inputs) -> None:
         super().__init__(scope, id_)
-        identity = Identity(
-            self,
-            "identity",
-            config=IdentityConfig(account_id=inputs.names.service_account, project_id=inputs.project_id),
-        )
-        instance = Instance(
-            self,
-            "instance",
-            config=InstanceConfig(
-                inputs=inputs.database,
-                name=inputs.names.instance,
-                project_id=inputs.project_id,
-                region=inputs.region,
-                labels=inputs.labels,
-            ),
-        )
-        artifacts = Artifacts(
-            self,
-            "artifacts",
-            config=ArtifactsConfig(
-                inputs=inputs.bucket, project_id=inputs.project_id, region=inputs.region, labels=inputs.labels
-            ),
-        )
+        placement = inputs.placement
+        identity = Identity(self, "identity", placement=placement)
+        instance = Instance(self, "instance", config=InstanceConfig(inputs=inputs.database, placement=placement))
+        artifacts = Artifacts(self, "artifacts", config=ArtifactsConfig(inputs=inputs.bucket, placement=placement))
         self.foundation = FoundationInputs(
             bucket_name=artifacts.bucket_name,
             instance=InstanceInputs(
                 name=instance.name,
-                resource=f"projects/{inputs.project_id}/instances/{inputs.names.instance}",
-                project_id=inputs.project_id,
+                resource=f"projects/{placement.project_id}/instances/{placement.names.instance}",
+                project_id=placement.project_id,
                 connection_name=instance.connection_name,
                 engine=instance.engine,
                 database=names.DATABASE,
@@ -59,14 +40,11 @@ class TrackingServer(Construct):
             "serving",
             foundation=self.foundation,
             inputs=ServingInputs(
-                names=inputs.names,
-                region=inputs.region,
-                labels=inputs.labels,
-                project_id=inputs.project_id,
-                project_number=inputs.project_number,
+                placement=placement,
                 database_rotation=inputs.database.rotation,
                 service=inputs.service,
                 access=inputs.access,
+                oauth_client_secret=inputs.oauth_client_secret,
             ),
         )
         protection = local(self, "database_deletion_protection", inputs.database.deletion_protection)

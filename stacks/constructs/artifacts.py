@@ -15,8 +15,9 @@ from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketI
 from constructs import Construct
 
 from stacks.constructs.expressions import local, number, string
-from stacks.inputs import BucketInputs, StringMap
+from stacks.inputs import Placement, StringMap
 from stacks.names import pin
+from stacks.settings.bucket import Bucket
 
 _SECONDS_PER_DAY = 86_400
 
@@ -25,10 +26,8 @@ _SECONDS_PER_DAY = 86_400
 class ArtifactsConfig:
     """What the bucket needs; strings may be Terraform tokens."""
 
-    inputs: BucketInputs
-    project_id: str
-    region: str
-    labels: StringMap
+    inputs: Bucket
+    placement: Placement
 
 
 class Artifacts(Construct):
@@ -46,8 +45,8 @@ class Artifacts(Construct):
                 self,
                 "bucket",
                 name=config.inputs.name,
-                project=config.project_id,
-                location=config.region,
+                project=config.placement.project_id,
+                location=config.placement.region,
                 force_destroy=config.inputs.force_destroy,
                 uniform_bucket_level_access=True,
                 public_access_prevention="enforced",
@@ -68,7 +67,7 @@ class Artifacts(Construct):
                         condition=StorageBucketLifecycleRuleCondition(age=7),
                     ),
                 ],
-                labels=config.labels,
+                labels=config.placement.labels,
             ),
             "artifacts",
         )

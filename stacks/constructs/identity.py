@@ -1,19 +1,10 @@
 """Who the service is: one service account that nothing else uses."""
 
-from dataclasses import dataclass
-
 from cdktf_cdktf_provider_google.service_account import ServiceAccount
 from constructs import Construct
 
+from stacks.inputs import Placement
 from stacks.names import pin
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IdentityConfig:
-    """What the identity needs; strings may be Terraform tokens."""
-
-    account_id: str
-    project_id: str
 
 
 class Identity(Construct):
@@ -24,14 +15,14 @@ class Identity(Construct):
         member: The account as an IAM member, `serviceAccount:EMAIL`.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, config: IdentityConfig) -> None:
+    def __init__(self, scope: Construct, id_: str, *, placement: Placement) -> None:
         super().__init__(scope, id_)
         account = pin(
             ServiceAccount(
                 self,
                 "account",
-                account_id=config.account_id,
-                project=config.project_id,
+                account_id=placement.names.service_account,
+                project=placement.project_id,
                 display_name="MLflow tracking server",
                 description="Runs the MLflow tracking server on Cloud Run; used by nothing else.",
             ),

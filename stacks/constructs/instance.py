@@ -15,8 +15,9 @@ from cdktf_cdktf_provider_google.sql_database_instance import (
 from constructs import Construct
 
 from stacks.constructs.expressions import add_name_value_blocks, flag, local, number, string
-from stacks.inputs import DatabaseInputs, StringMap
+from stacks.inputs import Placement, StringMap
 from stacks.names import pin
+from stacks.settings.database import Database
 
 _FLAGS = {
     # Who connects and what waits is worth a log line; the CIS benchmark for Google Cloud, section 6.2, asks for these.
@@ -40,11 +41,8 @@ _LOG_DAYS = 7
 class InstanceConfig:
     """What the instance needs; strings may be Terraform tokens."""
 
-    inputs: DatabaseInputs
-    name: str
-    project_id: str
-    region: str
-    labels: StringMap
+    inputs: Database
+    placement: Placement
 
 
 class Instance(Construct):
@@ -69,9 +67,9 @@ class Instance(Construct):
             SqlDatabaseInstance(
                 self,
                 "instance",
-                name=config.name,
-                project=config.project_id,
-                region=config.region,
+                name=config.placement.names.instance,
+                project=config.placement.project_id,
+                region=config.placement.region,
                 database_version=(
                     string(f'{engine} == "mysql" ? "MYSQL" : "POSTGRES"')
                     + "_"
@@ -90,7 +88,7 @@ class Instance(Construct):
                     # https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/website/docs/r/sql_database_instance.html.markdown
                     disk_size=number(f"{disk} > 0 ? {disk} : null"),
                     disk_autoresize=flag(f"{disk} == 0"),
-                    user_labels=config.labels,
+                    user_labels=config.placement.labels,
                     ip_configuration=SqlDatabaseInstanceSettingsIpConfiguration(
                         ipv4_enabled=True,
                         # Connectors bring a client certificate of their own; a stolen password alone opens nothing:

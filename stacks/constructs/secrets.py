@@ -13,7 +13,7 @@ from cdktf_cdktf_provider_google.secret_manager_secret_iam_member import SecretM
 from cdktf_cdktf_provider_google.secret_manager_secret_version import SecretManagerSecretVersion
 from constructs import Construct
 
-from stacks.inputs import StringMap
+from stacks.inputs import Placement
 from stacks.names import pin
 
 
@@ -26,13 +26,11 @@ class SecretConfig:
     """
 
     secret_id: str
-    project_id: str
     logical_id: str
-    region: str
+    placement: Placement
     value: str
     value_version: float
     after: list[ITerraformDependable]
-    labels: StringMap
 
 
 class Secret(Construct):
@@ -55,13 +53,13 @@ class Secret(Construct):
                 self,
                 "secret",
                 secret_id=config.secret_id,
-                project=config.project_id,
+                project=config.placement.project_id,
                 replication=SecretManagerSecretReplication(
                     user_managed=SecretManagerSecretReplicationUserManaged(
-                        replicas=[SecretManagerSecretReplicationUserManagedReplicas(location=config.region)]
+                        replicas=[SecretManagerSecretReplicationUserManagedReplicas(location=config.placement.region)]
                     )
                 ),
-                labels=config.labels,
+                labels=config.placement.labels,
             ),
             config.logical_id,
         )

@@ -29,8 +29,9 @@ from constructs import Construct
 from stacks import names
 from stacks.constructs.expressions import add_name_value_blocks, local, string
 from stacks.constructs.secrets import Secret
-from stacks.inputs import Flag, ServiceInputs, StringMap
+from stacks.inputs import Placement, StringMap
 from stacks.names import pin
+from stacks.settings import service as settings
 
 # What Google answers though nobody said it: the scaling of the service as a whole, which providers below 7.13 take for
 # a change (https://github.com/hashicorp/terraform-provider-google/pull/25310), and who touched the service last.
@@ -49,19 +50,16 @@ class ServiceConfig:
         stays: What must hold of a change, or the plan fails.
     """
 
-    inputs: ServiceInputs
-    name: str
-    project_id: str
-    region: str
+    inputs: settings.Service
+    placement: Placement
     service_account: str
-    invoker_iam_disabled: Flag
+    invoker_iam_disabled: bool
     environment: dict[str, str]
     backend_store_uri: Secret
     proxy_file: Secret
     connection_name: str
     ready: list[ITerraformDependable]
     stays: Precondition
-    labels: StringMap
 
 
 class Service(Construct):
@@ -78,15 +76,15 @@ class Service(Construct):
             CloudRunV2Service(
                 self,
                 "service",
-                name=config.name,
-                project=config.project_id,
-                location=config.region,
+                name=config.placement.names.service,
+                project=config.placement.project_id,
+                location=config.placement.region,
                 ingress=config.inputs.ingress,
                 invoker_iam_disabled=config.invoker_iam_disabled,
                 # It holds no data: what must survive, the database and the bucket, is protected.
                 deletion_protection=False,
                 template=_template(config),
-                labels=config.labels,
+                labels=config.placement.labels,
                 depends_on=config.ready,
                 lifecycle=TerraformResourceLifecycle(ignore_changes=_NOTED_BY_GOOGLE, precondition=[config.stays]),
             ),
@@ -105,8 +103,8 @@ class Service(Construct):
                 self,
                 "public",
                 name=service.name,
-                project=config.project_id,
-                location=config.region,
+                project=config.placement.project_id,
+                location=config.placement.region,
                 # Why: browsers have no Google identity to show before they have signed in. Not needed, and refused by
                 # organizations with domain-restricted sharing, where the invoker check is off:
                 # https://cloud.google.com/run/docs/authenticating/public

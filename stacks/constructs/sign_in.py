@@ -13,7 +13,7 @@ from constructs import Construct
 from stacks import names
 from stacks.constructs.ephemeral import random_password
 from stacks.constructs.expressions import local, string
-from stacks.inputs import AccessInputs
+from stacks.settings.access import Access
 
 # 43 letters and digits are URL-safe base64 of 32 bytes, the longest of the three lengths that oauth2-proxy takes:
 # https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#generating-a-cookie-secret
@@ -25,11 +25,13 @@ class SignInConfig:
     """What sign-in needs; strings may be Terraform tokens.
 
     Attributes:
+        oauth_client_secret: An ephemeral expression.
         service_url: The URL that Cloud Run gives the service.
         public_url: Another URL under which people reach it, or the empty string.
     """
 
-    inputs: AccessInputs
+    inputs: Access
+    oauth_client_secret: str
     service_url: str
     public_url: str
 
@@ -59,7 +61,7 @@ class SignIn(Construct):
             f"{key} = {_toml_string(expression)}\n"
             for key, expression in (
                 ("client_id", local(self, "oauth_client_id", inputs.oauth_client_id)),
-                ("client_secret", inputs.oauth_client_secret),
+                ("client_secret", config.oauth_client_secret),
                 ("cookie_secret", random_password(self, "cookie_secret", length=_COOKIE_SECRET_LENGTH)),
             )
         )
@@ -77,7 +79,7 @@ class SignIn(Construct):
             "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": string(f'join(",", compact([{service_url}, {public_url}]))'),
         }
 
-    def _audiences(self, inputs: AccessInputs, service_url: str, public_url: str) -> str:
+    def _audiences(self, inputs: Access, service_url: str, public_url: str) -> str:
         extra = local(self, "extra_audiences", inputs.extra_audiences)
         gcloud = f'{local(self, "gcloud_tokens", inputs.gcloud_tokens)} ? "{names.GCLOUD_AUDIENCE}" : ""'
         return string(f'join(",", compact(concat([{service_url}, {public_url}, {gcloud}], {extra})))')

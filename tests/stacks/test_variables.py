@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, fields
-from typing import Any, get_type_hints
+from typing import Any
 
 import cdktf
 import pytest
@@ -10,22 +10,21 @@ from cdktf import App, TerraformStack, TerraformVariable, Token
 from cdktf_cdktf_provider_google.provider import GoogleProvider
 
 from stacks.deployment import settings_to_inputs
-from stacks.inputs import AccessInputs, BucketInputs, DatabaseInputs, Flag, Inputs, ServiceInputs, StringMap
+from stacks.hcl import type_of
+from stacks.inputs import Inputs, Placement
 from stacks.names import CloudNames
 from stacks.outputs import add_outputs
+from stacks.settings.access import Access
+from stacks.settings.bucket import Bucket
+from stacks.settings.database import Database
 from stacks.settings.load import load
+from stacks.settings.section import Section
+from stacks.settings.service import Service
 from stacks.tracking import TrackingServer
 from tests.stacks.documents import ENVIRONMENTS, document, resources
 from tests.stacks.evaluate import evaluate
 
-GROUPS = {
-    "names": CloudNames,
-    "database": DatabaseInputs,
-    "bucket": BucketInputs,
-    "service": ServiceInputs,
-    "access": AccessInputs,
-}
-TERRAFORM_TYPES = {str: "string", float: "number", Flag: "bool", list[str]: "list(string)", StringMap: "map(string)"}
+SECTIONS: dict[str, type[Section]] = {"database": Database, "bucket": Bucket, "service": Service, "access": Access}
 
 
 class VariablesStack(TerraformStack):
@@ -34,23 +33,30 @@ class VariablesStack(TerraformStack):
     def __init__(self, app: App) -> None:
         super().__init__(app, "variables")
         GoogleProvider(self, "google")
-        groups = {
-            name: group(
-                **{field: self._variable(f"{name}_{field}", kind) for field, kind in get_type_hints(group).items()}
+        sections = {
+            name: section.model_construct(
+                **{
+                    field: self._variable(f"{name}_{field}", type_of(info.annotation))
+                    for field, info in section.model_fields.items()
+                }
             )
-            for name, group in GROUPS.items()
+            for name, section in SECTIONS.items()
         }
-        plain = {
-            field.name: self._variable(field.name, field.type) for field in fields(Inputs) if field.name not in GROUPS
-        }
-        inputs = Inputs(**plain, **groups)
+        names = CloudNames(**{one.name: self._variable(f"names_{one.name}", "string") for one in fields(CloudNames)})
+        placement = Placement(
+            names=names,
+            region=self._variable("region", "string"),
+            labels=self._variable("labels", "map(string)"),
+            project_id=self._variable("project_id", "string"),
+            project_number=self._variable("project_number", "string"),
+        )
+        TerraformVariable(self, "oauth_client_secret", type="string")
+        inputs = Inputs(placement=placement, oauth_client_secret="var.oauth_client_secret", **sections)  # noqa: S106
         add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs))
 
-    def _variable(self, name: str, kind: Any) -> Any:
-        if name == "access_oauth_client_secret":
-            return f"var.{name}"
-        variable = TerraformVariable(self, name, type=TERRAFORM_TYPES[kind])
-        match TERRAFORM_TYPES[kind]:
+    def _variable(self, name: str, type_: str) -> Any:
+        variable = TerraformVariable(self, name, type=type_)
+        match type_:
             case "string":
                 return variable.string_value
             case "number":
@@ -89,8 +95,11 @@ def test_no_value_of_a_variable_was_read_in_python(module: dict[str, Any]) -> No
 @pytest.mark.parametrize("environment", ["dev", "mysql", "maximal"])
 def test_variables_give_what_settings_give(module: dict[str, Any], environment: str) -> None:
     settings = load(ENVIRONMENTS / f"{environment}.toml", {})
-    plain = asdict(settings_to_inputs(settings, oauth_client_secret="var.x"))  # noqa: S106
-    given = {f"{group}_{name}": value for group in GROUPS for name, value in plain.pop(group).items()} | plain
+    inputs = settings_to_inputs(settings, oauth_client_secret="var.x")  # noqa: S106
+    given = asdict(inputs.placement) | {"oauth_client_secret": "var.x"}
+    given |= {f"names_{name}": value for name, value in given.pop("names").items()}
+    for name in SECTIONS:
+        given |= {f"{name}_{field}": value for field, value in getattr(inputs, name).model_dump().items()}
     # The value of a variable is no template: what stands in a document escaped, stands there as it is.
     given["service_env"] = settings.service.env
     variables = {name: (body["type"], given[name]) for name, body in module["variable"].items()}
