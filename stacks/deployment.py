@@ -2,7 +2,7 @@
 
 from typing import Final, TypeVar
 
-from cdktf import TerraformProvider, TerraformVariable
+from cdktf import TerraformProvider
 from constructs import Construct
 
 from stacks import hcl, names
@@ -12,6 +12,7 @@ from stacks.root import RootStack
 from stacks.settings.model import Settings
 from stacks.settings.section import Section
 from stacks.tracking import TrackingServer
+from stacks.variables.declarations import SECRET, declare, secret
 
 _Section = TypeVar("_Section", bound=Section)
 
@@ -33,30 +34,9 @@ class DeploymentStack(RootStack):
         )
         self.add_override("terraform.required_providers.random.version", _RANDOM_VERSION)
 
-        inputs = settings_to_inputs(settings, oauth_client_secret=self._ask_for_client_secret())
+        declare(self, {SECRET: secret()})
+        inputs = settings_to_inputs(settings, oauth_client_secret=f"var.{SECRET}")
         add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs))
-
-    def _ask_for_client_secret(self) -> str:
-        variable = TerraformVariable(
-            self,
-            "oauth_client_secret",
-            type="string",
-            nullable=False,
-            description="Secret of the OAuth client; give it as TF_VAR_oauth_client_secret at plan and at apply.",
-        )
-        # https://developer.hashicorp.com/terraform/language/block/variable#ephemeral: in no plan and in no state.
-        variable.add_override("ephemeral", True)  # noqa: FBT003 - the binding's signature
-        variable.add_override(
-            "validation",
-            [
-                {
-                    "condition": '${can(regex("^[!-~]{8,}$", var.oauth_client_secret))}',
-                    "error_message": "The secret has at least 8 printable characters and no space: copy it from the"
-                    " OAuth client's page in the console.",
-                }
-            ],
-        )
-        return f"var.{variable.node.id}"
 
 
 def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Inputs:

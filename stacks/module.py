@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from cdktf import App, IResolvable, TerraformOutput, TerraformStack, TerraformVariable, Token
+from cdktf import App, IResolvable, TerraformOutput, TerraformStack, Token
 from constructs import Construct
 
 from stacks.constructs.expressions import local, string
@@ -18,7 +18,7 @@ from stacks.settings.database import Database
 from stacks.settings.section import Section
 from stacks.settings.service import Service
 from stacks.tracking import TrackingServer
-from stacks.variables.declarations import SECRET, Variable, module_variables, service_variables
+from stacks.variables.declarations import SECRET, declare, module_variables, service_variables
 from stacks.variables.values import cloud_names, effective
 
 Document = dict[str, Any]
@@ -97,14 +97,6 @@ class ServiceModuleStack(TerraformStack):
             ),
         )
         add_module_outputs(self, foundation, serving)
-
-
-def declare(stack: TerraformStack, variables: dict[str, Variable]) -> None:
-    """Declares a module's variables."""
-    for name, variable in variables.items():
-        element = TerraformVariable(stack, name)
-        for argument, content in variable.block().items():
-            element.add_override(argument, content)
 
 
 def add_module_outputs(stack: TerraformStack, foundation: FoundationInputs, serving: Serving) -> None:

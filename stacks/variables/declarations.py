@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from cdktf import TerraformStack, TerraformVariable
 from pydantic.fields import FieldInfo
 
 from stacks.hcl import literal, type_of
@@ -26,12 +27,6 @@ LEFT_OUT: Final = {
 
 SECRET: Final = "oauth_client_secret"  # noqa: S105 - its name
 """The one variable that is no setting."""
-
-SECRET_VALIDATION: Final = Validation(
-    condition=f'can(regex("^[!-~]{{8,}}$", var.{SECRET}))',
-    error_message="The secret has at least 8 printable characters and no space: copy it from the OAuth client's page in"
-    " the console.",
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +60,14 @@ class Variable:
         }
 
 
+def declare(stack: TerraformStack, variables: dict[str, Variable]) -> None:
+    """Declares variables in a stack."""
+    for name, variable in variables.items():
+        element = TerraformVariable(stack, name)
+        for argument, content in variable.block().items():
+            element.add_override(argument, content)
+
+
 def module_variables() -> dict[str, Variable]:
     """The variables of the module, in alphabetical order."""
     return _with_rules(_whole(), effective)
@@ -88,7 +91,7 @@ def service_variables() -> dict[str, Variable]:
 
 def _whole() -> dict[str, Variable]:
     """The variables of the module, without the rules between them."""
-    found = {SECRET: _secret(), "names": _group("names", Names, required=False)}
+    found = {SECRET: secret(), "names": _group("names", Names, required=False)}
     for name, info in Settings.model_fields.items():
         section = section_of(name)
         if name in LEFT_OUT:
@@ -115,13 +118,23 @@ def _with_rules(
     return {name: replace(one, validations=tuple(found[name])) for name, one in sorted(variables.items())}
 
 
-def _secret() -> Variable:
+def secret() -> Variable:
+    """The one variable that is no setting, in the modules and in a deployment.
+
+    Source: https://developer.hashicorp.com/terraform/language/block/variable#ephemeral
+    """
     return Variable(
         type="string",
-        description="Secret of the OAuth client. Ephemeral, in no plan or state: give it at every plan and apply."
-        " It is written when access.sign_in_rotation rises.",
+        description="Secret of the OAuth client. Ephemeral, in no plan or state: give it at every plan and apply, such"
+        " as in TF_VAR_oauth_client_secret. It is written when access.sign_in_rotation rises.",
         ephemeral=True,
-        validations=(SECRET_VALIDATION,),
+        validations=(
+            Validation(
+                condition=f'can(regex("^[!-~]{{8,}}$", var.{SECRET}))',
+                error_message="The secret has at least 8 printable characters and no space: copy it from the OAuth"
+                " client's page in the console.",
+            ),
+        ),
     )
 
 
