@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Gate:
         revoked: Tokens that it does not take, though they live.
         forbidden: Nobody is let in.
         redirect: Where it sends everybody.
+        slow_s: How long it thinks before it looks at the token, the first `slow_answers` times.
     """
 
     headers: list[str] = field(default_factory=list)
@@ -36,6 +38,8 @@ class Gate:
     revoked: set[str] = field(default_factory=set)
     forbidden: bool = False
     redirect: str = ""
+    slow_s: float = 0
+    slow_answers: int = 0
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answers anything."""
@@ -43,6 +47,9 @@ class Gate:
         self.headers.append(sent)
         if self.redirect:
             raise web.HTTPTemporaryRedirect(self.redirect)
+        if self.slow_answers:
+            self.slow_answers -= 1
+            await asyncio.sleep(self.slow_s)
         token = sent.removeprefix("Bearer ")
         if self.forbidden or not token or token in self.revoked or claims(token)["exp"] < time.time():
             return web.json_response({"error_code": "PERMISSION_DENIED"}, status=403, headers=CHALLENGE)

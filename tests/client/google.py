@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from localcloud.background import serving
 from localcloud.callers import EVERYBODY
+from localcloud.identity import IdentityProvider
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.tls import server_context
 
@@ -31,16 +32,22 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from localcloud.identity import IdentityProvider
-
 IAM, OAUTH2, STS = "iamcredentials.googleapis.com", "oauth2.googleapis.com", "sts.googleapis.com"
 # google-auth looks up a federated identity's project, and goes on without it.
 HOSTS = frozenset({IAM, OAUTH2, STS, "cloudresourcemanager.googleapis.com"})
 ROBOT = "trainer@demo-project.iam.gserviceaccount.com"
 PERSON = "ada@example.com"
 ADC_AUDIENCE = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
+GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"
 GOOD = "good"
 FEDERATED = "federated-token"
+SUBJECT = "subject-token"
+GCLOUD = """#!/bin/sh
+case "$*" in
+*--impersonate-service-account=*) echo "{robot}" ;;
+*) echo "{person}" ;;
+esac
+"""
 POOL = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gh/providers/gh"
 
 
@@ -53,14 +60,14 @@ class Google:
         lifetime_s: How long a token lives.
         away: While it is set, every endpoint answers 503.
         may_impersonate: Who may make tokens of ROBOT.
-        asked: The paths that were asked, in order.
+        clock_is_wrong: Google takes nothing that a key file signed.
     """
 
     identity: IdentityProvider
     lifetime_s: float = 3600
     away: threading.Event = field(default_factory=threading.Event)
     may_impersonate: set[str] = field(default_factory=lambda: {FEDERATED, PERSON, ROBOT})
-    asked: list[str] = field(default_factory=list)
+    clock_is_wrong: bool = False
 
     def token(self, audience: str, email: str) -> str:
         """Returns an identity token of this Google."""
@@ -68,7 +75,7 @@ class Google:
 
     def application(self) -> web.Application:
         """Returns the endpoints, whatever name they are asked by."""
-        application = web.Application(middlewares=[self._note])
+        application = web.Application(middlewares=[self.unless_away])
         application.router.add_post("/token", self._oauth2)
         application.router.add_post("/v1/token", self._sts)
         application.router.add_get("/v1/projects/{number}", self._no_project)
@@ -76,10 +83,10 @@ class Google:
         return application
 
     @web.middleware
-    async def _note(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        self.asked.append(request.path)
+    async def unless_away(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Answers as the endpoint would, or that nobody is there."""
         if self.away.is_set():
-            return web.json_response({"error": "unavailable"}, status=503)
+            return web.Response(text="<html>no healthy upstream</html>", content_type="text/html", status=503)
         return await handler(request)
 
     async def _oauth2(self, request: web.Request) -> web.Response:
@@ -90,6 +97,11 @@ class Google:
             answer = {"access_token": PERSON, "expires_in": 3600, "id_token": self.token(ADC_AUDIENCE, PERSON)}
             return web.json_response(answer)
         asserted = claims(str(form["assertion"]))
+        if self.clock_is_wrong:
+            said = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
+            return web.json_response({"error": "invalid_grant", "error_description": said}, status=400)
+        if "target_audience" not in asserted:
+            return web.json_response({"access_token": asserted["iss"], "expires_in": 3600, "token_type": "Bearer"})
         return web.json_response({"id_token": self.token(asserted["target_audience"], asserted["iss"])})
 
     async def _no_project(self, _: web.Request) -> web.Response:
@@ -98,13 +110,16 @@ class Google:
     async def _sts(self, request: web.Request) -> web.Response:
         form = await request.post()
         assert form["audience"] == POOL
+        if form["subject_token"] != SUBJECT:
+            said = "The subject token has expired."
+            return web.json_response({"error": "invalid_grant", "error_description": said}, status=400)
         kinds = {"issued_token_type": "urn:ietf:params:oauth:token-type:access_token", "token_type": "Bearer"}
         return web.json_response({"access_token": FEDERATED, "expires_in": 3600, **kinds})
 
     async def _iamcredentials(self, request: web.Request) -> web.Response:
         account, _, method = request.match_info["call"].partition(":")
         caller = request.headers["Authorization"].removeprefix("Bearer ")
-        if caller not in self.may_impersonate:
+        if not {caller, self.identity.authenticate(caller)} & self.may_impersonate:
             message = f"Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource {account}"
             return web.json_response(
                 {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}}, status=403
@@ -113,6 +128,21 @@ class Google:
             return web.json_response({"accessToken": account, "expireTime": "2099-01-01T00:00:00Z"})
         body = await request.json()
         return web.json_response({"token": self.token(body["audience"], account if body["includeEmail"] else "")})
+
+
+class ShortLived(IdentityProvider):
+    """Signs as another one does, tokens that live as long as a Google says; counts them."""
+
+    def __init__(self, google: Google) -> None:
+        super().__init__(clients=lambda _: None, key=google.identity.key)
+        self._google = google
+        self.signed = 0
+
+    def token(self, *, audience: str, email: str | None, **claims: object) -> str:
+        """Returns a signed identity token."""
+        self.signed += 1
+        end = int(time.time() + self._google.lifetime_s)
+        return super().token(audience=audience, email=email, **{"exp": end, **claims})
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -188,9 +218,35 @@ def loop_in_thread() -> Generator[asyncio.AbstractEventLoop]:
 @contextmanager
 def metadata(google: Google, email: str = ROBOT) -> Generator[dict[str, str]]:
     """Serves a metadata server whose machine runs as an account; yields the variables that lead to it."""
-    server = Metadata(google.identity, whose=only(email), project="demo-project", number="1", region="europe-west1")
-    with serving(server.application(), callers=EVERYBODY) as port:
+    signer = ShortLived(google)
+    server = Metadata(signer, whose=only(email), project="demo-project", number="1", region="europe-west1")
+    application = server.application()
+    application.middlewares.append(google.unless_away)
+    with serving(application, callers=EVERYBODY) as port:
         yield variables(f"127.0.0.1:{port}")
+
+
+@contextmanager
+def metadata_without_account() -> Generator[dict[str, str]]:
+    """Serves the metadata server of a machine that no service account is attached to."""
+
+    async def answer(request: web.Request) -> web.Response:
+        found = request.path in {"/", "/computeMetadata/v1/project/project-id"}
+        return web.Response(text="demo-project", status=200 if found else 404, headers={"Metadata-Flavor": "Google"})
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    with serving(application, callers=EVERYBODY) as port:
+        yield variables(f"127.0.0.1:{port}")
+
+
+def gcloud(google: Google, folder: Path, service: str) -> Path:
+    """Writes a gcloud that somebody is signed in to; returns its folder."""
+    folder.mkdir()
+    program = folder / "gcloud"
+    program.write_text(GCLOUD.format(person=google.token(GCLOUD_AUDIENCE, PERSON), robot=google.token(service, ROBOT)))
+    program.chmod(0o755)
+    return folder
 
 
 def key_file(folder: Path) -> Path:
@@ -211,9 +267,9 @@ def key_file(folder: Path) -> Path:
     )
 
 
-def federation(folder: Path, *, account: str = ROBOT) -> Path:
+def federation(folder: Path, *, account: str = ROBOT, subject: str = SUBJECT) -> Path:
     """Writes a configuration of workload identity federation, as GitHub's action makes it."""
-    (folder / "subject").write_text("subject-token")
+    (folder / "subject").write_text(subject)
     iam = f"https://{IAM}/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
     return written(
         folder / "federation.json",

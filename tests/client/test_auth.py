@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import logging
 import multiprocessing
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,44 +12,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from google.auth.exceptions import TransportError
 
-from localcloud.identity import IdentityProvider
 from tests.client import gate as gates
-from tests.client.google import ROBOT
+from tests.client.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, ROBOT
+from tests.client.test_tokens import IDENTITY, Source
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "src"))
-from mlflow_google import auth, hosts, tokens
+from mlflow_google import hosts, refusal
 from mlflow_google.auth import GoogleAuth
 from mlflow_google.credentials import Token
-from mlflow_google.errors import CredentialError, RefusedError
+from mlflow_google.errors import RefusedError
 from mlflow_google.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.client.gate import Gate
-
-IDENTITY = IdentityProvider(clients=lambda _: None)
-
-
-class Source:
-    """Where tokens come from; counts how often it was asked."""
-
-    def __init__(self, lifetime_s: float = 3600) -> None:
-        self.lifetime_s = lifetime_s
-        self.away = False
-        self.asked = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, audience: str) -> Token:
-        with self._lock:
-            self.asked += 1
-            number = self.asked
-        if self.away:
-            raise TransportError("no route to host")
-        text = IDENTITY.token(audience=audience, email=ROBOT, exp=int(time.time() + self.lifetime_s), jti=str(number))
-        return Token(text, "a test")
 
 
 @pytest.fixture
@@ -60,8 +36,7 @@ def source() -> Source:
 
 
 @pytest.fixture
-def google_auth(source: Source, monkeypatch: pytest.MonkeyPatch) -> GoogleAuth:
-    monkeypatch.setattr(tokens, "FIRST_PAUSE_S", 0.01)
+def google_auth(source: Source) -> GoogleAuth:
     return GoogleAuth(Tokens(source))
 
 
@@ -95,30 +70,6 @@ def test_tokens_of_seconds_are_renewed_before_they_end(
     assert 3 <= source.asked < len(answers)
 
 
-def test_an_outage_of_google_is_survived_while_the_token_lives(
-    source: Source, google_auth: GoogleAuth, server: tuple[Gate, str], caplog: pytest.LogCaptureFixture
-) -> None:
-    source.lifetime_s = 4
-    assert requests.get(server[1], auth=google_auth, timeout=30).ok
-    source.away = True
-    until = time.monotonic() + 3
-    with caplog.at_level(logging.WARNING):
-        while time.monotonic() < until:
-            assert requests.get(server[1], auth=google_auth, timeout=30).ok
-    assert "the old one is good until" in caplog.text
-    source.away = False
-    time.sleep(1.5)  # the first token's end is what is tested
-    assert requests.get(server[1], auth=google_auth, timeout=30).ok
-
-
-def test_an_outage_that_outlives_the_token_is_an_error_with_its_cause(
-    source: Source, google_auth: GoogleAuth, server: tuple[Gate, str]
-) -> None:
-    source.away = True
-    with pytest.raises(CredentialError, match="Google did not answer 6 times: no route to host"):
-        requests.get(server[1], auth=google_auth, timeout=30)
-
-
 def test_a_refused_request_is_repeated_once_with_its_body(google_auth: GoogleAuth, server: tuple[Gate, str]) -> None:
     gate, url = server
     requests.get(url, auth=google_auth, timeout=30)
@@ -128,6 +79,57 @@ def test_a_refused_request_is_repeated_once_with_its_body(google_auth: GoogleAut
         assert answer.ok
         gate.revoked = {gate.headers[-1].removeprefix("Bearer ")}
     assert gate.bodies[1:] == [b"batch", b"file"]
+
+
+def test_what_cannot_be_sent_twice_is_not_repeated_half(google_auth: GoogleAuth, server: tuple[Gate, str]) -> None:
+    gate, url = server
+    requests.get(url, auth=google_auth, timeout=30)
+    gate.revoked = {gate.headers[0].removeprefix("Bearer ")}
+    assert requests.post(url, data=iter([b"gone"]), auth=google_auth, timeout=30).status_code == 403
+    assert requests.post(url, data=iter([b"next"]), auth=google_auth, timeout=30).ok
+    assert gate.bodies[1:] == [b"next"]
+
+
+def test_a_token_that_ends_on_the_way_is_not_taken_for_a_refusal(
+    source: Source, google_auth: GoogleAuth, server: tuple[Gate, str]
+) -> None:
+    source.lifetime_s, server[0].slow_s = 1, 1.2
+    server[0].slow_answers = 3
+    assert requests.get(server[1], auth=google_auth, timeout=30).ok
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "refused"),
+    [
+        (401, {}, True),
+        (403, {"WWW-Authenticate": 'Bearer realm="mlflow", error="invalid_token"'}, True),
+        (403, {"Content-Type": "text/html; charset=UTF-8"}, True),  # Cloud Run's own
+        (403, {"Content-Type": "application/json"}, False),  # MLflow's own, of permissions
+        (404, {"WWW-Authenticate": "Bearer"}, False),
+    ],
+)
+def test_the_gates_refusal_is_told_from_mlflows(status: int, headers: dict[str, str], *, refused: bool) -> None:
+    answer = requests.Response()
+    answer.status_code = status
+    answer.headers.update(headers)
+    assert refusal.was_refused(answer) == refused
+
+
+@pytest.mark.parametrize(
+    ("email", "audience", "cause"),
+    [
+        ("ada@example.com", ADC_AUDIENCE, "access.adc_tokens = true"),
+        ("ada@example.com", GCLOUD_AUDIENCE, "access.gcloud_tokens = true"),
+        (None, "https://mlflow.example.com", "decides by the address"),
+        (ROBOT, "https://other.example.com", "the audience must be the service's address"),
+    ],
+)
+def test_a_refusal_names_its_likely_cause(email: str | None, audience: str, cause: str) -> None:
+    answer = requests.Response()
+    answer.url = "https://mlflow.example.com/api"
+    said = refusal.why_refused(answer, Token(IDENTITY.token(audience=audience, email=email), "a test"))
+    assert cause in said
+    assert f"audience {audience}" in said
 
 
 def test_a_second_refusal_says_who_was_refused_and_what_to_do(
@@ -144,13 +146,17 @@ def test_a_wrong_clock_is_named(
     google_auth: GoogleAuth, server: tuple[Gate, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server[0].forbidden = True
-    monkeypatch.setattr(auth, "clock_skew", lambda _: 600.0)
+    monkeypatch.setattr(refusal, "clock_skew", lambda _: 600.0)
     with pytest.raises(RefusedError, match="clock is 600 s behind"):
         requests.get(server[1], auth=google_auth, timeout=30)
 
 
 @pytest.mark.parametrize(
-    "uri", ["http://example.com", "http://127.0.0.2.example.com", "https://mlflow.example.com", "file:///x", ""]
+    "uri",
+    [
+        *("http://example.com", "http://127.0.0.2.example.com", "https://mlflow.example.com", "file:///x", ""),
+        *("http://127.0.0.1:port", "http://[::1", "http://127.0.0.1@example.com"),
+    ],
 )
 def test_a_foreign_host_sees_no_header(
     google_auth: GoogleAuth, server: tuple[Gate, str], monkeypatch: pytest.MonkeyPatch, uri: str
@@ -182,10 +188,11 @@ def test_the_tracking_server_is_known_however_it_is_written(
     assert hosts.may_have_token(url)
 
 
-def test_a_redirect_takes_no_token_along(google_auth: GoogleAuth, server: tuple[Gate, str]) -> None:
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])  # another name, and another port of the same
+def test_a_redirect_takes_no_token_along(google_auth: GoogleAuth, server: tuple[Gate, str], host: str) -> None:
     gate, url = server
     with gates.standing() as (foreign, other):
-        gate.redirect = other.replace("127.0.0.1", "localhost")
+        gate.redirect = other.replace("127.0.0.1", host)
         requests.get(url, auth=google_auth, timeout=30)
         assert foreign.headers == [""]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,21 +12,13 @@ import pytest
 
 from localcloud.identity import IdentityProvider
 from tests.client import google
-from tests.client.google import ADC_AUDIENCE, PERSON, ROBOT, Google, claims
+from tests.client.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google, claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CLIENT = Path(__file__).parents[2] / "client" / "src"
 SERVICE = "https://mlflow-123456789012.europe-west1.run.app"
-GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"
-GCLOUD = """#!/bin/sh
-case "$*" in
-*--impersonate-service-account=*) echo "{robot}" ;;
-*) echo "{person}" ;;
-esac
-"""
-
 Variables = dict[str, str]
 
 
@@ -79,22 +72,99 @@ def test_the_metadata_server_gives_a_token(variables: Variables, cloud: Google) 
         assert identity_of(token(variables | there, NO_GCE_CHECK="")) == (ROBOT, SERVICE)
 
 
-@pytest.mark.parametrize("file", [google.login, google.federation])
-def test_a_person_or_a_federated_program_impersonates_an_account(
+OTHER = "other@demo-project.iam.gserviceaccount.com"
+
+
+@pytest.mark.parametrize("file", [google.login, google.key_file, google.federation, google.impersonated_login])
+def test_any_credential_that_may_impersonates_an_account(
     variables: Variables, tmp_path: Path, file: Callable[[Path], Path]
 ) -> None:
-    other = "other@demo-project.iam.gserviceaccount.com"
-    found = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(file(tmp_path)), MLFLOW_GOOGLE_IMPERSONATE=other)
-    assert identity_of(found) == (other, SERVICE)
+    found = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(file(tmp_path)), MLFLOW_GOOGLE_IMPERSONATE=OTHER)
+    assert identity_of(found) == (OTHER, SERVICE)
+
+
+def test_a_machines_account_impersonates_another(variables: Variables, cloud: Google) -> None:
+    with google.metadata(cloud) as there:
+        found = token(variables | there, NO_GCE_CHECK="", MLFLOW_GOOGLE_IMPERSONATE=OTHER)
+    assert identity_of(found) == (OTHER, SERVICE)
+
+
+def test_federation_without_impersonation_does_with_an_account_that_is_named(
+    variables: Variables, tmp_path: Path
+) -> None:
+    file = google.federation(tmp_path, account="")
+    found = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(file), MLFLOW_GOOGLE_IMPERSONATE=OTHER)
+    assert identity_of(found) == (OTHER, SERVICE)
 
 
 def test_gcloud_alone_gives_a_token(variables: Variables, tmp_path: Path, cloud: Google) -> None:
-    program = tmp_path / "bin" / "gcloud"
-    program.parent.mkdir()
-    program.write_text(GCLOUD.format(person=cloud.token(GCLOUD_AUDIENCE, PERSON), robot=cloud.token(SERVICE, ROBOT)))
-    program.chmod(0o755)
+    google.gcloud(cloud, tmp_path / "bin", SERVICE)
     assert identity_of(token(variables)) == (PERSON, GCLOUD_AUDIENCE)
     assert identity_of(token(variables, MLFLOW_GOOGLE_IMPERSONATE=ROBOT)) == (ROBOT, SERVICE)
+
+
+def test_gcloud_does_not_stand_in_for_a_file_that_is_named(variables: Variables, tmp_path: Path, cloud: Google) -> None:
+    google.gcloud(cloud, tmp_path / "bin", SERVICE)
+    done = run(variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "nowhere.json")}, "token", SERVICE)
+    assert done.returncode == 78
+    assert "nowhere.json is no credential" in done.stderr
+
+
+def test_a_gcloud_that_nobody_is_signed_in_to_says_what_to_do(variables: Variables, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "gcloud"
+    program.parent.mkdir()
+    said = "ERROR: (gcloud.auth.print-identity-token) Reauthentication required. Please run: $ gcloud auth login"
+    program.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    program.chmod(0o755)
+    done = run(variables, "token", SERVICE)
+    assert done.returncode == 78
+    assert "sign in again: run `gcloud auth login`" in done.stderr
+
+
+KEEP_ASKING = f"""
+import sys, time
+from mlflow_google.tokens import Tokens
+tokens, seen = Tokens(), set()
+tokens.get({SERVICE!r})
+print("started", flush=True)
+end = time.time() + float(sys.argv[1])
+while time.time() < end:
+    token = tokens.get({SERVICE!r})
+    assert token.expires > time.time()
+    seen.add(token.text)
+    time.sleep(0.1)
+print(len(seen))
+"""
+
+
+def test_an_outage_of_google_ends_no_program_whatever_its_credential(
+    variables: Variables, tmp_path: Path, cloud: Google
+) -> None:
+    cloud.lifetime_s = 3
+    files = [google.key_file, google.federation, google.impersonated_login, google.login]
+    environments = [variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(file(tmp_path))} for file in files]
+    with google.metadata(cloud) as there:
+        environments.append({**variables, **there, "NO_GCE_CHECK": ""})
+        programs = [
+            subprocess.Popen(
+                [sys.executable, "-c", KEEP_ASKING, "12"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for environment in environments
+        ]
+        for program in programs:
+            assert program.stdout
+            assert program.stdout.readline() == "started\n"
+        cloud.away.set()
+        time.sleep(5)  # longer than any token lives
+        cloud.away.clear()
+        for program in programs:
+            printed, said = program.communicate(timeout=150)
+            assert program.returncode == 0, said
+            assert int(printed) > 2
 
 
 @pytest.mark.parametrize(
@@ -102,6 +172,9 @@ def test_gcloud_alone_gives_a_token(variables: Variables, tmp_path: Path, cloud:
     [
         (lambda folder: google.federation(folder, account=""), "without a service account has no identity tokens"),
         (lambda folder: google.login(folder, "revoked"), "sign in again: run `gcloud auth application-default login`"),
+        (lambda folder: google.federation(folder, subject="old"), "the outside token has expired"),
+        (lambda folder: folder / "nowhere.json", "nowhere.json is no credential"),
+        (lambda folder: google.written(folder / "broken.json", type="authorized_user"), "is no credential"),
     ],
 )
 def test_what_has_no_token_says_what_to_do(
@@ -111,6 +184,20 @@ def test_what_has_no_token_says_what_to_do(
     assert done.returncode == 78
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_clock_that_google_names_is_named(variables: Variables, tmp_path: Path, cloud: Google) -> None:
+    cloud.clock_is_wrong = True
+    done = run(variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(google.key_file(tmp_path))}, "token", SERVICE)
+    assert done.returncode == 78
+    assert "this machine's clock is wrong" in done.stderr
+
+
+def test_a_machine_without_an_account_says_so(variables: Variables) -> None:
+    with google.metadata_without_account() as there:
+        done = run(variables | there | {"NO_GCE_CHECK": ""}, "token", SERVICE)
+    assert done.returncode == 78
+    assert "this machine has no service account" in done.stderr
 
 
 def test_no_credential_at_all_says_what_to_do(variables: Variables) -> None:

@@ -4,111 +4,191 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localcloud.background import serving
-from localcloud.identity import IdentityProvider
-from localcloud.machine.metadata import Metadata, only, variables
-from tests.image.harness import SERVICE_ACCOUNT, SERVICE_URL, Service
+from tests.client import google
+from tests.client.google import ROBOT, Google
+from tests.image import google_matrix
+from tests.image.databases import wait_for
+from tests.image.google_programs import LETS_IN, MACHINES, VERSIONS, Switch, build_wheel, client_of, installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHECKOUT = Path(__file__).parents[2]
+    from tests.image.harness import Platform, Service
+
 PROGRAM = Path(__file__).with_name("train_with_google.py")
 LIFETIME_S = 5
-VERSIONS = ("2.8.1", "2.16.2", "3.4.0", "3.17.2")
-TOKENS = int(os.environ.get("CLIENT_TOKENS", "3"))
+TOKENS = int(os.environ.get("CLIENT_TOKENS", "12"))
 """How many tokens a training outlives."""
-
-
-class ShortLived(IdentityProvider):
-    """Signs tokens of seconds, with another provider's key; counts them."""
-
-    def __init__(self, other: IdentityProvider) -> None:
-        super().__init__(clients=lambda _: None, key=other.key)
-        self.signed = 0
-
-    def token(self, *, audience: str, email: str | None, **claims: object) -> str:
-        self.signed += 1
-        return super().token(audience=audience, email=email, **{"exp": int(time.time()) + LIFETIME_S, **claims})
+AWAY_S = 20 if TOKENS >= 50 else 8  # longer than a token lives
+THREADS, PAUSE_S = 8, 0.5
+HEALED_S = 120
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [
-        sys.executable,
-        "-m",
-        "uv",
-        "build",
-        "--quiet",
-        "--wheel",
-        "--out-dir",
-        str(folder),
-        str(CHECKOUT / "client"),
-    ]
-    subprocess.run(command, check=True)
-    (found,) = folder.glob("*.whl")
-    return found
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
-def machine(service: Service) -> Iterator[tuple[ShortLived, dict[str, str]]]:
-    """A machine whose service account is let in; what it was asked, and the environment of its programs."""
-    identity = ShortLived(service.identity)
-    server = Metadata(identity, whose=only(SERVICE_ACCOUNT), project="demo-project", number="1", region="europe-west1")
-    with serving(server.application()) as port:
-        yield (
-            identity,
-            {
-                **variables(f"127.0.0.1:{port}"),
-                "MLFLOW_TRACKING_URI": service.url,
-                "MLFLOW_TRACKING_AUTH": "google",
-                "MLFLOW_GOOGLE_AUDIENCE": SERVICE_URL,
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-                "GIT_PYTHON_REFRESH": "quiet",
-                "HOME": os.environ["HOME"],
-                "PATH": os.environ["PATH"],
-            },
-        )
+def settings(wheel: Path) -> dict[str, str]:
+    """What `mlflow-google env` advises, by the package that the wheel has."""
+    command = [sys.executable, "-m", "mlflow_google.cli", "env", "http://127.0.0.1"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(wheel)}, capture_output=True, text=True, check=True)
+    lines = (line.removeprefix("export ") for line in done.stdout.splitlines() if line.startswith("export "))
+    return dict(line.split("=", 1) for line in lines)
 
 
-def installed(wheel: Path, version: str) -> Path:
-    """Makes an environment with the package and a version of MLflow's client; returns its Python."""
-    folder = wheel.parent / version
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-    python = folder / "bin" / "python"
-    # MLflow 2.8 imports pkg_resources, which newer setuptools do not have.
-    packages = [f"mlflow-skinny=={version}", str(wheel), "setuptools<81"]
-    subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(python), *packages], check=True)
-    return python
+@dataclass
+class World:
+    """A service whose instances come and go behind one address, and trainings that use it.
+
+    Attributes:
+        log: What happened, with the time of each.
+    """
+
+    platform: Platform
+    database: str
+    switch: Switch
+    cloud: Google
+    log: list[str] = field(default_factory=list)
+    begin: float = field(default_factory=time.monotonic)
+    instances: list[ExitStack] = field(default_factory=list)
+    instance: Service | None = None
+
+    def say(self, text: str) -> None:
+        """Notes what happens."""
+        self.log.append(f"{time.monotonic() - self.begin:6.1f} s  {text}")
+
+    def start(self) -> Service:
+        """Starts an instance and leads the address to it."""
+        stack = ExitStack()
+        self.instances.append(stack)
+        uri = self.platform.postgres.uri(self.database)
+        self.instance = stack.enter_context(self.platform.service(uri, **LETS_IN))
+        self.switch.target = int(self.instance.url.rpartition(":")[2])
+        return self.instance
+
+    def roll_out(self) -> None:
+        """Starts another instance, leads the address to it, and ends the old one as Cloud Run does."""
+        old = self.instance
+        assert old
+        self.start()
+        self.say("rollout: another instance serves; the old one is told to end")
+        old.container.stop()
+        self.say("rollout: the old instance has ended")
+
+    def kill(self) -> None:
+        """Kills the only instance, and starts another one."""
+        assert self.instance
+        self.switch.target = None
+        self.instance.container.signal("KILL")
+        self.say("kill: the only instance is gone")
+        self.start()
+        self.say("kill: another instance serves")
+
+    def restart_database(self) -> None:
+        """Ends the database, and starts it again some seconds later."""
+        self.platform.postgres.stop()
+        self.say("database: stopped")
+        time.sleep(5)  # Cloud SQL's own takes longer; the client's patience is for minutes
+        self.platform.postgres.start()
+        self.say("database: started")
+
+    def lose_google(self) -> None:
+        """The token endpoint does not answer for longer than a token lives."""
+        self.cloud.away.set()
+        self.say(f"token endpoint: away for {AWAY_S} s")
+        time.sleep(AWAY_S)
+        self.cloud.away.clear()
+        self.say("token endpoint: back")
 
 
-def train(wheel: Path, version: str, variables: dict[str, str], *, threads: int) -> dict[str, Any]:
-    """Runs the training with a version of MLflow's client."""
-    python = installed(wheel, version)
-    command = [str(python), str(PROGRAM), str(TOKENS * LIFETIME_S), str(threads)]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+@pytest.fixture
+def world(platform: Platform, database: str) -> Iterator[World]:
+    switch, cloud = Switch(), Google(platform.google.identity, lifetime_s=LIFETIME_S)
+    world = World(platform, database, switch, cloud)
+    try:
+        world.start()
+        yield world
+    finally:
+        for stack in world.instances:
+            stack.close()
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_training_outlives_its_tokens(wheel: Path, machine: tuple[ShortLived, dict[str, str]], version: str) -> None:
-    identity, variables = machine
-    before = identity.signed
-    done = train(wheel, version, variables, threads=8)
-    print(f"mlflow {done['version']}: {identity.signed - before} tokens, {sum(done['logged'].values())} metrics logged")
-    assert done["version"] == version
-    assert done["status"] == "FINISHED"
-    assert done["stored"] == done["logged"]
-    assert done["user"] == SERVICE_ACCOUNT
-    assert identity.signed - before > TOKENS
+class Training:
+    """A program that trains, with one version of MLflow's client."""
+
+    def __init__(self, python: Path, variables: dict[str, str], folder: Path, seconds: float) -> None:
+        self.errors = folder / "stderr"
+        command = [str(python), str(PROGRAM), str(seconds), str(THREADS), str(PAUSE_S)]
+        with self.errors.open("w") as file:
+            self._program = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=file, text=True)
+
+    def acknowledged(self) -> int:
+        """Returns how many writes it says were acknowledged so far."""
+        lines = self.errors.read_text().splitlines()
+        counts = [int(line.split(": ")[1]) for line in lines if re.fullmatch(r"[\d.]+: \d+", line)]
+        return counts[-1] if counts else 0
+
+    @property
+    def running(self) -> bool:
+        return self._program.poll() is None
+
+    def result(self) -> dict[str, Any]:
+        """Waits for its end; returns what it found."""
+        printed, _ = self._program.communicate(timeout=600)
+        assert self._program.returncode == 0, self.errors.read_text()[-3000:]
+        return json.loads(printed.splitlines()[-1])
+
+
+def test_trainings_outlive_their_tokens_and_all_that_breaks_meanwhile(
+    world: World, wheel: Path, settings: dict[str, str], tmp_path: Path
+) -> None:
+    pythons = [installed(tmp_path / version, wheel, f"mlflow-skinny=={version}") for version in VERSIONS]
+    with world.switch.standing() as url, google.metadata(world.cloud) as there:
+        variables = client_of(url) | there | {name: value for name, value in settings.items() if "HTTP" in name}
+        trainings = [Training(python, variables, python.parents[1], TOKENS * LIFETIME_S) for python in pythons]
+        try:
+            for what in (world.lose_google, world.roll_out, world.restart_database, world.kill):
+                before = [training.acknowledged() for training in trainings]
+                wait_for(
+                    lambda before=before: (
+                        all(training.acknowledged() > count for training, count in zip(trainings, before, strict=True))
+                        or not all(training.running for training in trainings)
+                    ),
+                    f"every training writes before {what.__name__}",
+                    deadline_s=HEALED_S,
+                )
+                world.say(f"acknowledged: {[training.acknowledged() for training in trainings]}")
+                assert all(training.running for training in trainings), "they ended before all had broken"
+                what()
+            results = [training.result() for training in trainings]
+        finally:
+            print("\n".join(world.log))
+            for training in trainings:
+                training._program.kill()
+    for result in results:
+        print(result)
+        assert (result["status"], result["user"]) == ("FINISHED", ROBOT)
+        assert result["lost"] == []
+        assert result["doubled"] == 0
+
+
+@pytest.mark.parametrize("package", ["mlflow-skinny==3.17.2", "mlflow-tracing==3.17.2"])
+def test_every_credential_gives_what_it_should(platform: Platform, database: str, tmp_path: Path, package: str) -> None:
+    with platform.service(platform.postgres.uri(database), **LETS_IN) as service:
+        outcomes = google_matrix.run(service.url, Google(service.identity), [package], tmp_path)
+    print(google_matrix.table(outcomes, [package]))
+    for machine in MACHINES:
+        assert outcomes[machine.credential, package] == google_matrix.expected(package, machine)

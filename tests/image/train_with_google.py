@@ -1,6 +1,7 @@
-"""A training that outlives its tokens, with threads and forked workers; prints what was acknowledged, as JSON.
+"""A training that outlives its tokens, with threads, forked workers and async logging; prints what was acknowledged.
 
-Arguments: SECONDS THREADS. It runs with MLflow's oldest client that is supported, too: only what 2.8 knows.
+Arguments: SECONDS THREADS PAUSE_S. It runs with MLflow's oldest client that is supported, too: only what 2.8 knows.
+Each second it says on stderr how many writes were acknowledged; the last line on stdout is JSON.
 """
 
 import json
@@ -11,50 +12,91 @@ import time
 
 import mlflow
 
+WORKERS = 2
 
-def log_until(end: float, client: "mlflow.MlflowClient", run_id: str, key: str) -> int:
-    """Logs a metric, again and again; returns how many were acknowledged."""
-    step = 0
-    while time.time() < end:
-        client.log_metric(run_id, key, step, step=step)
-        step += 1
-        time.sleep(0.1)
-    return step
+
+class Log:
+    """One writer's acknowledged steps, and the longest time that it waited for one."""
+
+    def __init__(self, key: str) -> None:
+        self.key, self.steps, self.longest_s = key, 0, 0.0
+
+    def until(self, end: float, client: "mlflow.MlflowClient", run_id: str, pause_s: float) -> "Log":
+        """Logs a metric, again and again; an exception of the client ends the program."""
+        while time.time() < end:
+            start = time.time()
+            client.log_metric(run_id, self.key, self.steps, step=self.steps)
+            self.longest_s = max(self.longest_s, time.time() - start)
+            self.steps += 1
+            time.sleep(pause_s)
+        return self
+
+
+def forked(end: float, client: "mlflow.MlflowClient", run_id: str, key: str, pause_s: float) -> "tuple[int, int]":
+    """Starts a worker as PyTorch's DataLoader does; returns its process id, and where it tells what it logged."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            log = Log(key).until(end, client, run_id, pause_s)
+            os.write(writer, json.dumps([log.steps, log.longest_s]).encode())
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    return pid, reader
 
 
 def main() -> None:
-    """Trains; an exception of the client ends it."""
-    seconds, threads = float(sys.argv[1]), int(sys.argv[2])
-    end = time.time() + seconds
+    """Trains."""
+    seconds, threads, pause_s = float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     client = mlflow.MlflowClient()
     mlflow.set_experiment("google")
-    counts = {}
+    logs = [Log(f"thread{number}") for number in range(threads)]
+    late = Log("async")
+    operations = []
+    failures = []
     with mlflow.start_run() as run:
-        run_id = run.info.run_id
-        reader, writer = os.pipe()
-        worker = os.fork()
-        if worker == 0:
-            count = log_until(end, client, run_id, "worker")
-            os.write(writer, str(count).encode())
-            os._exit(0)
+        run_id, end = run.info.run_id, time.time() + seconds
+        workers = {f"worker{n}": forked(end, client, run_id, f"worker{n}", pause_s) for n in range(WORKERS)}
 
-        def work(number: int) -> None:
-            key = f"thread{number}"
-            counts[key] = log_until(end, client, run_id, key)
+        def work(log: Log) -> None:
+            try:
+                log.until(end, client, run_id, pause_s)
+            except BaseException as error:
+                failures.append(error)
+                raise
 
-        running = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+        running = [threading.Thread(target=work, args=(log,)) for log in logs]
         for thread in running:
             thread.start()
-        for thread in running:
-            thread.join()
-        _, status = os.waitpid(worker, 0)
-        assert status == 0
-        counts["worker"] = int(os.read(reader, 20))
-    stored = {key: len(client.get_metric_history(run_id, key)) for key in counts}
-    tags = client.get_run(run_id).data.tags
-    status = client.get_run(run_id).info.status
-    result = {"version": mlflow.__version__, "logged": counts, "stored": stored, "status": status}
-    print(json.dumps({**result, "user": tags.get("mlflow.user")}))
+        while any(thread.is_alive() for thread in running):
+            operation = client.log_metric(run_id, late.key, late.steps, step=late.steps, synchronous=False)
+            operations.append(operation)
+            late.steps += 1
+            print(f"{mlflow.__version__}: {sum(log.steps for log in logs)}", file=sys.stderr, flush=True)
+            time.sleep(1)
+        for operation in operations:
+            operation.wait()
+        for name, (pid, reader) in workers.items():
+            assert os.waitpid(pid, 0)[1] == 0, name
+            log = Log(name)
+            log.steps, log.longest_s = json.loads(os.read(reader, 100))
+            logs.append(log)
+        assert not failures, failures
+    logs.append(late)
+    finished = client.get_run(run_id)
+    stored = {log.key: [metric.step for metric in client.get_metric_history(run_id, log.key)] for log in logs}
+    result = {
+        "version": mlflow.__version__,
+        "status": finished.info.status,
+        "user": finished.data.tags.get("mlflow.user"),
+        "acknowledged": sum(log.steps for log in logs),
+        "lost": [f"{log.key}[{step}]" for log in logs for step in range(log.steps) if step not in stored[log.key]],
+        "doubled": sum(len(steps) - len(set(steps)) for steps in stored.values()),
+        "longest_s": round(max(log.longest_s for log in logs), 1),
+    }
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

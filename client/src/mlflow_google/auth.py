@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-from email.utils import parsedate_to_datetime
+import time
 from typing import Any
 
 import requests
@@ -13,12 +12,11 @@ from requests.auth import AuthBase
 
 from mlflow_google import hosts
 from mlflow_google.errors import CredentialError, RefusedError
-from mlflow_google.tokens import Tokens, clock
+from mlflow_google.refusal import was_refused, why_refused
+from mlflow_google.tokens import Tokens
 
-DENIED = (401, 403)
-SKEW_S = 60
-# The gate's own refusals carry this; MLflow's 403 (permissions, locations) do not, and are none of our business.
-CHALLENGE = 'bearer realm="mlflow"'
+# How often a request is repeated because its token ended on the way, as while the client itself repeats it for minutes.
+ENDED_ON_THE_WAY = 8
 logger = logging.getLogger("mlflow_google")
 
 
@@ -31,8 +29,7 @@ class GoogleAuth(AuthBase):
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._told: set[str] = set()
-        self._lock = threading.Lock()
+        self._told: dict[str, object] = {}
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Puts the token on the request, if it goes to the tracking server.
@@ -48,81 +45,71 @@ class GoogleAuth(AuthBase):
             self._tell_once("MLFLOW_TRACKING_TOKEN is ignored, because MLFLOW_TRACKING_AUTH=google; unset one of them")
         token = self._tokens.get(hosts.audience(url))
         request.headers["Authorization"] = f"Bearer {token.text}"
-        body: Any = request.body
-        start: int | None = body.tell() if hasattr(body, "tell") else None
+        start = start_of(request.body)
 
         def repeat(answer: requests.Response, **options: object) -> requests.Response:
-            return self._repeat_once(answer, token.text, start, options)
+            return self._repeat(answer, token.text, start, options)
 
         request.register_hook("response", repeat)
         return request
 
     def address(self) -> str:
-        """Returns whose tokens these are; empty while there is none."""
-        token = self._tokens.peek()
-        return token.email if token else ""
+        """Returns whose tokens the tracking server gets; empty where it gets none, or none can be had."""
+        server = hosts.origin(hosts.tracking_uri())
+        if not hosts.may_have_token(server):
+            return ""
+        try:
+            return self._tokens.get(hosts.audience(server)).email
+        except CredentialError:
+            return ""  # the request that comes next says why
 
-    def _repeat_once(
+    def _repeat(
         self, answer: requests.Response, sent: str, start: int | None, options: dict[str, Any]
     ) -> requests.Response:
         if not was_refused(answer) or answer.request.headers.get("Authorization") != f"Bearer {sent}":
             return answer
-        url = answer.request.url or ""
-        token = self._tokens.get(hosts.audience(url), instead_of=sent)
+        audience = hosts.audience(answer.request.url or "")
+        token = self._tokens.get(audience, instead_of=sent)
+        if start is None:
+            return answer  # its body was read and is gone; the next request has the new token
+        for _ in range(ENDED_ON_THE_WAY):
+            answer = self._send_again(answer, token.text, start, options)
+            if not was_refused(answer):
+                return answer
+            if token.expires > time.time():
+                break
+            token = self._tokens.get(audience, instead_of=token.text)
+        raise RefusedError(why_refused(answer, token))
+
+    def _send_again(
+        self, answer: requests.Response, token: str, start: int, options: dict[str, Any]
+    ) -> requests.Response:
         answer.content  # noqa: B018  read to its end, the connection can be used again
         answer.close()
         repeated = answer.request.copy()
-        if start is not None:
-            body: Any = repeated.body
+        body: Any = repeated.body
+        if hasattr(body, "seek"):
             body.seek(start)
-        repeated.headers["Authorization"] = f"Bearer {token.text}"
+        repeated.headers["Authorization"] = f"Bearer {token}"
         second = answer.connection.send(repeated, **options)
         second.history.append(answer)
-        second.request = repeated
-        if was_refused(second):
-            raise RefusedError(why_refused(second, token.email, token.audience, token.expires))
+        second.request, second.connection = repeated, answer.connection
         return second
 
     def _tell_once(self, text: str) -> None:
-        with self._lock:
-            new = text not in self._told
-            self._told.add(text)
-        if new:
+        mine = object()
+        if self._told.setdefault(text, mine) is mine:  # in one step, thus no lock that a fork could leave locked
             logger.warning(text)
 
 
-def was_refused(answer: requests.Response) -> bool:
-    """Tells whether the gate refused the token."""
-    return answer.status_code in DENIED and CHALLENGE in answer.headers.get("WWW-Authenticate", "").lower()
-
-
-def why_refused(answer: requests.Response, email: str, audience: str, expires: float) -> str:
-    """Says who was refused, and what to do."""
-    facts = f"{email or 'an account without an address'} (audience {audience}, until {clock(expires)})"
-    skew = clock_skew(answer)
-    if abs(skew) > SKEW_S:
-        return (
-            f"{hosts.origin(answer.url)} refused the token of {facts}. This machine's clock is {abs(skew):.0f} s"
-            f" {'behind' if skew > 0 else 'ahead'}: set it, then repeat."
-        )
-    return (
-        f"{hosts.origin(answer.url)} refused the token of {facts}. Is this the account that you mean? It must be among"
-        " the service's access.emails, access.service_accounts or access.email_domains, and the audience must be the"
-        " service's address."
-        " Set GOOGLE_APPLICATION_CREDENTIALS or MLFLOW_GOOGLE_IMPERSONATE to choose another one;"
-        " `mlflow-google doctor` shows more."
-    )
-
-
-def clock_skew(answer: requests.Response) -> float:
-    """Returns by how many seconds the server's clock is ahead of this machine's; 0 when it does not say."""
-    try:
-        theirs = parsedate_to_datetime(answer.headers["Date"])
-    except (KeyError, TypeError, ValueError):
+def start_of(body: object) -> int | None:
+    """Returns where a body starts; None where it cannot be sent twice."""
+    if body is None or isinstance(body, (bytes, bytearray, str)):
         return 0
-    import datetime as dt  # noqa: PLC0415  only on the way to an error
-
-    return (theirs - dt.datetime.now(dt.UTC)).total_seconds()
+    try:
+        return int(body.tell())  # type: ignore[attr-defined]
+    except (AttributeError, OSError):
+        return None
 
 
 AUTH = GoogleAuth(Tokens())
@@ -133,6 +120,3 @@ def session() -> requests.Session:
     made = requests.Session()
     made.auth = AUTH
     return made
-
-
-__all__ = ["AUTH", "CredentialError", "GoogleAuth", "RefusedError", "session"]

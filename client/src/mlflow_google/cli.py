@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from mlflow_google import credentials, hosts
-from mlflow_google.auth import clock_skew, was_refused, why_refused
+from mlflow_google import hosts
+from mlflow_google.credentials import Ladder
 from mlflow_google.errors import CredentialError
+from mlflow_google.refusal import clock_skew, was_refused, why_refused
 from mlflow_google.tokens import clock, fetch_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mlflow_google.credentials import Token
+
 EX_USAGE, EX_NOPERM, EX_UNAVAILABLE, EX_CONFIG = 64, 77, 69, 78
 TIMEOUT_S = 30
 PATH = "/api/2.0/mlflow/experiments/search?max_results=1"
-# A rollout and a restart of the database answer 503 for seconds; MLflow's own patience ends after five tries.
+# MLflow's own patience is five or seven tries (2.8, 3.17). It takes no more than ten.
+RETRIES, FACTOR_S, LONGEST_PAUSE_S = 9, 1, 120
+# urllib3 repeats at once, then after 2, 4, 8, ... times the factor, and never pauses for longer than two minutes:
+# https://urllib3.readthedocs.io/en/stable/reference/urllib3.util.html#urllib3.util.Retry
+PAUSES_S = [0, *(min(LONGEST_PAUSE_S, FACTOR_S * 2**number) for number in range(1, RETRIES))]
 SETTINGS = {
     "MLFLOW_TRACKING_AUTH": "google",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "8",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(RETRIES),
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": str(FACTOR_S),
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "300",
 }
 
@@ -52,11 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("which service? Set MLFLOW_TRACKING_URI=https://..., or name it as an argument", file=sys.stderr)
         return EX_USAGE
     if options.command == "env":
+        print(f"# A request is repeated for {sum(PAUSES_S)} s, after {', '.join(map(str, PAUSES_S))} s: it survives")
+        print("# a rollout, a restart of the database and the death of the only instance.")
         for name, value in {"MLFLOW_TRACKING_URI": server, **SETTINGS}.items():
             print(f"export {name}={value}")
         return 0
     try:
-        token = fetch_patiently(credentials.fetch, hosts.audience(server))
+        token = fetch_patiently(Ladder(), hosts.audience(server))
     except CredentialError as error:
         print(f"no token: {error}", file=sys.stderr)
         return EX_CONFIG
@@ -66,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return diagnose(server, token)
 
 
-def diagnose(server: str, token: credentials.Token) -> int:
+def diagnose(server: str, token: Token) -> int:
     """Prints what is known of a token, and what the service answers to it; returns the exit status."""
     print(f"credential  {token.source}")
     print(f"address     {token.email or '(none: the service will refuse it)'}")
@@ -87,7 +96,7 @@ def diagnose(server: str, token: credentials.Token) -> int:
         print(f"service     {server} lets you in")
         return 0
     if was_refused(answer):
-        print(f"service     {why_refused(answer, token.email, token.audience, token.expires)}")
+        print(f"service     {why_refused(answer, token)}")
         return EX_NOPERM
     print(f"service     {server} answered {answer.status_code}: is this an MLflow of this kind?")
     return EX_UNAVAILABLE

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import google.auth
@@ -26,7 +27,9 @@ from mlflow_google.errors import CredentialError
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 IMPERSONATE = "MLFLOW_GOOGLE_IMPERSONATE"
+FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 GCLOUD_TIMEOUT_S = 60
+ANSWER_S = 10
 NO_CREDENTIALS = (
     "no Google credentials were found. On your own machine run `gcloud auth application-default login` (or `gcloud auth"
     " login`); on Google Cloud attach a service account; elsewhere set GOOGLE_APPLICATION_CREDENTIALS to a credential"
@@ -37,7 +40,15 @@ NO_IDENTITY = (
     " one (`gcloud iam workload-identity-pools create-cred-config --service-account=ACCOUNT`), or set"
     f" {IMPERSONATE}=ACCOUNT. https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds"
 )
-REAUTHENTICATE = "Google wants you to sign in again: run `gcloud auth application-default login`, then repeat."
+# What Google sets where there is a metadata server: Cloud Run's services and jobs, GKE, Vertex AI.
+# https://cloud.google.com/run/docs/container-contract#env-vars
+MARKS = (
+    "GCE_METADATA_HOST",
+    "K_SERVICE",
+    "CLOUD_RUN_JOB",
+    "KUBERNETES_SERVICE_HOST",
+    "CLOUD_ML_PROJECT_ID",
+)
 
 
 @dataclass(frozen=True)
@@ -52,18 +63,21 @@ class Token:
 
     text: str = field(repr=False)
     source: str
-    received: float = field(default_factory=time.time)
+    received: float = field(default_factory=lambda: time.time())  # noqa: PLW0108  by the clock of the moment
 
-    @property
+    @cached_property
     def claims(self) -> dict[str, Any]:
         """What it says, unverified."""
         payload = self.text.split(".")[1]
         return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
-    @property
+    @cached_property
     def expires(self) -> float:
-        """When it ends, in seconds by `time.time()`."""
-        return float(self.claims["exp"])
+        """When it ends, in seconds by `time.time()`, also where that clock is ahead of Google's."""
+        end = float(self.claims["exp"])
+        if end > self.received:
+            return end
+        return self.received + end - float(self.claims.get("iat", end))
 
     @property
     def email(self) -> str:
@@ -76,32 +90,66 @@ class Token:
         return str(self.claims.get("aud", ""))
 
 
-def fetch(audience: str) -> Token:
-    """Asks for a new token.
+class Request(google.auth.transport.requests.Request):
+    """Asks Google, and does not wait for minutes for an answer."""
 
-    Args:
-        audience: For whom it is: the service's address.
+    def __call__(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  as its base
+        """Sends a request."""
+        return super().__call__(*arguments, **{"timeout": ANSWER_S, **options})
 
-    Raises:
-        CredentialError: None can be had with what there is.
-        google.auth.exceptions.TransportError: Google, or the metadata server, did not answer: try again later.
-        google.auth.exceptions.RefreshError: It refused.
+
+class Ladder:
+    """Asks for a new token with the first credential that there is.
+
+    Files are read again each time, for they may have been replaced. That this machine has a metadata server is found
+    out once: while the server is away, google-auth takes it for absent.
     """
-    target = os.environ.get(IMPERSONATE, "")
-    try:
-        found, _ = google.auth.default(scopes=SCOPES)
-    except exceptions.DefaultCredentialsError as error:
-        if shutil.which("gcloud"):
-            return from_gcloud(audience, target)
-        raise CredentialError(f"{NO_CREDENTIALS} ({error})") from error
-    if target:
-        return as_service_account(found, target, audience, f"{kind_of(found)}, impersonating {target}")
-    return of_credentials(found, audience)
+
+    def __init__(self) -> None:
+        self._on_google = False
+
+    def __call__(self, audience: str) -> Token:
+        """Asks for a new token.
+
+        Args:
+            audience: For whom it is: the service's address.
+
+        Raises:
+            CredentialError: None can be had with what there is.
+            google.auth.exceptions.GoogleAuthError: Google refused, or gave no answer (`errors.passes`).
+            requests.RequestException: Google gave no answer.
+        """
+        target = os.environ.get(IMPERSONATE, "")
+        try:
+            found = self._found()
+        except exceptions.DefaultCredentialsError as error:
+            if os.environ.get(FILE):
+                raise CredentialError(f"{FILE}={os.environ[FILE]} is no credential: {error}") from error
+            if shutil.which("gcloud"):
+                return from_gcloud(audience, target)
+            if has_metadata_server():
+                raise exceptions.TransportError("the metadata server does not answer") from error
+            raise CredentialError(f"{NO_CREDENTIALS} ({error})") from error
+        if target:
+            return as_service_account(found, target, audience, f"{kind_of(found)}, impersonating {target}")
+        return of_credentials(found, audience)
+
+    def _found(self) -> object:
+        if self._on_google and not os.environ.get(FILE):
+            return compute_engine.Credentials()
+        found, _ = google.auth.default(scopes=SCOPES, request=Request())
+        self._on_google = isinstance(found, compute_engine.Credentials)
+        return found
+
+
+def has_metadata_server() -> bool:
+    """Tells whether this program runs where Google has a metadata server, as the environment says."""
+    return os.environ.get("NO_GCE_CHECK") != "true" and any(os.environ.get(name) for name in MARKS)
 
 
 def of_credentials(found: object, audience: str) -> Token:
     """Returns the token of what application-default credentials are."""
-    request, source = google.auth.transport.requests.Request(), kind_of(found)
+    request, source = Request(), kind_of(found)
     if isinstance(found, compute_engine.Credentials):
         made = compute_engine.IDTokenCredentials(request, audience, use_metadata_identity_endpoint=True)
     elif isinstance(found, service_account.Credentials):
@@ -119,7 +167,8 @@ def of_credentials(found: object, audience: str) -> Token:
         return of_person(found)
     else:
         raise CredentialError(
-            f"credentials of the kind {type(found).__name__} have no identity token. {NO_CREDENTIALS}"
+            f"credentials of the kind {type(found).__name__} have no identity token: set {IMPERSONATE}=ACCOUNT to use"
+            " that of a service account"
         )
     made.refresh(request)
     return Token(str(made.token), source)
@@ -127,10 +176,7 @@ def of_credentials(found: object, audience: str) -> Token:
 
 def of_person(found: people.Credentials) -> Token:
     """Returns the token of a person's application-default login; its audience is Google's client, whatever is asked."""
-    try:
-        found.refresh(google.auth.transport.requests.Request())
-    except exceptions.RefreshError as error:
-        raise CredentialError(f"{REAUTHENTICATE} ({error.args[0]})") from error
+    found.refresh(Request())
     if not found.id_token:
         raise CredentialError(
             f"your application-default login gives no identity token: run `gcloud auth application-default login`"
@@ -156,7 +202,7 @@ def as_service_account(own: object, account: str, audience: str, source: str) ->
     """Returns the token of an account that these credentials may impersonate."""
     target = impersonated_credentials.Credentials(own, target_principal=account, target_scopes=SCOPES)
     made = impersonated_credentials.IDTokenCredentials(target, audience, include_email=True)
-    made.refresh(google.auth.transport.requests.Request())
+    made.refresh(Request())
     return Token(made.token, source)
 
 
@@ -167,10 +213,10 @@ def from_gcloud(audience: str, account: str) -> Token:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=GCLOUD_TIMEOUT_S, check=False)  # noqa: S603
     except subprocess.TimeoutExpired as error:
-        raise CredentialError(f"`{' '.join(command)}` gave no answer for {GCLOUD_TIMEOUT_S} s") from error
+        raise exceptions.TransportError(f"`{' '.join(command)}` gave no answer for {GCLOUD_TIMEOUT_S} s") from error
     if done.returncode:
         said = " ".join(done.stderr.split()) or "it said nothing"
-        raise CredentialError(f"`{' '.join(command)}` failed: {said}. Run `gcloud auth login`, then repeat.")
+        raise exceptions.RefreshError(f"`{' '.join(command)}` failed: {said}")
     return Token(done.stdout.strip(), f"gcloud, impersonating {account}" if account else "gcloud")
 
 

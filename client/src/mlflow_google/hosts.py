@@ -12,12 +12,15 @@ PORTS = {"http": 80, "https": 443}
 
 def origin(url: str) -> str:
     """Returns `scheme://host[:port]` in lower case, without the default port; empty for what is no web address."""
-    parts = urlsplit(url)
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
+    except ValueError:  # of a port or an address that is none
+        return ""
     if scheme not in PORTS or not host:
         return ""
     host = f"[{host}]" if ":" in host else host
-    port = parts.port or PORTS[scheme]
+    port = port or PORTS[scheme]
     return f"{scheme}://{host}" if port == PORTS[scheme] else f"{scheme}://{host}:{port}"
 
 
