@@ -25,6 +25,7 @@ CLOUDSQL_FOLDER: Final = "/cloudsql"
 POSTGRESQL_SOCKET: Final = "/.s.PGSQL.5432"
 CALLBACK_PATH: Final = "/oauth2/callback"
 GCLOUD_AUDIENCE: Final = accounts.GCLOUD_CLIENT
+ADC_AUDIENCE: Final = accounts.ADC_CLIENT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

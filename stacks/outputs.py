@@ -29,7 +29,12 @@ def add_outputs(stack: TerraformStack, server: TrackingServer) -> None:
         (
             "python",
             f"""export MLFLOW_TRACKING_URI='{serving.base_url}' MLFLOW_TRACKING_TOKEN="$({token})"\n{_ANY_SCRIPT}""",
-            "Points the MLflow SDK at the service; the token lasts an hour.",
+            "Points the MLflow SDK at the service without the package mlflow-google; the token lasts an hour.",
+        ),
+        (
+            "client_environment",
+            f"export MLFLOW_TRACKING_URI='{serving.base_url}' MLFLOW_TRACKING_AUTH=google",
+            "The environment of programs that have the package mlflow-google, which renews their tokens.",
         ),
     ):
         TerraformOutput(stack, name, value=value, description=description)

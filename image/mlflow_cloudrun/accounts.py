@@ -30,10 +30,12 @@ GCLOUD_CLIENT = "32555940559.apps.googleusercontent.com"
 """The audience of `gcloud auth print-identity-token`; people cannot choose another:
 https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token"""
 
-PUBLIC_CLIENTS = (
-    # gcloud auth application-default login
-    "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com",
-    # https://developers.google.com/oauthplayground
-    "407408718192.apps.googleusercontent.com",
-)
+ADC_CLIENT = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
+"""The audience of a person's application-default credentials; people cannot choose another:
+https://cloud.google.com/docs/authentication/get-id-token"""
+
+PLAYGROUND_CLIENT = "407408718192.apps.googleusercontent.com"
+"""The audience of https://developers.google.com/oauthplayground, which no program needs."""
+
+PUBLIC_CLIENTS = (GCLOUD_CLIENT, ADC_CLIENT, PLAYGROUND_CLIENT)
 """OAuth clients of Google's own tools: any Google account gets an identity token for them."""

@@ -196,7 +196,7 @@ def check_access(options: Mapping[str, Value], emails: list[str], problems: Prob
     problems.extend(
         f"OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES: any Google account gets a token for {audience}"
         for audience in audiences
-        if audience in accounts.PUBLIC_CLIENTS
+        if audience == accounts.PLAYGROUND_CLIENT
     )
     problems.extend(
         f"OAUTH_PROXY_EMAILS: item {number} is not an e-mail address"

@@ -82,7 +82,8 @@ class SignIn(Construct):
     def _audiences(self, inputs: Access, service_url: str, public_url: str) -> str:
         extra = local(self, "extra_audiences", inputs.extra_audiences)
         gcloud = f'{local(self, "gcloud_tokens", inputs.gcloud_tokens)} ? "{names.GCLOUD_AUDIENCE}" : ""'
-        return string(f'join(",", compact(concat([{service_url}, {public_url}, {gcloud}], {extra})))')
+        adc = f'{local(self, "adc_tokens", inputs.adc_tokens)} ? "{names.ADC_AUDIENCE}" : ""'
+        return string(f'join(",", compact(concat([{service_url}, {public_url}, {gcloud}, {adc}], {extra})))')
 
 
 def _toml_string(expression: str) -> str:

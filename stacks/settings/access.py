@@ -38,7 +38,7 @@ OAuthClientId: TypeAlias = Annotated[
     AfterValidator(
         Pattern(
             regex=r"[0-9]{6,24}(-[a-z0-9]{4,64})?\.apps\.googleusercontent\.com",
-            unless="|".join(re.escape(client) for client in (accounts.GCLOUD_CLIENT, *accounts.PUBLIC_CLIENTS)),
+            unless="|".join(re.escape(client) for client in accounts.PUBLIC_CLIENTS),
             rule="an OAuth client id is NUMBER-LETTERS.apps.googleusercontent.com (older ones have no LETTERS), and of"
             " a client of your own",
             hidden=True,
@@ -158,6 +158,12 @@ class Access(Section):
         default=True,
         description="Accept tokens of `gcloud auth print-identity-token`; any Google account can make one, so only the"
         " e-mail rules protect then.",
+    )
+    adc_tokens: bool = Field(
+        default=True,
+        description="Accept tokens of people's application-default credentials (`gcloud auth application-default"
+        " login`, notebooks), which the client package `mlflow-google` sends; any Google account can make one, so only"
+        " the e-mail rules protect then.",
     )
     invoker_iam_disabled: bool = Field(
         default=True,

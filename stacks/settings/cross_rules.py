@@ -63,7 +63,6 @@ _NEEDED: Final = Setting("service.max_instances") * _PER_INSTANCE
 
 _ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_accounts")
 _AUDIENCES: Final = Setting("access.extra_audiences")
-_PUBLIC_AUDIENCES: Final = Call("both", accounts.PUBLIC_CLIENTS, _AUDIENCES)
 
 CROSS_RULES: Final = (
     length_fits(
@@ -259,14 +258,23 @@ CROSS_RULES: Final = (
         wrong=names.GCLOUD_AUDIENCE,
     ),
     rule(
-        "public_clients_stay_out",
+        "adc_is_let_in_openly",
         "access.extra_audiences",
-        equal(Call("length", _PUBLIC_AUDIENCES), 0),
-        "application-default credentials and the OAuth playground are clients for which any Google account in the world"
-        " gets a token",
+        ~Call("contains", _AUDIENCES, names.ADC_AUDIENCE),
+        "the audience of application-default credentials, which any Google account in the world can get, has a switch"
+        " of its own",
+        "remove it here and set access.adc_tokens = true",
+        "https://cloud.google.com/docs/authentication/get-id-token",
+        wrong=names.ADC_AUDIENCE,
+    ),
+    rule(
+        "the_playground_stays_out",
+        "access.extra_audiences",
+        ~Call("contains", _AUDIENCES, accounts.PLAYGROUND_CLIENT),
+        "the OAuth playground is a client for which any Google account in the world gets a token",
         "remove it; programs use a service account, and people a client of your own",
         "https://cloud.google.com/docs/authentication/get-id-token",
-        wrong=_PUBLIC_AUDIENCES[0],
+        wrong=accounts.PLAYGROUND_CLIENT,
     ),
     rule(
         "prod_is_on_https",

@@ -15,6 +15,7 @@ _FLAGS: Final = {
     "database.deletion_protection": IN_PROD,
     "bucket.force_destroy": ~IN_PROD,
     "access.gcloud_tokens": ~IN_PROD,
+    "access.adc_tokens": ~IN_PROD,
 }
 
 DERIVED: Final[dict[str, Expression]] = {

@@ -15,10 +15,6 @@ def _concat(*lists: Iterable[Any]) -> list[Any]:
     return [value for values in lists for value in values]
 
 
-def _both(one: Iterable[Any], other: Sequence[Any]) -> list[Any]:
-    return [value for value in one if value in other]
-
-
 def _reached(rows: Sequence[tuple[int, Any]], number: int) -> Any:  # noqa: ANN401
     return next(value for least, value in rows if number >= least)
 
@@ -73,7 +69,6 @@ FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], str]]] = {
     "max": (max, "max({}, {})"),
     "concat": (_concat, "concat({}, {}, {})"),
     "contains": (operator.contains, "contains({}, {})"),
-    "both": (_both, "setintersection({}, {})"),
     "join": (str.join, "join({}, {})"),
     "has": (operator.contains, "strcontains({}, {})"),
     "starts": (str.startswith, "startswith({}, {})"),

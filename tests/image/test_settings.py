@@ -19,7 +19,7 @@ from mlflow_cloudrun import environment, settings
 
 Environment = dict[str, str]
 GCLOUD = "32555940559.apps.googleusercontent.com"
-ADC = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
+PLAYGROUND = "407408718192.apps.googleusercontent.com"
 FIXED = tomllib.loads(settings.FIXED_CONFIG.read_text())
 
 
@@ -126,7 +126,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_no_value_is(tmp_path: Path
         ("OAUTH2_PROXY_EMAIL_DOMAINS", "com", "would let strangers in"),
         ("OAUTH2_PROXY_EMAIL_DOMAINS", ".yahoo.co.uk", "would let strangers in"),
         ("OAUTH2_PROXY_EMAIL_DOMAINS", "Compute-System.iam.gserviceaccount.com", "would let strangers in"),
-        ("OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES", ADC, "any Google account gets a token for"),
+        ("OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES", PLAYGROUND, "any Google account gets a token for"),
         ("OAUTH_PROXY_EMAILS", "*@example.com", "item 1 is not an e-mail address"),
         ("OAUTH2_PROXY_SKIP_AUTH_ROUTES", ".*", "could open the service"),
         ("OAUTH2_PROXY_TRUSTED_IPS", "0.0.0.0/0", "could open the service"),

@@ -100,6 +100,7 @@ _PROFILES: Final = (
     {"profile": "prod", "database.point_in_time_recovery": False, "database.high_availability": False},
     {"profile": "prod", "database.engine": "mysql", "database.version": "17"},
     {"profile": "prod", "access.gcloud_tokens": True},
+    {"profile": "prod", "access.adc_tokens": True},
     {"profile": "dev", "database.high_availability": True, "database.point_in_time_recovery": True},
 )
 

@@ -211,7 +211,7 @@ ROWS: Final[dict[str, Row]] = {
                 "123456-abcd.apps.googleusercontent.com.evil.example",
                 "GOCSPX-abc",
             ),
-            *(accounts.GCLOUD_CLIENT, *accounts.PUBLIC_CLIENTS),
+            *accounts.PUBLIC_CLIENTS,
         ),
     ),
     "access.email_domains": Row(
@@ -262,6 +262,7 @@ ROWS: Final[dict[str, Row]] = {
         ),
     ),
     "access.gcloud_tokens": _FLAG,
+    "access.adc_tokens": _FLAG,
     "access.invoker_iam_disabled": _FLAG,
     "access.artifact_writers": Row(
         good=_by_name(

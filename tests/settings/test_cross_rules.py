@@ -155,14 +155,17 @@ CASES: Final = [
         {"access.extra_audiences": [names.GCLOUD_AUDIENCE]},
         {"access.extra_audiences": []},
     ),
-    *(
-        _case(
-            "public_clients_stay_out",
-            "access.extra_audiences",
-            {"access.extra_audiences": ["https://a.example", client]},
-            {"access.extra_audiences": ["https://a.example"]},
-        )
-        for client in accounts.PUBLIC_CLIENTS
+    _case(
+        "adc_is_let_in_openly",
+        "access.extra_audiences",
+        {"access.extra_audiences": ["https://a.example", names.ADC_AUDIENCE]},
+        {"access.extra_audiences": ["https://a.example"]},
+    ),
+    _case(
+        "the_playground_stays_out",
+        "access.extra_audiences",
+        {"access.extra_audiences": ["https://a.example", accounts.PLAYGROUND_CLIENT]},
+        {"access.extra_audiences": ["https://a.example"]},
     ),
     _case(
         "prod_is_on_https",
@@ -232,6 +235,7 @@ def test_prod_is_protected_unless_the_file_says_otherwise(tmp_path: Path) -> Non
     assert prod.database.deletion_protection
     assert not prod.bucket.force_destroy
     assert not prod.access.gcloud_tokens
+    assert not prod.access.adc_tokens
     assert read(tmp_path, changed({**_PROD, "access.gcloud_tokens": True})).access.gcloud_tokens
 
 
@@ -241,6 +245,7 @@ def test_dev_can_be_thrown_away(tmp_path: Path) -> None:
     assert not dev.database.deletion_protection
     assert dev.bucket.force_destroy
     assert dev.access.gcloud_tokens
+    assert dev.access.adc_tokens
 
 
 @pytest.mark.parametrize("engine", limits.VERSIONS)

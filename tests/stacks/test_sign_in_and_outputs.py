@@ -8,6 +8,7 @@ from tests.stacks.documents import NAMES, document, variables
 from tests.stacks.evaluate import evaluate
 
 GCLOUD = "32555940559.apps.googleusercontent.com"
+ADC = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
 
 
 def value(environment: str, name: str) -> str:
@@ -39,12 +40,14 @@ def test_tokens_are_accepted_for_the_services_urls() -> None:
     )
 
 
-def test_gcloud_tokens_are_accepted_in_dev_alone() -> None:
+def test_tokens_for_clients_of_google_are_accepted_in_dev_alone() -> None:
     assert value("dev", "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES").split(",") == [
         "https://mlflow-123456789012.europe-west1.run.app",
         GCLOUD,
+        ADC,
     ]
-    assert GCLOUD not in value("prod", "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES")
+    for client in (GCLOUD, ADC):
+        assert client not in value("prod", "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES")
 
 
 @pytest.mark.parametrize("environment", NAMES)
@@ -69,6 +72,13 @@ def test_the_commands_fit_the_access_settings() -> None:
         " --impersonate-service-account=trainer@acme-ml-prod.iam.gserviceaccount.com"
         " --audiences=https://mlflow-210987654321.europe-west4.run.app --include-email)"
     ) in prod["python"]
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_programs_with_the_client_package_need_two_variables(environment: str) -> None:
+    found = outputs(environment)
+    address = found["browser"]
+    assert found["client_environment"] == f"export MLFLOW_TRACKING_URI='{address}' MLFLOW_TRACKING_AUTH=google"
 
 
 @pytest.mark.parametrize("environment", NAMES)
