@@ -16,7 +16,7 @@ TOFU_TESTS ?= tests/localcloud tests/module tests/stacks tests/policies --ignore
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service screenshots clean setup-synth setup-test
+.PHONY: help synth test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -96,7 +96,7 @@ image-push: setup-test ## Build the image from its pinned bases, push it to the 
 image-scan: setup-test ## Scan the image for known vulnerabilities that have a fix (needs Go and the network)
 	@python -m tools.image_scan
 
-release: setup-test ## Make dist/ of VERSION: its changelog section, module archive, SBOM and digests
+release: setup-test ## Make dist/ of VERSION: its changelog section, module archive, client package, SBOM and digests
 	@python -m tools.release "$(VERSION)"
 
 publish: setup-test ## The same, then push the image to IMAGE_REPOSITORY, sign it, and release it on GitHub
@@ -107,6 +107,12 @@ bench-image: setup-test ## Measure the image against plain MLflow; rewrites docs
 
 bench-service: setup-test ## Measure the applied demo against MLflow asked directly; rewrites docs/bench/service.md
 	@python -m bench.service
+
+bench-client: setup-test ## Measure the client package against a static token; rewrites docs/bench/client.md
+	@python -m bench.client
+
+client-matrix: setup-test ## Try every credential with every MLflow, by the client package and the image; prints the table
+	@python -m tests.image.google_matrix
 
 screenshots: setup-test ## Take the README's pictures anew, in a browser at a local cloud
 	@pytest -n 0 --pictures=docs/images tests/e2e/test_browser.py

@@ -1,7 +1,11 @@
 """A release says what changed, and packs the same bytes for the same commit."""
 
+import re
+import shutil
 import subprocess
 import tarfile
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ import pytest
 from tools import release
 from tools.release import ReleaseError
 
+CLIENT = Path(__file__).parents[1] / "client"
 CHANGELOG = """\
 # Changelog
 
@@ -36,6 +41,9 @@ def checkout(tmp_path: Path) -> Path:
     (folder / "secret.txt").write_text("not of the module")
     for name in ("CHANGELOG.md", "LICENSE"):
         (folder / name).write_text(CHANGELOG)
+    shutil.copytree(CLIENT, folder / "client", symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    project = folder / "client" / "pyproject.toml"
+    project.write_text(re.sub("^version = .*", 'version = "1.2.0"', project.read_text(), flags=re.MULTILINE))
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
     for command in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "--message=all"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
@@ -79,6 +87,34 @@ def test_a_checkout_without_the_module_says_so(checkout: Path, tmp_path: Path) -
     subprocess.run(["git", *identity, "commit", "--quiet", "--message=gone"], cwd=checkout, check=True)
     with pytest.raises(ReleaseError, match=r"the module cannot be packed: .*module"):
         release.archive_module(checkout, "1.2.0", tmp_path)
+
+
+def test_the_client_is_built_alike_and_says_what_an_index_wants(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "client" / "src" / "mlflow_google" / "not_committed.py").touch()
+    wheel, source = release.build_client(checkout, "1.2.0", tmp_path / "first")
+    again = release.build_client(checkout, "1.2.0", tmp_path / "second")
+    assert [path.read_bytes() for path in (wheel, source)] == [path.read_bytes() for path in again]
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        text = archive.read("mlflow_google-1.2.0.dist-info/METADATA")
+    found = message_from_bytes(text)
+    # https://packaging.python.org/en/latest/specifications/core-metadata/
+    assert {name: found[name] for name in ("Name", "Version", "License-Expression", "Description-Content-Type")} == {
+        "Name": "mlflow-google",
+        "Version": "1.2.0",
+        "License-Expression": "Apache-2.0",
+        "Description-Content-Type": "text/markdown",
+    }
+    assert found["Requires-Python"] == ">=3.9"
+    assert str(found.get_payload()).startswith("# mlflow-google")
+    assert "mlflow_google-1.2.0.dist-info/licenses/LICENSE" in names
+    assert {name.partition("/")[0] for name in names} == {"mlflow_google", "mlflow_google-1.2.0.dist-info"}
+    assert not any("not_committed" in name or "__pycache__" in name for name in names)
+
+
+def test_a_client_of_another_version_is_not_released(checkout: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r'client/pyproject.toml has version = "1.2.0": write "1.3.0"'):
+        release.build_client(checkout, "1.3.0", tmp_path)
 
 
 def test_the_sums_are_those_of_the_files(tmp_path: Path) -> None:

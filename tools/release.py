@@ -2,10 +2,14 @@
 
 import argparse
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +58,41 @@ def archive_module(checkout: Path, version: str, folder: Path) -> Path:
     return archive
 
 
+def build_client(checkout: Path, version: str, folder: Path) -> tuple[Path, Path]:
+    """Builds the committed client package, the same bytes for the same commit.
+
+    Returns:
+        The wheel and the source distribution.
+
+    Raises:
+        ReleaseError: Its version is another one, or it cannot be built.
+    """
+    stated = tomllib.loads((checkout / "client" / "pyproject.toml").read_text())["project"]["version"]
+    if stated != version:
+        raise ReleaseError(f'client/pyproject.toml has version = "{stated}": write "{version}"')
+    with tempfile.TemporaryDirectory() as clean:
+        # What is not committed stays out; https://reproducible-builds.org/docs/source-date-epoch/
+        committed = _output(checkout, "git", "log", "-1", "--format=%ct").strip()
+        archive = Path(clean) / "client.tar"
+        _output(checkout, "git", "archive", f"--output={archive}", "HEAD", "client", "LICENSE")
+        with tarfile.open(archive) as files:
+            files.extractall(clean, filter="data")
+        (Path(clean) / "LICENSE").replace(Path(clean) / "client" / "LICENSE")  # in the place of a link to it
+        command = [sys.executable, "-m", "uv", "build", "--quiet", f"--out-dir={folder}", str(Path(clean) / "client")]
+        _output(checkout, *command, SOURCE_DATE_EPOCH=committed)
+    (folder / ".gitignore").unlink(missing_ok=True)  # uv leaves it
+    (wheel,), (source,) = folder.glob("*.whl"), folder.glob("mlflow_google-*.tar.gz")
+    return wheel, source
+
+
+def _output(folder: Path, *command: str, **variables: str) -> str:
+    environment = os.environ | variables
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise ReleaseError(f"{' '.join(command[:3])} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
 def write_sums(folder: Path) -> None:
     """Lists the digest of every file in a folder, as `sha256sum --check` reads it."""
     files = sorted(path for path in folder.iterdir() if path.name != SUMS)
@@ -62,7 +101,7 @@ def write_sums(folder: Path) -> None:
 
 
 def make(engine: Engine, reference: str, checkout: Path, version: str, folder: Path) -> None:
-    """Writes a release into an empty folder: notes, module, the image's SBOM, digests.
+    """Writes a release into an empty folder: notes, module, client package, the image's SBOM, digests.
 
     Args:
         engine: Where the image is.
@@ -79,15 +118,17 @@ def make(engine: Engine, reference: str, checkout: Path, version: str, folder: P
     folder.mkdir()
     (folder / NOTES).write_text(text)
     archive_module(checkout, version, folder)
+    build_client(checkout, version, folder)
     sbom = engine.run("run", "--rm", "--network=none", "--entrypoint=cat", reference, SBOM_IN_IMAGE)
     (folder / SBOM).write_text(sbom)
     write_sums(folder)
 
 
 def publish(engine: Engine, reference: str, repository: str, version: str, folder: Path) -> None:
-    """Pushes the image, signs it and its SBOM without a key, and makes the release on GitHub.
+    """Pushes the image, signs it and its SBOM without a key, makes the release on GitHub, and uploads the client.
 
-    The identity that signs is the workflow's: https://docs.sigstore.dev/cosign/signing/overview/
+    The identity that signs is the workflow's: https://docs.sigstore.dev/cosign/signing/overview/. The index of Python's
+    packages trusts the same one: https://docs.astral.sh/uv/guides/package/#publishing-your-package
 
     Raises:
         ReleaseError: A tool is missing, or one failed.
@@ -105,6 +146,8 @@ def publish(engine: Engine, reference: str, repository: str, version: str, folde
     files = [str(path) for path in sorted(folder.iterdir()) if path.name != NOTES]
     tag = f"v{version}"
     _run("gh", "release", "create", tag, "--verify-tag", f"--title={tag}", f"--notes-file={folder / NOTES}", *files)
+    client = [path for path in files if Path(path).name.startswith("mlflow_google-")]
+    _run(sys.executable, "-m", "uv", "publish", "--trusted-publishing=always", *client)
 
 
 def _run(*command: str) -> None:

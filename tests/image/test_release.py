@@ -21,6 +21,8 @@ def test_a_release_holds_the_images_own_list_of_what_is_inside(
         release.SUMS,
         release.SBOM,
         "mlflow-google-cloud-module-1.2.0.tar.gz",
+        "mlflow_google-1.2.0-py3-none-any.whl",
+        "mlflow_google-1.2.0.tar.gz",
     }
     purls = {component["purl"] for component in json.loads((folder / release.SBOM).read_text())["components"]}
     assert f"pkg:pypi/mlflow@{mlflow_version()}" in purls

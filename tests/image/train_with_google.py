@@ -1,6 +1,7 @@
 """A training that outlives its tokens, with threads, forked workers and async logging; prints what was acknowledged.
 
-Arguments: SECONDS THREADS PAUSE_S. It runs with MLflow's oldest client that is supported, too: only what 2.8 knows.
+Arguments: SECONDS THREADS PAUSE_S END. It trains for so long, and on until there is a file END. It runs with MLflow's
+oldest client that is supported, too: only what 2.8 knows.
 Each second it says on stderr how many writes were acknowledged; the last line on stdout is JSON.
 """
 
@@ -13,6 +14,7 @@ import time
 import mlflow
 
 WORKERS = 2
+EARLIEST, THREADS, PAUSE_S, END = time.time() + float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
 
 
 class Log:
@@ -21,24 +23,24 @@ class Log:
     def __init__(self, key: str) -> None:
         self.key, self.steps, self.longest_s = key, 0, 0.0
 
-    def until(self, end: float, client: "mlflow.MlflowClient", run_id: str, pause_s: float) -> "Log":
+    def write(self, client: "mlflow.MlflowClient", run_id: str) -> "Log":
         """Logs a metric, again and again; an exception of the client ends the program."""
-        while time.time() < end:
+        while time.time() < EARLIEST or not os.path.exists(END):  # noqa: PTH110
             start = time.time()
             client.log_metric(run_id, self.key, self.steps, step=self.steps)
             self.longest_s = max(self.longest_s, time.time() - start)
             self.steps += 1
-            time.sleep(pause_s)
+            time.sleep(PAUSE_S)
         return self
 
 
-def forked(end: float, client: "mlflow.MlflowClient", run_id: str, key: str, pause_s: float) -> "tuple[int, int]":
+def forked(client: "mlflow.MlflowClient", run_id: str, key: str) -> "tuple[int, int]":
     """Starts a worker as PyTorch's DataLoader does; returns its process id, and where it tells what it logged."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            log = Log(key).until(end, client, run_id, pause_s)
+            log = Log(key).write(client, run_id)
             os.write(writer, json.dumps([log.steps, log.longest_s]).encode())
             os._exit(0)
         finally:
@@ -49,20 +51,19 @@ def forked(end: float, client: "mlflow.MlflowClient", run_id: str, key: str, pau
 
 def main() -> None:
     """Trains."""
-    seconds, threads, pause_s = float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     client = mlflow.MlflowClient()
     mlflow.set_experiment("google")
-    logs = [Log(f"thread{number}") for number in range(threads)]
+    logs = [Log(f"thread{number}") for number in range(THREADS)]
     late = Log("async")
     operations = []
     failures = []
     with mlflow.start_run() as run:
-        run_id, end = run.info.run_id, time.time() + seconds
-        workers = {f"worker{n}": forked(end, client, run_id, f"worker{n}", pause_s) for n in range(WORKERS)}
+        run_id = run.info.run_id
+        workers = {f"worker{n}": forked(client, run_id, f"worker{n}") for n in range(WORKERS)}
 
         def work(log: Log) -> None:
             try:
-                log.until(end, client, run_id, pause_s)
+                log.write(client, run_id)
             except BaseException as error:
                 failures.append(error)
                 raise
