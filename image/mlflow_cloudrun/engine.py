@@ -11,7 +11,7 @@ import os
 import threading
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sqlalchemy
 from mlflow.store.db import utils
@@ -123,5 +123,7 @@ def create(uri: str) -> Engine:
 def install() -> None:
     """Gives every store that MLflow opens from here on the one engine."""
     utils.create_sqlalchemy_engine = create
+    sessions: Any = utils
+    sessions._get_managed_session_maker = errors.reading_values(sessions._get_managed_session_maker)  # noqa: SLF001
     searches.install()
     pages.install()

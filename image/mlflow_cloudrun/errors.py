@@ -6,14 +6,19 @@ arises, and a request that met a database out of reach is answered 503, whatever
 """
 
 import logging
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 from flask import Flask, Response, request
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 from sqlalchemy import exc
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from mlflow_cloudrun.logs import App, Message, Receive, Send
@@ -35,6 +40,7 @@ FAILED = "The server failed to answer. The administrator finds the reason in the
 REPEATABLE_METHODS = frozenset({"GET", "HEAD"})
 REPEATABLE_PATHS = frozenset({"/v1/traces", "/graphql"})
 BAD_REQUEST, UNAVAILABLE_STATUS = 400, 503
+LONGEST_REASON = 200
 
 logger = logging.getLogger(__name__)
 
@@ -142,10 +148,42 @@ def flask_answer(error: Exception) -> Response | HTTPException:
     """Answers for a handler of Flask that failed, in place of Flask's page."""
     if isinstance(error, HTTPException):
         return error
+    if isinstance(error, ValueError):
+        logger.warning("Unreadable value in %s %s", request.method, request.path, exc_info=error)
+        error = unreadable(error)
     if not isinstance(error, MlflowException):
         logger.error("Unhandled exception in %s %s", request.method, request.path, exc_info=error)
         error = MlflowException(FAILED, error_code=INTERNAL_ERROR)
     return Response(error.serialize_as_json(), error.get_http_status_code(), mimetype="application/json")
+
+
+def unreadable(error: ValueError) -> MlflowException:
+    """Returns what to raise where MLflow trips over a value: clients would send what was answered 500 for minutes."""
+    said = str(error)[:LONGEST_REASON]
+    message = f"A value of this request is not of the form that MLflow expects (token, number, word or JSON): {said}"
+    return MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+
+
+def reading_values(make: Callable[..., Callable[..., AbstractContextManager[Session]]]) -> Callable[..., Any]:
+    """Wraps MLflow's maker of sessions with the database, which takes any failure for one of the server."""
+
+    @wraps(make)
+    def make_reading(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        managed = make(*arguments, **options)
+
+        @contextmanager
+        def session(*arguments: Any, **options: Any) -> Generator[Session]:  # noqa: ANN401
+            try:
+                with managed(*arguments, **options) as opened:
+                    yield opened
+            except MlflowException as error:
+                if isinstance(error.__cause__, ValueError):
+                    raise unreadable(error.__cause__) from error
+                raise
+
+        return session
+
+    return make_reading
 
 
 def install(app: Flask) -> None:

@@ -106,3 +106,27 @@ def test_an_error_holds_no_sql(service: Service, method: str, path: str, body: o
     assert answer.status_code >= 400 or "errors" in answer.json(), answer.text
     assert answer.headers["Content-Type"] == "application/json"
     assert [word for word in INNER_WORDS if word in answer.text] == []
+
+
+AGAIN = "/api/3.0/mlflow"
+TRACES_OF_0 = {"locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}]}
+UNREADABLE: list[tuple[str, str, dict[str, object]]] = [
+    ("POST", f"{AGAIN}/traces/search", {**TRACES_OF_0, "page_token": "x"}),
+    ("POST", f"{API}/traces/link-prompts", {"trace_id": "tr-1", "prompt_versions": [{"name": "p", "version": "x"}]}),
+    ("GET", f"{AGAIN}/datasets/d-1/records?page_token=x", {}),
+    ("POST", f"{AGAIN}/datasets/search", {"page_token": "é"}),
+    ("POST", f"{API}/logged-models/search", {"experiment_ids": ["0"], "page_token": "1111"}),
+    ("POST", f"{AGAIN}/datasets/create", {"name": "d", "tags": "{"}),
+    ("PATCH", f"{AGAIN}/datasets/d-1/tags", {"tags": "x"}),
+    ("POST", f"{AGAIN}/datasets/d-1/records", {"records": "1" * 5000}),
+    ("POST", f"{AGAIN}/scorers/register", {"experiment_id": "0", "name": "s", "serialized_scorer": "1" * 5000}),
+    ("POST", f"{AGAIN}/issues", {"experiment_id": "0", "name": "i", "description": "d", "severity": "x"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), UNREADABLE)
+def test_a_value_that_mlflow_cannot_read_is_a_bad_request(
+    service: Service, method: str, path: str, body: dict[str, object]
+) -> None:
+    answer = service.http.request(method, path, json=body or None, headers=service.bearer())
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), answer.text
