@@ -7,7 +7,7 @@ from constructs import Construct
 
 from stacks import hcl, names
 from stacks.inputs import Inputs, Placement
-from stacks.outputs import add_outputs
+from stacks.outputs import add_outputs, addresses, commands
 from stacks.root import RootStack
 from stacks.settings.model import Settings
 from stacks.settings.section import Section
@@ -36,7 +36,8 @@ class DeploymentStack(RootStack):
 
         declare(self, {SECRET: secret()})
         inputs = settings_to_inputs(settings, oauth_client_secret=f"var.{SECRET}")
-        add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs))
+        server = TrackingServer(self, "tracking-server", inputs=inputs)
+        add_outputs(self, [*addresses(server.foundation, server.serving), *commands(self, server.serving)])
 
 
 def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Inputs:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from cdktf import App, IResolvable, TerraformOutput, TerraformStack, Token
+from cdktf import App, IResolvable, TerraformStack, Token
 from constructs import Construct
 
 from stacks.constructs.expressions import local, string
@@ -11,6 +11,7 @@ from stacks.hcl import type_of
 from stacks.inputs import FoundationInputs, Inputs, InstanceInputs, Placement, ServingInputs
 from stacks.kinds import apis_of, types_in
 from stacks.names import CloudNames
+from stacks.outputs import add_outputs, addresses
 from stacks.serving import Serving
 from stacks.settings.access import Access
 from stacks.settings.bucket import Bucket
@@ -58,7 +59,7 @@ class ModuleStack(TerraformStack):
                 oauth_client_secret=f"var.{SECRET}",
             ),
         )
-        add_module_outputs(self, server.foundation, server.serving)
+        add_outputs(self, addresses(server.foundation, server.serving))
 
 
 class ServiceModuleStack(TerraformStack):
@@ -96,35 +97,7 @@ class ServiceModuleStack(TerraformStack):
                 oauth_client_secret=f"var.{SECRET}",
             ),
         )
-        add_module_outputs(self, foundation, serving)
-
-
-def add_module_outputs(stack: TerraformStack, foundation: FoundationInputs, serving: Serving) -> None:
-    """Adds what a caller would wire on; none is a secret."""
-    for name, output, description in (
-        ("bucket_name", foundation.bucket_name, "Name of the bucket that holds the artifacts."),
-        ("database_connection_name", foundation.instance.connection_name, "PROJECT:REGION:INSTANCE of Cloud SQL."),
-        ("database_instance_name", foundation.instance.name, "Name of the Cloud SQL instance."),
-        ("redirect_uri", serving.redirect_uri, "What to register as authorized redirect URI of the OAuth client."),
-        (
-            "secret_ids",
-            {name: secret.id for name, secret in serving.secrets.items()},
-            "The secrets, projects/PROJECT/secrets/NAME: what holds the connection string and the sign-in's secrets.",
-        ),
-        ("service_account_email", foundation.service_account, "The account that the service runs as."),
-        ("service_account_member", foundation.service_account_member, "The same account as an IAM member."),
-        ("service_id", serving.service.id, "projects/PROJECT/locations/REGION/services/NAME of the service."),
-        ("service_name", serving.service.name, "Name of the Cloud Run service."),
-        (
-            "tracking_uri",
-            serving.base_url,
-            "What people open and clients set as MLFLOW_TRACKING_URI: the public URL if there is one, else url.",
-        ),
-        ("url", serving.url, "The URL that Cloud Run gives the service; known before it exists."),
-    ):
-        # A variable may have the same name; constructs of one scope may not.
-        element = TerraformOutput(stack, f"output-{name}", value=output, description=description)
-        element.override_logical_id(name)
+        add_outputs(self, addresses(foundation, serving))
 
 
 def module_files() -> dict[str, Document]:

@@ -1,26 +1,64 @@
 """What a deployment tells: addresses to wire on, and commands to paste."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from cdktf import TerraformOutput, TerraformStack
 
 from stacks.constructs.expressions import local, string
-from stacks.tracking import TrackingServer
+from stacks.inputs import FoundationInputs
+from stacks.serving import Serving
 
 _ANY_CALL = "/api/2.0/mlflow/experiments/search?max_results=10"
 _ANY_SCRIPT = "python -c 'import mlflow; print(mlflow.search_experiments())'"
 _ANY_ALLOWED_ACCOUNT = "AN_ALLOWED_SERVICE_ACCOUNT"
 
 
-def add_outputs(stack: TerraformStack, server: TrackingServer) -> None:
-    """Adds the outputs of a tracking server; none is a secret."""
-    serving, foundation = server.serving, server.foundation
-    token = _identity_token_command(stack)
-    for name, value, description in (
-        ("url", serving.url, "The URL that Cloud Run gives the service; known before it exists."),
+Output = tuple[str, Any, str]
+
+
+def add_outputs(stack: TerraformStack, outputs: Iterable[Output]) -> None:
+    """Adds outputs, each with its description; none is a secret."""
+    for name, value, description in outputs:
+        # A variable may have the same name; constructs of one scope may not.
+        element = TerraformOutput(stack, f"output-{name}", value=value, description=description)
+        element.override_logical_id(name)
+
+
+def addresses(foundation: FoundationInputs, serving: Serving) -> list[Output]:
+    """What others wire on, the same in a deployment and in a module."""
+    return [
+        ("bucket_name", foundation.bucket_name, "Name of the bucket that holds the artifacts."),
+        (
+            "client_environment",
+            f"export MLFLOW_TRACKING_URI='{serving.base_url}' MLFLOW_TRACKING_AUTH=google",
+            "The environment of programs that have the package mlflow-google, which renews their tokens.",
+        ),
+        ("database_connection_name", foundation.instance.connection_name, "PROJECT:REGION:INSTANCE of Cloud SQL."),
+        ("database_instance_name", foundation.instance.name, "Name of the Cloud SQL instance."),
         ("redirect_uri", serving.redirect_uri, "What to register as authorized redirect URI of the OAuth client."),
-        ("artifacts_bucket", foundation.bucket_name, "The bucket that holds the artifacts."),
-        ("database_connection_name", foundation.instance.connection_name, "PROJECT:REGION:INSTANCE of the database."),
+        (
+            "secret_ids",
+            {name: secret.id for name, secret in serving.secrets.items()},
+            "The secrets, projects/PROJECT/secrets/NAME: what holds the connection string and the sign-in's secrets.",
+        ),
         ("service_account_email", foundation.service_account, "The account that the service runs as."),
-        ("browser", serving.base_url, "Open this in a browser and sign in."),
+        ("service_account_member", foundation.service_account_member, "The same account as an IAM member."),
+        ("service_id", serving.service.id, "projects/PROJECT/locations/REGION/services/NAME of the service."),
+        ("service_name", serving.service.name, "Name of the Cloud Run service."),
+        (
+            "tracking_uri",
+            serving.base_url,
+            "What people open and clients set as MLFLOW_TRACKING_URI: the public URL if there is one, else url.",
+        ),
+        ("url", serving.url, "The URL that Cloud Run gives the service; known before it exists."),
+    ]
+
+
+def commands(stack: TerraformStack, serving: Serving) -> list[Output]:
+    """What people paste into a shell."""
+    token = _identity_token_command(stack)
+    return [
         (
             "curl",
             f"""curl --header "Authorization: Bearer $({token})" '{serving.base_url}{_ANY_CALL}'""",
@@ -31,13 +69,7 @@ def add_outputs(stack: TerraformStack, server: TrackingServer) -> None:
             f"""export MLFLOW_TRACKING_URI='{serving.base_url}' MLFLOW_TRACKING_TOKEN="$({token})"\n{_ANY_SCRIPT}""",
             "Points the MLflow SDK at the service without the package mlflow-google; the token lasts an hour.",
         ),
-        (
-            "client_environment",
-            f"export MLFLOW_TRACKING_URI='{serving.base_url}' MLFLOW_TRACKING_AUTH=google",
-            "The environment of programs that have the package mlflow-google, which renews their tokens.",
-        ),
-    ):
-        TerraformOutput(stack, name, value=value, description=description)
+    ]
 
 
 def _identity_token_command(stack: TerraformStack) -> str:

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 from stacks import bindings
@@ -65,8 +64,9 @@ def main() -> int:
     options = parser.parse_args()
     made = documents()
     if options.release:
-        released = Path(FOLDER, "released", f"{options.release}.txt")
-        (CHECKOUT / released).write_text("\n".join(interface(made)) + "\n")
+        released = CHECKOUT / FOLDER / "released" / f"{options.release}.txt"
+        released.parent.mkdir(exist_ok=True)
+        released.write_text("\n".join(interface(made)) + "\n")
     return refresh(generate(made), check=options.check, target="module")
 
 

@@ -37,7 +37,7 @@ def put_an_object(world: World) -> None:
     metadata = f"http://127.0.0.1:{world.facts['ports'][f'metadata of {WRITER}']}"
     path = "/computeMetadata/v1/instance/service-accounts/default/token"
     token = httpx.get(f"{metadata}{path}", headers={"Metadata-Flavor": "Google"}).json()["access_token"]
-    bucket = world.tracking.terraform("output", "-raw", "artifacts_bucket").stdout
+    bucket = world.tracking.terraform("output", "-raw", "bucket_name").stdout
     url = f"http://127.0.0.1:{world.facts['ports']['storage']}/upload/storage/v1/b/{bucket}/o"
     query = {"uploadType": "media", "name": "notes.txt"}
     httpx.post(url, params=query, headers={"Authorization": f"Bearer {token}"}, content=b"x").raise_for_status()

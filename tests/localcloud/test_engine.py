@@ -153,7 +153,7 @@ def test_docker_takes_bases_that_are_here_by_itself_and_podman_is_told_to(
     install: Install, name: str, options: list[str]
 ) -> None:
     told = install(name)
-    Engine().build(Path(__file__).parent / "released", "x", arguments={}, pull=False)
+    Engine().build(Path(__file__).parent / "recorded", "x", arguments={}, pull=False)
     assert [word for word in told() if word.startswith("--pull")] == options
 
 

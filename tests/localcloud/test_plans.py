@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 SERVICE = "google_cloud_run_v2_service.tracking"
 INSTANCE = "google_sql_database_instance.tracking"
 USER = "google_sql_user.mlflow"
-RELEASED = Path(__file__).parent / "released"
 # What a user changes on a running system, each in one line of the settings file.
 CHANGES = {
     "tier_up": {"database__tier": "db-custom-2-7680"},
@@ -97,17 +94,6 @@ def test_prod_to_dev_destroys_nothing_stateful(open_workspace: Open, documents: 
     workspace = open_workspace("prod")
     workspace.apply()
     shutil.copytree(documents("prod", profile="dev") / "tracking", workspace.folder, dirs_exist_ok=True)
-    _assert_keeps_data(workspace)
-
-
-@pytest.mark.parametrize("release", sorted(path.name for path in RELEASED.iterdir()))
-def test_an_upgrade_from_a_release_destroys_nothing_stateful(
-    open_workspace: Open, documents: Documents, release: str
-) -> None:
-    workspace = open_workspace()
-    workspace.document = json.loads((RELEASED / release).read_text())
-    workspace.apply()
-    shutil.copytree(documents("dev") / "tracking", workspace.folder, dirs_exist_ok=True)
     _assert_keeps_data(workspace)
 
 

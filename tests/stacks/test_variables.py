@@ -13,7 +13,7 @@ from stacks.deployment import settings_to_inputs
 from stacks.hcl import type_of
 from stacks.inputs import Inputs, Placement
 from stacks.names import CloudNames
-from stacks.outputs import add_outputs
+from stacks.outputs import add_outputs, addresses, commands
 from stacks.settings.access import Access
 from stacks.settings.bucket import Bucket
 from stacks.settings.database import Database
@@ -52,7 +52,8 @@ class VariablesStack(TerraformStack):
         )
         TerraformVariable(self, "oauth_client_secret", type="string")
         inputs = Inputs(placement=placement, oauth_client_secret="var.oauth_client_secret", **sections)  # noqa: S106
-        add_outputs(self, TrackingServer(self, "tracking-server", inputs=inputs))
+        server = TrackingServer(self, "tracking-server", inputs=inputs)
+        add_outputs(self, [*addresses(server.foundation, server.serving), *commands(self, server.serving)])
 
     def _variable(self, name: str, type_: str) -> Any:
         variable = TerraformVariable(self, name, type=type_)
