@@ -3,17 +3,14 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from cdktf import App
 
+from stacks import versions
 from stacks.bootstrap import BootstrapStack
 from stacks.deployment import DeploymentStack
 from stacks.kinds import apis_of, types_in
 from stacks.settings.model import Settings
-
-TERRAFORM_VERSION: Final = ">= 1.11"
-"""The first with write-only arguments: https://developer.hashicorp.com/terraform/language/resources/ephemeral"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +43,7 @@ def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Do
     """
     # CDK Terrain refuses write-only arguments unless it is told which engines the documents are for.
     app = App(
-        outdir=str(output), context={"targetVersions": dict.fromkeys(("terraform", "opentofu"), TERRAFORM_VERSION)}
+        outdir=str(output), context={"targetVersions": dict.fromkeys(("terraform", "opentofu"), versions.TERRAFORM)}
     )
     stacks = (
         BootstrapStack(app, "bootstrap", settings=settings, environment=environment),
@@ -57,7 +54,7 @@ def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Do
     app.synth()
     folders = [output / "stacks" / stack.node.id for stack in stacks]
     for folder in folders:
-        (folder / "versions.tf").write_text(f'terraform {{\n  required_version = "{TERRAFORM_VERSION}"\n}}\n')
+        (folder / "versions.tf").write_text(f'terraform {{\n  required_version = "{versions.TERRAFORM}"\n}}\n')
     return [_document(folder / "cdk.tf.json") for folder in folders]
 
 

@@ -1,11 +1,11 @@
 """The deployment: provider and backend, settings to inputs, outputs."""
 
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from cdktf import TerraformProvider
 from constructs import Construct
 
-from stacks import hcl, names
+from stacks import hcl, names, versions
 from stacks.inputs import Inputs, Placement
 from stacks.outputs import add_outputs, addresses, commands
 from stacks.root import RootStack
@@ -15,9 +15,6 @@ from stacks.tracking import TrackingServer
 from stacks.variables.declarations import SECRET, declare, secret
 
 _Section = TypeVar("_Section", bound=Section)
-
-_RANDOM_VERSION: Final = ">= 3.7, < 4.0"
-"""The first with an ephemeral random_password: https://github.com/hashicorp/terraform-provider-random/releases"""
 
 
 class DeploymentStack(RootStack):
@@ -32,7 +29,7 @@ class DeploymentStack(RootStack):
         TerraformProvider(
             self, "random", terraform_resource_type="random", terraform_provider_source="hashicorp/random"
         )
-        self.add_override("terraform.required_providers.random.version", _RANDOM_VERSION)
+        self.add_override("terraform.required_providers.random.version", versions.RANDOM)
 
         declare(self, {SECRET: secret()})
         inputs = settings_to_inputs(settings, oauth_client_secret=f"var.{SECRET}")

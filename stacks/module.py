@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 from cdktf import App, IResolvable, TerraformStack, Token
 from constructs import Construct
 
+from stacks import versions
 from stacks.constructs.expressions import local, string
 from stacks.hcl import type_of
 from stacks.inputs import FoundationInputs, Inputs, InstanceInputs, Placement, ServingInputs
@@ -27,11 +28,10 @@ _Section = TypeVar("_Section", bound=Section)
 
 VERSIONS: Final[Document] = {
     "terraform": {
-        # The first with write-only arguments: https://developer.hashicorp.com/terraform/language/resources/ephemeral
-        "required_version": ">= 1.11",
+        "required_version": versions.TERRAFORM,
         "required_providers": {
-            "google": {"source": "hashicorp/google", "version": ">= 6.50.0, < 9.0.0"},
-            "random": {"source": "hashicorp/random", "version": ">= 3.7, < 4.0"},
+            "google": {"source": "hashicorp/google", "version": versions.GOOGLE},
+            "random": {"source": "hashicorp/random", "version": versions.RANDOM},
         },
     }
 }

@@ -1,0 +1,12 @@
+"""The versions of Terraform and its providers that documents and modules ask for."""
+
+from typing import Final
+
+TERRAFORM: Final = ">= 1.11"
+"""The first with write-only arguments: https://developer.hashicorp.com/terraform/language/resources/ephemeral"""
+
+RANDOM: Final = ">= 3.7, < 4.0"
+"""The first with an ephemeral random_password: https://github.com/hashicorp/terraform-provider-random/releases"""
+
+GOOGLE: Final = ">= 6.50.0, < 9.0.0"
+"""Those whose schema the module's documents fit; a deployment pins the one of its bindings."""
