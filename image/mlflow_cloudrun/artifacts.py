@@ -20,7 +20,10 @@ from starlette.responses import StreamingResponse
 
 from mlflow_cloudrun.logs import App, Message, Receive, Send
 
-CHUNK_BYTES = 1024 * 1024  # each is one request to the bucket, and held by each download
+# Each chunk is one request to the bucket, and held by a download until the client has read it: the more downloads at a
+# time, the smaller they are.
+ALL_CHUNKS_BYTES = 16 * 1024 * 1024
+LARGEST_CHUNK_BYTES, SMALLEST_CHUNK_BYTES = 1024 * 1024, 64 * 1024
 READERS = 8  # threads that read chunks; MLflow's own wait for the database
 # Cloud Run refuses longer answers that have a length.
 LONGEST_WITH_LENGTH = 30 * 1024 * 1024
@@ -86,6 +89,7 @@ class StreamedArtifacts:
     def __init__(self, app: App) -> None:
         self.app = app
         self.readers: CapacityLimiter | None = None
+        self.downloads = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Passes the request on; sends the object when MLflow is done with it and its threads are free."""
@@ -115,7 +119,9 @@ class StreamedArtifacts:
         first = await anext(chunks, b"")  # what fails until here is still an answer
 
         async def content() -> AsyncGenerator[bytes]:
+            nonlocal first
             yield first
+            first = b""
             async for chunk in chunks:
                 yield chunk
 
@@ -124,9 +130,19 @@ class StreamedArtifacts:
         async with contextlib.aclosing(chunks):
             await answer(scope, receive, send)
 
+    def chunk_size(self) -> int:
+        """Returns how many bytes each download takes at a time."""
+        return min(LARGEST_CHUNK_BYTES, max(SMALLEST_CHUNK_BYTES, ALL_CHUNKS_BYTES // self.downloads))
+
     async def chunks(self, file: Slot) -> AsyncGenerator[bytes]:
         """Yields the object's bytes as they are stored."""
         assert file.read  # noqa: S101  or MLflow has answered
-        for start in range(file.start, file.stop, CHUNK_BYTES):
-            last = min(start + CHUNK_BYTES, file.stop) - 1
-            yield await anyio.to_thread.run_sync(file.read, start, last, limiter=self.readers)
+        self.downloads += 1
+        try:
+            start = file.start
+            while start < file.stop:
+                stop = min(start + self.chunk_size(), file.stop)
+                yield await anyio.to_thread.run_sync(file.read, start, stop - 1, limiter=self.readers)
+                start = stop
+        finally:
+            self.downloads -= 1

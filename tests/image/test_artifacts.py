@@ -3,6 +3,7 @@
 import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,6 +186,28 @@ def test_a_large_artifact_comes_in_chunks_and_flat_memory(stored: Stored, large:
     assert answers == {(200, None, LARGE_MIB * MIB): parallel}
     assert stored.service.container.memory_kills() == 0
     assert max(samples) - samples[0] < 200
+
+
+def slow_reader(stored: Stored, path: str) -> socket.socket:
+    """Asks for a file, and reads no more than the first line of the answer."""
+    host, port = stored.service.url.removeprefix("http://").split(":")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.settimeout(60)
+    connection.connect((host, int(port)))
+    token = stored.service.bearer()["Authorization"]
+    target = f"/get-artifact?run_uuid={stored.run_id}&path={path}"
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: {token}\r\n\r\n".encode())
+    return connection
+
+
+def test_eighty_readers_that_hardly_read_hold_little(stored: Stored, large: str) -> None:
+    before = stored.service.container.memory_mib()
+    with ExitStack() as readers, peak_of(stored.service.container) as samples:
+        opened = [readers.enter_context(slow_reader(stored, large)) for _ in range(80)]
+        assert {connection.recv(12) for connection in opened} == {b"HTTP/1.1 200"}
+        assert stored.service.search().status_code == 200
+    assert max(samples) - before < 150
 
 
 def test_a_client_that_leaves_ends_the_reading(stored: Stored, large: str) -> None:
