@@ -161,7 +161,8 @@ MLflow is up, behind its sign-in page, until `make demo-down`.
 
   curl      curl --header "Authorization: Bearer {token}" '{addresses.service}{SEARCH}'
 
-  Python    export MLFLOW_TRACKING_URI='{addresses.service}' MLFLOW_TRACKING_TOKEN="{token}"
+  Python    .venv/bin/python -m uv pip install --quiet --python .venv ./client
+            export MLFLOW_TRACKING_URI='{addresses.service}' MLFLOW_TRACKING_AUTH=google
             export GCE_METADATA_{{HOST,IP}}={addresses.metadata} GCE_METADATA_MTLS_MODE=none
             export API_ENDPOINT_OVERRIDE={addresses.storage} CLOUDSDK_CONFIG=/dev/null
             .venv/bin/python - <<'SNIPPET'
@@ -172,7 +173,8 @@ MLflow is up, behind its sign-in page, until `make demo-down`.
                 mlflow.log_metric("loss", 0.1)
                 mlflow.log_text("an artifact", "notes.txt")
             SNIPPET
-            (the second and third line stand for `gcloud auth application-default login`)
+            (the third and fourth line stand for `gcloud auth application-default login`; without the first one,
+            MLFLOW_TRACKING_TOKEN="{token}" does for an hour)
 
   Also      make demo-status, make demo-logs, make demo-down
 """

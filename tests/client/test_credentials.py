@@ -58,6 +58,8 @@ def identity_of(found: dict[str, object]) -> tuple[object, object]:
         (google.federation, (ROBOT, SERVICE)),
         (google.impersonated_login, (ROBOT, SERVICE)),
         (google.login, (PERSON, ADC_AUDIENCE)),
+        # as `gcloud auth login --update-adc` leaves it
+        (lambda folder: google.login(folder, client=GCLOUD_AUDIENCE), (PERSON, GCLOUD_AUDIENCE)),
     ],
 )
 def test_a_file_of_any_kind_gives_a_token(
@@ -227,6 +229,13 @@ def test_the_variables_of_a_client_are_printed_for_a_shell(variables: Variables)
     printed = run(variables, "env", f"{SERVICE}/#/experiments").stdout
     assert f"export MLFLOW_TRACKING_URI={SERVICE}\n" in printed
     assert "export MLFLOW_TRACKING_AUTH=google\n" in printed
+    assert "A request is repeated for 366 s" in printed
+    for shell in ('eval "$printed"', "eval $printed"):
+        script = f"{shell}; echo $MLFLOW_TRACKING_AUTH $MLFLOW_HTTP_REQUEST_TIMEOUT"
+        done = subprocess.run(
+            ["/bin/bash", "-c", script], env={"printed": printed}, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "google 300\n"
 
 
 def test_two_credentials_do_not_share_a_token(variables: Variables, tmp_path: Path) -> None:

@@ -10,11 +10,23 @@ import pytest
 
 from tests.e2e.programs import finished, start
 from tests.e2e.world import READER, SEARCH, WRITER
+from tests.image.google_programs import build_wheel, installed
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
     from tests.e2e.world import World
+
+ONE_RUN = """
+import mlflow
+
+mlflow.set_experiment("client package")
+with mlflow.start_run() as run:
+    mlflow.log_metric("loss", 0.1)
+found = mlflow.get_run(run.info.run_id)
+print(found.info.status, "by", found.data.tags["mlflow.user"])
+"""
 
 
 def test_curl_with_an_identity_token_gets_json(shared_world: World) -> None:
@@ -27,6 +39,18 @@ def test_curl_with_an_identity_token_gets_json(shared_world: World) -> None:
         check=True,
     )
     assert '"experiments"' in answer.stdout
+
+
+def test_a_program_with_the_client_package_needs_no_token(shared_world: World, tmp_path: Path) -> None:
+    python = installed(tmp_path / "venv", build_wheel(tmp_path / "wheel"), "mlflow-skinny==3.17.2")
+    variables = {**shared_world.client_environment(), "MLFLOW_TRACKING_AUTH": "google", "HOME": str(tmp_path)}
+    del variables["MLFLOW_TRACKING_TOKEN"]
+    doctor = subprocess.run(
+        [str(python.with_name("mlflow-google")), "doctor"], env=variables, capture_output=True, text=True, check=False
+    )
+    assert "lets you in" in doctor.stdout, doctor.stdout + doctor.stderr
+    done = subprocess.run([str(python), "-c", ONE_RUN], env=variables, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == [f"FINISHED by {WRITER}"], done.stderr
 
 
 @pytest.fixture(scope="module")

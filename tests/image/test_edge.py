@@ -83,7 +83,7 @@ def test_a_missing_credential_gets_an_answer_that_says_what_to_send(service: Ser
     answer = service.http.get(SEARCH)
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="mlflow"'
     assert message(answer).startswith("UNAUTHENTICATED: You are not signed in")
-    assert "MLFLOW_TRACKING_TOKEN" in message(answer)
+    assert "MLFLOW_TRACKING_AUTH=google, or MLFLOW_TRACKING_TOKEN" in message(answer)
 
 
 def test_a_token_that_does_not_open_gets_an_answer_that_says_what_it_must_be(service: Service) -> None:

@@ -59,10 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("which service? Set MLFLOW_TRACKING_URI=https://..., or name it as an argument", file=sys.stderr)
         return EX_USAGE
     if options.command == "env":
-        print(f"# A request is repeated for {sum(PAUSES_S)} s, after {', '.join(map(str, PAUSES_S))} s: it survives")
-        print("# a rollout, a restart of the database and the death of the only instance.")
         for name, value in {"MLFLOW_TRACKING_URI": server, **SETTINGS}.items():
             print(f"export {name}={value}")
+        # Last, for an `eval` without quotes makes one line of all.
+        print(f"# A request is repeated for {sum(PAUSES_S)} s, after {', '.join(map(str, PAUSES_S))} s: it survives")
+        print("# a rollout, a restart of the database and the death of the only instance.")
         return 0
     try:
         token = fetch_patiently(Ladder(), hosts.audience(server))
