@@ -61,6 +61,7 @@ class Google:
         away: While it is set, every endpoint answers 503.
         may_impersonate: Who may make tokens of ROBOT.
         clock_is_wrong: Google takes nothing that a key file signed.
+        signed: How many tokens it has given.
     """
 
     identity: IdentityProvider
@@ -68,9 +69,11 @@ class Google:
     away: threading.Event = field(default_factory=threading.Event)
     may_impersonate: set[str] = field(default_factory=lambda: {FEDERATED, PERSON, ROBOT})
     clock_is_wrong: bool = False
+    signed: int = 0
 
     def token(self, audience: str, email: str) -> str:
         """Returns an identity token of this Google."""
+        self.signed += 1
         return self.identity.token(audience=audience, email=email, exp=int(time.time() + self.lifetime_s))
 
     def application(self) -> web.Application:
@@ -134,18 +137,15 @@ class Google:
 
 
 class ShortLived(IdentityProvider):
-    """Signs as another one does, tokens that live as long as a Google says; counts them."""
+    """Signs for a metadata server, as a Google says."""
 
     def __init__(self, google: Google) -> None:
         super().__init__(clients=lambda _: None, key=google.identity.key)
         self._google = google
-        self.signed = 0
 
-    def token(self, *, audience: str, email: str | None, **claims: object) -> str:
+    def token(self, *, audience: str, email: str | None, **_: object) -> str:
         """Returns a signed identity token."""
-        self.signed += 1
-        end = int(time.time() + self._google.lifetime_s)
-        return super().token(audience=audience, email=email, **{"exp": end, **claims})
+        return self._google.token(audience, email or "")
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -214,8 +214,18 @@ def loop_in_thread() -> Generator[asyncio.AbstractEventLoop]:
     try:
         yield loop
     finally:
+        asyncio.run_coroutine_threadsafe(cancel_others(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
+
+
+async def cancel_others() -> None:
+    """Ends every other task of this loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @contextmanager

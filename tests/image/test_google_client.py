@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -182,10 +183,12 @@ def test_trainings_outlive_their_tokens_and_all_that_breaks_meanwhile(
                     what()
             end.touch()
             results = [training.result() for training in trainings]
+            world.say(f"the end: {world.cloud.signed} tokens of {LIFETIME_S} s were given")
         finally:
             print("\n".join(world.log))
             for training in trainings:
                 training._program.kill()
+    assert world.cloud.signed >= TOKENS * len(VERSIONS)
     for result in results:
         print(result)
         assert (result["status"], result["user"]) == ("FINISHED", ROBOT)
@@ -193,10 +196,52 @@ def test_trainings_outlive_their_tokens_and_all_that_breaks_meanwhile(
         assert result["doubled"] == 0
 
 
-@pytest.mark.parametrize("package", ["mlflow-skinny==3.17.2", "mlflow-tracing==3.17.2"])
-def test_every_credential_gives_what_it_should(platform: Platform, database: str, tmp_path: Path, package: str) -> None:
+@pytest.fixture(scope="module")
+def open_service(platform: Platform, migrated: str) -> Iterator[Service]:
+    """A service that lets every machine's program in."""
+    database = platform.postgres.create(template=migrated)
     with platform.service(platform.postgres.uri(database), **LETS_IN) as service:
-        outcomes = google_matrix.run(service.url, Google(service.identity), [package], tmp_path)
-    print(google_matrix.table(outcomes, [package]))
-    for machine in MACHINES:
-        assert outcomes[machine.credential, package] == google_matrix.expected(package, machine)
+        yield service
+
+
+def test_every_credential_gives_what_it_should(open_service: Service, tmp_path: Path) -> None:
+    packages = ["mlflow-skinny==3.17.2", "mlflow-tracing==3.17.2"]  # `make client-matrix` tries all
+    outcomes = google_matrix.run(open_service.url, Google(open_service.identity), packages, tmp_path)
+    print(google_matrix.table(outcomes, packages))
+    assert outcomes == {
+        (machine.credential, package): google_matrix.expected(package, machine)
+        for machine in MACHINES
+        for package in packages
+    }
+
+
+def test_opentelemetrys_own_exporter_sends_traces(open_service: Service, wheel: Path, tmp_path: Path) -> None:
+    python = installed(tmp_path / "otlp", wheel, "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+    with google.metadata(Google(open_service.identity)) as there:
+        variables = {
+            **client_of(open_service.url),
+            **there,
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{open_service.url}/v1/traces",
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "x-mlflow-experiment-id=0",
+            "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER": "google",
+        }
+        done = subprocess.run(
+            [str(python), str(TRACE)], env=variables, capture_output=True, text=True, check=False, timeout=120
+        )
+    assert done.returncode == 0, done.stderr
+    body = {"locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}]}
+    found = open_service.http.post("/api/3.0/mlflow/traces/search", json=body, headers=open_service.bearer())
+    assert len(found.json()["traces"]) == 1
+
+
+def test_a_broken_installation_is_no_silent_401(open_service: Service, wheel: Path, tmp_path: Path) -> None:
+    python = installed(tmp_path / "broken", wheel, "mlflow-skinny==3.17.2")
+    (package,) = (tmp_path / "broken" / "lib").glob("python*/site-packages/google/auth")
+    shutil.rmtree(package)
+    with google.metadata(Google(open_service.identity)) as there:
+        variables = client_of(open_service.url) | there
+        command = [str(python), "-c", "import mlflow; print('imported'); mlflow.search_experiments()"]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "imported" in done.stdout
+    assert "google.auth" in done.stderr.splitlines()[-1]

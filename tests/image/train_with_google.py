@@ -52,7 +52,7 @@ def forked(client: "mlflow.MlflowClient", run_id: str, key: str) -> "tuple[int, 
 def main() -> None:
     """Trains."""
     client = mlflow.MlflowClient()
-    mlflow.set_experiment("google")
+    mlflow.set_experiment(f"google {mlflow.__version__}")
     logs = [Log(f"thread{number}") for number in range(THREADS)]
     late = Log("async")
     operations = []

@@ -17,15 +17,14 @@ def one_run() -> dict:
 
 def one_trace() -> dict:
     """Logs a trace."""
-    experiment = mlflow.set_experiment("google-traces").experiment_id
+    mlflow.set_experiment("google-traces")
     with mlflow.start_span("google") as span:
         span.set_inputs({"question": "?"})
     mlflow.flush_trace_async_logging()
     end = time.time() + 60
     while time.time() < end:
-        traces = mlflow.search_traces(locations=[experiment], return_type="list", max_results=1)
-        if traces:
-            return {"status": f"trace {traces[0].info.state.value}"}
+        if trace := mlflow.get_trace(span.trace_id):
+            return {"status": f"trace {trace.info.state.value}"}
         time.sleep(0.5)
     return {"status": "no trace"}
 
