@@ -200,9 +200,9 @@ def size_of(tier: str) -> tuple[int, int]:
         return 1, SHARED_CORE_MB[tier]
     if found := re.fullmatch(r"db-custom-(\d+)-(\d+)", tier):
         return int(found[1]), int(found[2])
-    if found := re.fullmatch(r"db-perf-optimized-N-(\d+)", tier):
+    if found := re.fullmatch(r"(?:db-perf-optimized-N|db-c4a-highmem)-(\d+)", tier):
         return int(found[1]), int(found[1]) * PERFORMANCE_MB_PER_CPU
-    detail = "Use db-f1-micro, db-g1-small, db-custom-CPUS-MEMORY_MB or db-perf-optimized-N-CPUS."
+    detail = "Use db-f1-micro, db-g1-small, db-custom-CPUS-MEMORY_MB, db-perf-optimized-N-CPUS or db-c4a-highmem-CPUS."
     raise Refused(Problem(f"Error 400: invalid tier ({tier})", detail, ("settings",)))
 
 

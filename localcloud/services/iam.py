@@ -8,7 +8,9 @@ https://cloud.google.com/iam/docs/policies
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
@@ -126,7 +128,10 @@ def permits(role: str, permission: str) -> bool:
 
 
 def _condition_holds(binding: Object, target: Target) -> bool:
-    context = {"resource": {"name": target.name, "type": target.type, "service": target.service}}
+    context = {
+        "request": {"time": datetime.now(UTC)},
+        "resource": {"name": target.name, "type": target.type, "service": target.service},
+    }
     return all(
         cel.evaluate(text(condition, "expression"), context) is True for condition in objects(binding, "condition")
     )
@@ -255,7 +260,8 @@ class Member(Resource):
         """Marks the version of the policy, and since when there is the binding."""
         del config, prior
         note_time(cloud, f"{self.type} {self.identify(values)}")
-        return {"etag": stable_number(self.type, self.identify(values), digits=18)}
+        number = int(stable_number(self.type, self.identify(values), digits=18))
+        return {"etag": b64encode(number.to_bytes(8, "big")).decode()}
 
 
 class ProjectMember(Member):

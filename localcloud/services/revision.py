@@ -149,7 +149,7 @@ def _secrets(template: Object) -> Iterator[tuple[str, str]]:
 
 
 def _read_secret(cloud: Cloud, project: str, account: str, secret: str, version: str) -> str:
-    full_name = secret if "/" in secret else f"projects/{project}/secrets/{secret}"
+    full_name = secretmanager.full_name(cloud, project, secret)
     target = secretmanager.target(cloud, full_name)
     if not iam.allows(cloud, f"serviceAccount:{account}", "secretmanager.versions.access", target):
         raise Refused(

@@ -37,6 +37,16 @@ def _full_name(member: Object) -> str:
     return name if "/" in name else "projects/{project}/locations/{location}/services/{name}".format_map(parts)
 
 
+_PROBES = ("liveness_probe", "startup_probe")
+# Defaults of the provider.
+_PROBE: Mapping[str, Value] = {
+    "failure_threshold": 3,
+    "initial_delay_seconds": 0,
+    "period_seconds": 10,
+    "timeout_seconds": 1,
+}
+
+
 class Service(Resource):
     """A service: an address, and revisions of a container behind it."""
 
@@ -51,7 +61,10 @@ class Service(Resource):
             "reconciling", "terminal_condition", "traffic_statuses", "uid", "update_time", "uri", "urls",
         }
     )  # fmt: skip
-    defaults: ClassVar[Mapping[str, Value]] = {"deletion_protection": True}
+    defaults: ClassVar[Mapping[str, Value]] = {
+        "deletion_protection": True,
+        **{f"template.containers.{probe}.{name}": value for probe in _PROBES for name, value in _PROBE.items()},
+    }
     # https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
     given: ClassVar[Mapping[str, Given]] = {
         "ingress": "INGRESS_TRAFFIC_ALL",

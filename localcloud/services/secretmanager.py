@@ -147,6 +147,20 @@ def by_number(cloud: Cloud, name: str) -> str:
     return f"projects/{cloud.project_number(project)}/{rest}"
 
 
+def full_name(cloud: Cloud, project: str, secret: str) -> str:
+    """The full name of a secret by its project's id.
+
+    Args:
+        cloud: where the secret is.
+        project: the project of who names it.
+        secret: its id, or its full name by the id or the number of the project.
+    """
+    if "/" not in secret:
+        return f"projects/{project}/secrets/{secret}"
+    own = f"projects/{cloud.project_number(project)}/"
+    return f"projects/{project}/{secret.removeprefix(own)}" if secret.startswith(own) else secret
+
+
 def target(cloud: Cloud, secret: str) -> Target:
     """A secret, for `iam.allows`; `secret` is its full name."""
     return Target(
@@ -164,13 +178,13 @@ def version_name(cloud: Cloud, project: str, secret: str, version: str) -> str:
     Args:
         cloud: where the secret is.
         project: the project of who asks, for a secret that is named by its id alone.
-        secret: id or full name.
+        secret: as for `full_name`.
         version: a number, or `latest`.
 
     Raises:
         Refused: there is no such version, or it is not enabled.
     """
-    secret = secret if "/" in secret else f"projects/{project}/secrets/{secret}"
+    secret = full_name(cloud, project, secret)
     if version == "latest":
         version = str(len(_versions(cloud, secret)))
     name = f"{secret}/versions/{version}"

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 _API = "sqladmin.googleapis.com"
 
 
+_ADDRESSES = ("settings", 0, "ip_configuration", 0)
 _BACKUPS = ("settings", 0, "backup_configuration", 0)
+# https://dev.mysql.com/doc/refman/8.4/en/charset-mysql.html; the rest of what charsets are named is PostgreSQL's
+_COLLATIONS = {"utf8": "utf8_general_ci", "utf8mb4": "utf8mb4_0900_ai_ci"}
+_PLUS_TIERS = ("db-perf-optimized-", "db-c4a-highmem-")
 _NEWEST_ENTERPRISE = 15  # of PostgreSQL; later ones are Enterprise Plus unless the edition is set
 
 
@@ -146,7 +150,7 @@ class Instance(Resource):
         """What Google refuses of the instance by itself, in its words."""
         del cloud, config
         edition, tier = _edition(values), text(values, "settings", 0, "tier")
-        if _is_plus(values) != tier.startswith("db-perf-optimized-"):
+        if _is_plus(values) != tier.startswith(_PLUS_TIERS):
             raise _invalid(
                 f"Invalid request: Invalid Tier ({tier}) for ({edition}) Edition.",
                 "Set settings.edition and a tier of it: https://cloud.google.com/sql/docs/postgres/editions-intro",
@@ -176,13 +180,15 @@ class Instance(Resource):
             )
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Gives it its addresses (192.0.2.0/24 is for documentation: nothing listens there)."""
+        """Gives it its addresses (192.0.2.0/24 and 198.51.100.0/24 are for documentation: nothing listens there)."""
         del config
         project, name = text(values, "project"), text(values, "name")
         suffix = stable_number(project, name, digits=6)
         account = f"p{cloud.project_number(project)}-{suffix}@gcp-sa-cloud-sql.iam.gserviceaccount.com"
-        has_public_ip = at(values, "settings", 0, "ip_configuration", 0, "ipv4_enabled") is not False
-        address = f"192.0.2.{int(stable_number(project, name, digits=2)) % 250 + 1}" if has_public_ip else ""
+        number = int(stable_number(project, name, digits=2)) % 250 + 1
+        has_public_ip = at(values, *_ADDRESSES, "ipv4_enabled") is not False
+        address = f"192.0.2.{number}" if has_public_ip else ""
+        private_address = f"198.51.100.{number}" if text(values, *_ADDRESSES, "private_network") else ""
         # What PostgreSQL connects to, such as a replica's source, sees another address than what connects to it.
         kinds = ("PRIMARY", "OUTGOING") if text(values, "database_version").startswith("POSTGRES_") else ("PRIMARY",)
         connection_name = f"{project}:{text(values, 'region')}:{name}"
@@ -195,11 +201,13 @@ class Instance(Resource):
             "connection_name": connection_name,
             "dns_name": "",
             "dns_names": [],
-            "first_ip_address": address,
+            "first_ip_address": address or private_address,
             "ip_address": [
-                {"ip_address": address, "time_to_retire": "", "type": kind} for kind in (kinds if address else ())
+                {"ip_address": found, "time_to_retire": "", "type": kind}
+                for kind, found in (*((kind, address) for kind in kinds), ("PRIVATE", private_address))
+                if found
             ],
-            "private_ip_address": "",
+            "private_ip_address": private_address,
             "psc_service_attachment_link": "",
             "public_ip_address": address,
             "self_link": f"https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/instances/{name}",
@@ -261,7 +269,10 @@ class Database(_Part):
     immutable = frozenset({"instance", "name", "project"})
     assigned = frozenset({"self_link"})
     defaults: ClassVar[Mapping[str, Value]] = {"deletion_policy": "DELETE"}
-    given: ClassVar[Mapping[str, Given]] = {"charset": "UTF8", "collation": "en_US.UTF8"}
+    given: ClassVar[Mapping[str, Given]] = {
+        "charset": "UTF8",
+        "collation": lambda database: _COLLATIONS.get(text(database, "charset"), "en_US.UTF8"),
+    }
     imports = (
         id_format,
         "instances/{instance}/databases/{name}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Refused, Value, text
+from localcloud.model import Object, Problem, Refused, Value, at, objects, text
 from localcloud.resource import Cloud, Resource, name_problem, now
 from localcloud.services.iam import Member, Target
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from localcloud.resource import Given
 
 _RULES = "https://cloud.google.com/storage/docs/buckets#naming"
+_MULTI_REGIONS = {"ASIA", "EU", "US"}
 
 
 class Bucket(Resource):
@@ -33,7 +34,7 @@ class Bucket(Resource):
     # https://cloud.google.com/storage/docs/json_api/v1/buckets
     given: ClassVar[Mapping[str, Given]] = {
         "public_access_prevention": "inherited",
-        "rpo": "",
+        "rpo": lambda bucket: "DEFAULT" if text(bucket, "location").upper() in _MULTI_REGIONS else "",
         "soft_delete_policy": lambda _: [{"effective_time": now(), "retention_duration_seconds": 604_800}],
         "soft_delete_policy.effective_time": lambda _: now(),
         "uniform_bucket_level_access": False,
@@ -64,6 +65,13 @@ class Bucket(Resource):
             "googleapi: Error 409: Your previous request to create the named bucket succeeded and you already own it., "
             "conflict"
         )
+
+    def answer(self, values: Object) -> Object:
+        """Soft delete that is off has no time at which it began."""
+        policies = objects(values, "soft_delete_policy")
+        off = {"effective_time": "", "retention_duration_seconds": 0}
+        shown = [off if at(one, "retention_duration_seconds") == 0 else one for one in policies]
+        return {**super().answer(values), "soft_delete_policy": [*shown]}
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its addresses and times."""

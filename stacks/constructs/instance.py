@@ -88,6 +88,9 @@ class Instance(Construct):
                     # https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0/website/docs/r/sql_database_instance.html.markdown
                     disk_size=number(f"{disk} > 0 ? {disk} : null"),
                     disk_autoresize=flag(f"{disk} == 0"),
+                    disk_autoresize_limit=inputs.disk_limit_gb,
+                    # https://cloud.google.com/sql/docs/postgres/backup-recovery/backups
+                    retain_backups_on_delete=inputs.retain_backups_on_delete,
                     user_labels=config.placement.labels,
                     ip_configuration=SqlDatabaseInstanceSettingsIpConfiguration(
                         ipv4_enabled=True,

@@ -208,6 +208,14 @@ CROSS_RULES: Final = (
         text(f"{_SQL_DOCS}/{{docs}}/quotas", docs=_ENGINE_DOCS),
     ),
     rule(
+        "only_a_growing_disk_has_a_limit",
+        "database.disk_limit_gb",
+        equal(Setting("database.disk_limit_gb"), 0) | equal(Setting("database.disk_gb"), 0),
+        "a limit is for a disk that grows by itself, and one of {database.disk_gb} GB does not",
+        "set database.disk_gb = 0, or leave disk_limit_gb out",
+        f"{_SQL_DOCS}/postgres/instance-settings#storage-capacity-2ndgen",
+    ),
+    rule(
         "recovery_has_backups",
         "database.point_in_time_recovery",
         ~Setting("database.point_in_time_recovery") | Setting("database.backups"),

@@ -46,6 +46,19 @@ DiskSize: TypeAlias = Annotated[
         )
     ),
 ]
+DiskLimit: TypeAlias = Annotated[
+    int,
+    AfterValidator(
+        Range(
+            minimum=10,
+            maximum=65_536,
+            exception=0,
+            rule="a disk grows to 10 to 65536 GB; 0 sets no limit",
+            remedy="write 0, or a size within the limits",
+            url=f"{_SQL_DOCS}/postgres/instance-settings#storage-capacity-2ndgen",
+        )
+    ),
+]
 BackupRetention: TypeAlias = Annotated[
     int,
     AfterValidator(
@@ -110,11 +123,20 @@ class Database(Section):
         description="Machine type: `db-f1-micro`, `db-g1-small` or `db-custom-CPUS-MEMORY_MB`.",
     )
     disk_gb: DiskSize = Field(default=0, description="Disk size in GB; 0 starts at 10 and grows by itself.")
+    disk_limit_gb: DiskLimit = Field(
+        default=0,
+        description="To how many GB the disk grows by itself; 0 for no limit. A full disk stops the database.",
+    )
     high_availability: bool = Field(
         default=False, description="A standby in a second zone; needs backups and point-in-time recovery."
     )
     backups: bool = Field(default=True, description="Daily backups.")
     backup_retention: BackupRetention = Field(default=7, description="Number of daily backups that are kept.")
+    retain_backups_on_delete: bool = Field(
+        default=False,
+        description="Keep the backups of an instance that is deleted: daily ones until their time has come, others"
+        " until somebody deletes them.",
+    )
     point_in_time_recovery: bool = Field(
         default=False, description="Keep the write-ahead log, or MySQL's binary log; needs backups."
     )

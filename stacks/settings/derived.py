@@ -12,6 +12,7 @@ IN_PROD: Final = equal(Setting("profile"), "prod")
 _FLAGS: Final = {
     "database.high_availability": IN_PROD,
     "database.point_in_time_recovery": IN_PROD,
+    "database.retain_backups_on_delete": IN_PROD,
     "database.deletion_protection": IN_PROD,
     "bucket.force_destroy": ~IN_PROD,
     "access.gcloud_tokens": ~IN_PROD,

@@ -14,6 +14,7 @@ import pytest
 from localcloud import planning, schema
 from localcloud.circumstances import Circumstances
 from localcloud.faults import Fault
+from localcloud.model import Refused
 from localcloud.provider import ResourceProvider, SchemaSource, Services
 from localcloud.resource import ENABLED_API, Cloud
 from localcloud.services import RESOURCES, admit
@@ -33,20 +34,27 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     store.close()
 
 
-def made(cloud: Cloud, answer: dict[str, Any]) -> Any:
-    """The object that comes back for what was sent."""
+@pytest.fixture
+def provider(cloud: Cloud) -> ResourceProvider:
     source = SchemaSource(provider=schema.provider_schema(), resources=schema.resource_schemas, mentioned=set)
     services = Services(resources=[resource() for resource in RESOURCES], admit=admit)
     provider = ResourceProvider(cloud=cloud, services=services, schema=source, traffic=Traffic(0), fault=Fault())
     provider.configure({"project": "demo-project", "region": "us-central1"})
-    for api in answer["apis"]:
-        cloud.store.put(ENABLED_API, f"demo-project/{api}", {"id": api})
-    block = schema.resource_schemas([answer["type"]])[answer["type"]]
-    config = planning.conform(block, answer["sent"])
-    planned, _ = provider.plan(answer["type"], None, config, config)
-    found, refused = provider.apply(answer["type"], None, planned, config)
-    assert refused is None
-    return found
+    return provider
+
+
+def sent(provider: ResourceProvider, kind: str, prior: Any, config: Any) -> tuple[Any, str]:
+    """What comes back for what was sent, and why it was refused; with None as what was sent it is deleted."""
+    block = schema.resource_schemas([kind])[kind]
+    config = config and planning.conform(block, config)
+    computed = {name for name, attribute in block.attributes.items() if prior and attribute.computed}
+    proposed = config and config | {name: prior[name] for name in computed if config[name] is None}
+    planned, _ = provider.plan(kind, prior, proposed, config)
+    try:
+        found, refused = provider.apply(kind, prior, planned, config)
+    except Refused as error:
+        return None, str(error)
+    return found, str(refused or "")
 
 
 def value_at(found: Any, path: str) -> Any:
@@ -59,12 +67,24 @@ def value_at(found: Any, path: str) -> Any:
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer["name"])
-def test_the_answer_is_the_recorded_one(cloud: Cloud, answer: dict[str, Any]) -> None:
-    found = made(cloud, answer)
+def test_the_answer_is_the_recorded_one(cloud: Cloud, provider: ResourceProvider, answer: dict[str, Any]) -> None:
+    for api in answer["apis"]:
+        cloud.store.put(ENABLED_API, f"demo-project/{api}", {"id": api})
+    for before in answer.get("first", ()):
+        assert sent(provider, before["type"], None, before["sent"])[1] == ""
+    found, refused = sent(provider, answer["type"], None, answer["sent"])
+    if "changed" in answer:
+        assert refused == ""
+        found, refused = sent(provider, answer["type"], found, answer["changed"])
+    if answer.get("deleted"):
+        assert sent(provider, answer["type"], found, None) == (None, "")
+        assert provider.read(answer["type"], found) is None
+    assert answer.get("refused", "") in refused
+    assert bool(refused) == ("refused" in answer)
     assert {path: value_at(found, path) for path in answer["answered"]} == answer["answered"]
 
 
 def test_enough_is_compared_to_mean_something() -> None:
-    assert len({answer["type"] for answer in ANSWERS}) >= 6
-    assert sum(len(answer["answered"]) for answer in ANSWERS) >= 60
+    assert len({answer["type"] for answer in ANSWERS}) >= 12
+    assert sum(len(answer["answered"]) for answer in ANSWERS) >= 160
     assert all(reason for answer in ANSWERS for reason in answer["differs"].values())

@@ -4,80 +4,119 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+import tomllib
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.module.clouds import copy_of_module, opened
-from tests.module.verdicts import arguments
+from stacks.hcl import escaped
+from tests.module.clouds import MODULE, copy_of_module, opened, prepare
+from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.localcloud.workspace import Workspace
-
-IMAGE = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2"
-TRAINER = "user:trainer@example.com"
-GRANT = 'module.mlflow.google_storage_bucket_iam_member.clients_write["trainer"]'
-# Of each section, what is a choice in the document: a block that may be missing, a count, a map of grants.
-CHOICES = {
-    "access": {"artifact_writers": {"trainer": TRAINER}, "gcloud_tokens": True},
-    "bucket": {"versioning": True, "force_destroy": True},
-    "database": {"high_availability": True, "point_in_time_recovery": True, "deletion_protection": False},
+# All settings, with other values than their defaults; only its deployment is one that can be made and destroyed here.
+EVERYTHING: Final = CHECKOUT / "tests/stacks/environments/maximal.toml"
+OTHERS: Final[dict[str, Any]] = {
+    "profile": "dev",
+    "project_id": "acme-ml-dev",
+    "project_number": "123456789012",
+    "region": "europe-west1",
+    "names": {
+        "backend_store_uri_secret": "uri",
+        "instance": "database",
+        "oauth2_proxy_secret": "proxy",
+        "service": "mlflow",
+        "service_account": "server",
+    },
+    # Of the service's module, which is given what exists.
+    "bucket_name": "acme-ml-dev-shared",
+    "service_account_email": "tracking@acme-ml-dev.iam.gserviceaccount.com",
 }
+IMAGE: Final = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2"
+EXISTING: Final = {
+    "connection_name": "acme-ml-dev:europe-west1:shared",
+    "engine": "postgresql",
+    "name": "research",
+    "rotation": 2,
+    "user": "research",
+}
+# Terraform must know how many grants there are; the page says so.
+COUNTED: Final = {"access_invoker_iam_disabled"}
+SECRET: Final = "oauth_client_secret"  # noqa: S105 - its name
 
 
-def call(folder: Path, known: str) -> Path:
-    """A root module that gives the choices as what `known` makes of them: `VALUE` stands for each."""
+def values(variables: Path) -> Iterator[tuple[str, str, Any]]:
+    """Every attribute of every variable: the variable, the attribute ("" if it has none), and a value."""
+    settings = tomllib.loads(EVERYTHING.read_text()) | OTHERS
+    settings["service"]["image"] = IMAGE
+    for name, variable in json.loads(variables.read_text())["variable"].items():
+        if name == SECRET:
+            continue
+        table = EXISTING if name == "database" and "connection_name" in variable["type"] else settings[name]
+        if not variable["type"].startswith("object"):
+            yield name, "", table
+        else:
+            # The type names them all, and `settings` has them all.
+            yield from ((name, key, value) for key, value in table.items() if f"{key} = " in variable["type"])
+
+
+def call(folder: Path, module: str, known: str, *, as_they_are: set[str]) -> Path:
+    """A root module that gives each attribute as what `known` makes of it: `KEY` stands for each."""
     copy_of_module(folder)
-    given = arguments({"service.image": IMAGE})
-    made: dict[str, object] = {}
-    for section, choices in CHOICES.items():
-        section_of_call = given[section]
-        for name, choice in choices.items():
-            key = f"{section}_{name}"
-            made[key] = choice["trainer"] if isinstance(choice, dict) else choice
-            expression = known.replace("VALUE", f"made_{key}")
-            section_of_call[name] = {"trainer": expression} if isinstance(choice, dict) else expression
+    made: dict[str, Any] = {}
+    given: dict[str, Any] = {}
+    for variable, attribute, value in values(folder / "module" / module / "variables.tf.json"):
+        key = f"{variable}_{attribute}"
+        section = given.setdefault(variable, {}) if attribute else given
+        expression = "${" + known.replace("KEY", key) + "}"
+        if key in as_they_are:
+            section[attribute or variable] = escaped(value)
+        elif key == "access_artifact_writers":  # the names of the grants are known
+            made |= {f"{key}_{number}": member for number, member in enumerate(value.values())}
+            members = ["${" + known.replace("KEY", f"{key}_{number}") + "}" for number in range(len(value))]
+            section[attribute] = dict(zip(value, members, strict=True))
+        else:
+            made[key] = value
+            section[attribute or variable] = expression
     document = {
         "terraform": {"required_providers": {"google": {"source": "hashicorp/google"}}},
-        "provider": {"google": {"project": given["project_id"], "region": given["region"]}},
+        "provider": {"google": {"project": OTHERS["project_id"], "region": OTHERS["region"]}},
         "variable": {
-            "oauth_client_secret": {"type": "string", "ephemeral": True},
-            **{f"made_{key}": {"default": value, "sensitive": True} for key, value in made.items()},
+            SECRET: {"type": "string", "ephemeral": True},
+            **{f"made_{key}": {"default": escaped(value), "sensitive": True} for key, value in made.items()},
         },
-        "resource": {"terraform_data": {f"made_{key}": {"input": value} for key, value in made.items()}},
-        "module": {"mlflow": {**given, "source": "./module", "oauth_client_secret": "${var.oauth_client_secret}"}},
+        "resource": {"terraform_data": {f"made_{key}": {"input": escaped(value)} for key, value in made.items()}},
+        "module": {"mlflow": {**given, "source": f"./module/{module}", SECRET: "${var.oauth_client_secret}"}},
     }
     (folder / "main.tf.json").write_text(json.dumps(document))
     return folder
 
 
-def grants(workspace: Workspace) -> list[str]:
-    return [address for address in workspace.addresses() if "iam_member.clients_write" in address]
-
-
+@pytest.mark.parametrize("module", [".", "modules/service"])
 @pytest.mark.parametrize(
-    "known", ["${terraform_data.VALUE.output}", "${var.VALUE}"], ids=["known after apply", "sensitive"]
+    ("known", "as_they_are"),
+    [("terraform_data.made_KEY.output", COUNTED), ("var.made_KEY", set())],
+    ids=["known after apply", "sensitive"],
 )
-def test_writers_and_flags_plan_and_apply(tmp_path: Path, enabled: Path, known: str) -> None:
+def test_every_attribute_plans_and_applies(
+    tmp_path: Path, enabled: Path, module: str, known: str, as_they_are: set[str]
+) -> None:
     home = shutil.copytree(enabled, tmp_path / "cloud")
+    if module != ".":
+        prepare(home, tmp_path, "existing")
     (tmp_path / "root").mkdir()
-    with opened(home, call(tmp_path / "root", known)) as workspace:
+    with opened(home, call(tmp_path / "root", module, known, as_they_are=as_they_are)) as workspace:
         workspace.apply()
-        assert grants(workspace) == [GRANT]
+        grants = [address for address in workspace.addresses() if "clients_write" in address]
+        assert [grant.rpartition('["')[2] for grant in grants] == ['data-science"]', 'trainer"]']
         assert workspace.plans_nothing()
 
 
-def test_the_invoker_check_may_be_switched_by_a_sensitive_value(tmp_path: Path, enabled: Path) -> None:
-    home = shutil.copytree(enabled, tmp_path / "cloud")
-    (tmp_path / "root").mkdir()
-    folder = call(tmp_path / "root", "${var.VALUE}")
-    document = json.loads((folder / "main.tf.json").read_text())
-    document["variable"]["disabled"] = {"default": True, "sensitive": True}
-    document["module"]["mlflow"]["access"]["invoker_iam_disabled"] = "${var.disabled}"
-    (folder / "main.tf.json").write_text(json.dumps(document))
-    with opened(home, folder) as workspace:
-        workspace.apply()
-        assert not [address for address in workspace.addresses() if address.endswith("public[0]")]
-        assert workspace.plans_nothing()
+def test_every_attribute_is_tried() -> None:
+    for module in (".", "modules/service"):
+        declared = json.loads((MODULE / module / "variables.tf.json").read_text())["variable"]
+        attributes = sum(one["type"].count(" = ") or 1 for name, one in declared.items() if name != SECRET)
+        assert len(list(values(MODULE / module / "variables.tf.json"))) == attributes

@@ -120,6 +120,12 @@ CASES: Final = [
         {"database.tier": "db-g1-small"},
     ),
     _case(
+        "only_a_growing_disk_has_a_limit",
+        "database.disk_limit_gb",
+        {"database.disk_gb": 100, "database.disk_limit_gb": 200},
+        {"database.disk_gb": 0},
+    ),
+    _case(
         "recovery_has_backups",
         "database.point_in_time_recovery",
         {"database.point_in_time_recovery": True, "database.backups": False},

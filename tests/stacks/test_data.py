@@ -61,6 +61,7 @@ def test_prod_has_a_standby_recovery_and_protection() -> None:
     assert instance["settings"]["availability_type"] == "REGIONAL"
     assert instance["settings"]["backup_configuration"]["enabled"] is True
     assert instance["settings"]["backup_configuration"]["point_in_time_recovery_enabled"] is True
+    assert instance["settings"]["retain_backups_on_delete"] is True
 
 
 def test_dev_can_be_thrown_away() -> None:
@@ -68,6 +69,7 @@ def test_dev_can_be_thrown_away() -> None:
     assert instance["deletion_protection"] is False
     assert instance["settings"]["deletion_protection_enabled"] is False
     assert instance["settings"]["availability_type"] == "ZONAL"
+    assert instance["settings"]["retain_backups_on_delete"] is False
     assert resource("dev", "google_storage_bucket.artifacts")["force_destroy"] is True
     for address in ("google_sql_user.mlflow", "google_sql_database.mlflow"):
         assert resource("dev", address)["deletion_policy"] == "ABANDON"
@@ -85,6 +87,12 @@ def test_postgresql_recovers_from_its_write_ahead_log() -> None:
     backups = instance["settings"]["backup_configuration"]
     assert instance["database_version"] == "POSTGRES_16"
     assert (backups["binary_log_enabled"], backups["point_in_time_recovery_enabled"]) == (False, True)
+
+
+def test_a_growing_disk_has_the_limit_that_was_set() -> None:
+    settings = resource("mysql", "google_sql_database_instance.tracking")["settings"]
+    assert evaluate(settings, locals_=document("mysql")["locals"])["disk_autoresize"] is True
+    assert settings["disk_autoresize_limit"] == 50
 
 
 def test_maintenance_and_backups_follow_the_settings() -> None:
