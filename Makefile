@@ -40,8 +40,9 @@ test-tofu: setup-test ## Run the tests that run terraform with OpenTofu, compile
 	@go build -C tools/tofu -trimpath -ldflags='-s -w -X github.com/opentofu/opentofu/version.dev=no' -o "$(CURDIR)/.tofu/tofu" github.com/opentofu/opentofu/cmd/tofu
 	@PATH="$(CURDIR)/.tofu:$$PATH" TERRAFORM_BINARY_NAME=tofu TF_CLI_CONFIG_FILE=/dev/null pytest $(TOFU_TESTS)
 
-synth-cdktn: setup-test ## Show that CDK Terrain writes the same Terraform, valid for its newer provider as well
+synth-cdktn: setup-test ## Show that CDK Terrain writes the same Terraform, valid and applied without a diff with its newer provider
 	@python -m tools.cdktn
+	@LOCALCLOUD_BINDINGS=$$(echo .cdktn/lib/python3*/site-packages/cdktn_provider_google) pytest tests/localcloud/test_lifecycle.py
 
 lint: setup-test ## Run the static checks alone
 	@tools/lint.sh

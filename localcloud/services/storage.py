@@ -69,9 +69,9 @@ class Bucket(Resource):
     def answer(self, values: Object) -> Object:
         """Soft delete that is off has no time at which it began."""
         policies = objects(values, "soft_delete_policy")
-        off = {"effective_time": "", "retention_duration_seconds": 0}
-        shown = [off if at(one, "retention_duration_seconds") == 0 else one for one in policies]
-        return {**super().answer(values), "soft_delete_policy": [*shown]}
+        off: Object = {"effective_time": "", "retention_duration_seconds": 0}
+        shown: list[Value] = [off if at(one, "retention_duration_seconds") == 0 else one for one in policies]
+        return {**super().answer(values), "soft_delete_policy": shown}
 
     def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
         """Gives it its addresses and times."""

@@ -168,8 +168,8 @@ class Access(Section):
     invoker_iam_disabled: bool = Field(
         default=True,
         description="Switch Cloud Run's invoker check off, so that a browser reaches the sign-in. With false `allUsers`"
-        " is made an invoker instead, which organizations with domain-restricted sharing refuse. It decides whether there"
-        " is a grant: the one value that must be known at plan.",
+        " is made an invoker instead, which organizations with domain-restricted sharing refuse. It decides whether"
+        " there is a grant: the one value that must be known at plan.",
     )
     artifact_writers: dict[WriterKey, ArtifactWriter] = Field(
         default_factory=dict,

@@ -6,13 +6,14 @@ The facts are of public recordings of another project, with other names: mostly 
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from localcloud import planning, schema
-from localcloud.circumstances import Circumstances
+from localcloud.circumstances import Circumstances, Delays
 from localcloud.faults import Fault
 from localcloud.model import Refused
 from localcloud.provider import ResourceProvider, SchemaSource, Services
@@ -22,7 +23,9 @@ from localcloud.store import Store
 from localcloud.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from localcloud.model import Block
 
 ANSWERS = json.loads((Path(__file__).parent / "recorded" / "answers.json").read_text())
 
@@ -30,13 +33,26 @@ ANSWERS = json.loads((Path(__file__).parent / "recorded" / "answers.json").read_
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     store = Store(tmp_path)
-    yield Cloud(store, circumstances=Circumstances(numbers={"demo-project": "123456789012"}))
+    by_the_clock = Delays(patience=0.001)  # nobody else calls here, whose calls a grant could wait for
+    yield Cloud(store, circumstances=Circumstances(numbers={"demo-project": "123456789012"}, delays=by_the_clock))
     store.close()
 
 
+@cache
+def block(kind: str) -> Block:
+    return schema.resource_schemas([kind])[kind]
+
+
+@pytest.fixture(scope="module")
+def source() -> SchemaSource:
+    def resources(kinds: Iterable[str]) -> dict[str, Block]:
+        return {kind: block(kind) for kind in kinds}
+
+    return SchemaSource(provider=schema.provider_schema(), resources=resources, mentioned=set)
+
+
 @pytest.fixture
-def provider(cloud: Cloud) -> ResourceProvider:
-    source = SchemaSource(provider=schema.provider_schema(), resources=schema.resource_schemas, mentioned=set)
+def provider(cloud: Cloud, source: SchemaSource) -> ResourceProvider:
     services = Services(resources=[resource() for resource in RESOURCES], admit=admit)
     provider = ResourceProvider(cloud=cloud, services=services, schema=source, traffic=Traffic(0), fault=Fault())
     provider.configure({"project": "demo-project", "region": "us-central1"})
@@ -45,9 +61,8 @@ def provider(cloud: Cloud) -> ResourceProvider:
 
 def sent(provider: ResourceProvider, kind: str, prior: Any, config: Any) -> tuple[Any, str]:
     """What comes back for what was sent, and why it was refused; with None as what was sent it is deleted."""
-    block = schema.resource_schemas([kind])[kind]
-    config = config and planning.conform(block, config)
-    computed = {name for name, attribute in block.attributes.items() if prior and attribute.computed}
+    config = config and planning.conform(block(kind), config)
+    computed = {name for name, attribute in block(kind).attributes.items() if prior and attribute.computed}
     proposed = config and config | {name: prior[name] for name in computed if config[name] is None}
     planned, _ = provider.plan(kind, prior, proposed, config)
     try:

@@ -31,9 +31,9 @@ APIS: Final = [
 
 
 @contextmanager
-def opened(home: Path, folder: Path) -> Generator[Workspace]:
-    """A configuration, initialized, for as long as the context lasts."""
-    with session(home, folder) as variables:
+def opened(home: Path, folder: Path, *options: str) -> Generator[Workspace]:
+    """A configuration, initialized, for as long as the context lasts; `options` are those of the local cloud."""
+    with session(home, folder, *options) as variables:
         workspace = Workspace(home, folder, variables | SECRETS | {"TF_VAR_apis": json.dumps(APIS)})
         workspace.init()
         yield workspace

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localcloud.store import Store
+from tests.localcloud.workspace import one_line
 from tests.module.clouds import MODULE, copy_of_module, opened, prepare
 
 if TYPE_CHECKING:
@@ -50,6 +51,23 @@ def test_an_example_is_applied_and_destroyed(tmp_path: Path, enabled: Path, exam
         workspace.terraform("destroy", "-auto-approve", "-input=false", *UNPROTECTED.get(example, ()))
         assert workspace.addresses() == []
     assert _there(home) == before | LEFT.get(example, set())
+
+
+def test_the_service_alone_tells_of_grants_that_are_too_young_and_a_later_apply_heals(
+    tmp_path: Path, enabled: Path
+) -> None:
+    home = shutil.copytree(enabled, tmp_path / "cloud")
+    prepare(home, tmp_path, FIRST["existing-bucket-and-database"])
+    example = copy_of_module(tmp_path) / "examples" / "existing-bucket-and-database"
+    with opened(home, example, "--delays", "grant=600") as workspace:
+        message = workspace.apply_fails()
+    page = one_line((MODULE / "modules/service/README.md").read_text())
+    for words in ("Permission denied on secret", "apply again"):
+        assert words in message
+        assert words in page
+    with opened(home, example) as workspace:  # minutes later
+        workspace.apply()
+        assert workspace.plans_nothing()
 
 
 def test_there_is_an_example_for_every_promise() -> None:
