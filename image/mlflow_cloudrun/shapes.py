@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from mlflow_cloudrun.limits import HEAVIEST, Limit, LimitError
 
 PER_BYTE: Final = 8  # text: as bytes, as str, in the protobuf message, in the row, on its way to the database
+PER_WIDE_BYTE: Final = 5  # what a text needs more, each time that it is there as str (PEP 393)
 PER_ITEM: Final = 160
 PER_OBJECT: Final = 2048
 PER_SPAN: Final = 24 * 1024
@@ -25,6 +26,9 @@ BRACKET: Final = re.compile(rb"[\[\]{}]")
 # A double holds 309 digits before the point; MLflow fails on longer numbers with an internal error.
 LONG_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{310}")
 HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+# One character makes all of its text wide: those beyond U+FFFF need four bytes, those beyond U+00FF two.
+FOUR_BYTES: Final = re.compile(rb"[\xf0-\xff]|\\u[dD][89a-fA-F]")
+TWO_BYTES: Final = re.compile(rb"[\xc4-\xff]|\\u")
 GRAPHQL_TOKENS: Final = 1000
 GRAPHQL_DEEPEST: Final = 20
 
@@ -56,7 +60,14 @@ def _too_complex(limit: Limit) -> LimitError:
 
 def _json_weight(body: bytes) -> int:
     """Counts in strings too: MLflow parses some of them again (the records of a dataset, old clients' bodies)."""
-    return PER_BYTE * len(body) + PER_OBJECT * body.count(b"{") + PER_ITEM * (body.count(b"[") + body.count(b","))
+    items = PER_OBJECT * body.count(b"{") + PER_ITEM * (body.count(b"[") + body.count(b","))
+    return PER_BYTE * len(body) + PER_WIDE_BYTE * _widened(body) + items
+
+
+def _widened(body: bytes) -> int:
+    """Returns how many bytes more a text has as str than as UTF-8, at most."""
+    width = 4 if FOUR_BYTES.search(body) else 2 if TWO_BYTES.search(body) else 1
+    return max(0, width * len(body.decode(errors="replace")) - len(body)) if width > 1 else 0
 
 
 def _check_depth(body: bytes) -> None:

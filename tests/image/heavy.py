@@ -58,10 +58,10 @@ def spans(count: int, text: int = 0) -> Callable[[], bytes]:
     return cache(make)
 
 
-def records(count: int, text: int) -> Callable[[], bytes]:
+def records(count: int, text: int, *, last: str = "") -> Callable[[], bytes]:
     """Returns what makes the records of a dataset, as MLflow's client sends them: JSON in a string."""
-    rows = [{"inputs": {"question": "x" * text, "number": number}} for number in range(count)]
-    return cache(lambda: json.dumps({"records": json.dumps(rows)}).encode())
+    rows = [{"inputs": {"question": "x" * text + last, "number": number}} for number in range(count)]
+    return cache(lambda: json.dumps({"records": json.dumps(rows, ensure_ascii=False)}, ensure_ascii=False).encode())
 
 
 BODIES = {
@@ -106,6 +106,13 @@ BODIES = {
     ),
     "records of a dataset at the limit": Attack(
         path="/api/3.0/mlflow/datasets/d-1/records", headers=JSON, body=records(2000, 7000)
+    ),
+    # An emoji in a text makes each of its letters four bytes long.
+    "records with emoji": Attack(
+        path="/api/3.0/mlflow/datasets/d-1/records", headers=JSON, body=records(2000, 7000, last="\U0001f600")
+    ),
+    "records with emoji at the limit": Attack(
+        path="/api/3.0/mlflow/datasets/d-1/records", headers=JSON, body=records(1500, 7000, last="\U0001f600")
     ),
 }
 

@@ -157,6 +157,21 @@ SHAPES: dict[str, tuple[str, bytes, int]] = {
         json.dumps({"records": "[" + "{}," * MIB + "{}]"}).encode(),
         413,
     ),
+    "records of wide letters": (
+        "/api/3.0/mlflow/datasets/d-1/records",
+        json.dumps({"records": "x" * 12 * MIB + "\U0001f600"}, ensure_ascii=False).encode(),
+        413,
+    ),
+    "records of wide letters, escaped": (
+        "/api/3.0/mlflow/datasets/d-1/records",
+        json.dumps({"records": "x" * 12 * MIB + "\U0001f600"}).encode(),
+        413,
+    ),
+    "records of Chinese": (
+        "/api/3.0/mlflow/datasets/d-1/records",
+        json.dumps({"records": "\u6f22" * 4 * MIB}, ensure_ascii=False).encode(),
+        200,
+    ),
     "half a surrogate pair": (LOG_BATCH, b'{"a": "\\ud83d!"}', 400),
     "a whole pair": (LOG_BATCH, b'{"a": "\\ud83d\\ude00"}', 200),
     "an escaped backslash before it": (LOG_BATCH, b'{"a": "\\\\ud83d"}', 200),
