@@ -52,7 +52,9 @@ class Gate:
             await asyncio.sleep(self.slow_s)
         token = sent.removeprefix("Bearer ")
         if self.forbidden or not token or token in self.revoked or claims(token)["exp"] < time.time():
-            return web.json_response({"error_code": "PERMISSION_DENIED"}, status=403, headers=CHALLENGE)
+            return web.json_response(
+                {"error_code": "PERMISSION_DENIED", "message": "not you"}, status=403, headers=CHALLENGE
+            )
         self.bodies.append(await request.read())
         return web.json_response({"user": claims(token)["email"]})
 

@@ -46,6 +46,7 @@ def test_who_is_refused_is_told_why(variables: dict[str, str], gate: tuple[Gate,
     assert done.returncode == 77
     assert f"refused the token of {ROBOT}" in done.stdout
     assert "access.service_accounts" in done.stdout
+    assert "It said: 403 not you" in done.stdout
 
 
 def test_a_service_that_is_away_is_no_matter_of_credentials(variables: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 UNAUTHORIZED, FORBIDDEN = 401, 403
 SKEW_S = 60
+LONGEST_MESSAGE = 400
 # The clients for which people get tokens, and the setting of the service that takes them.
 CLIENTS = {
     # https://cloud.google.com/docs/authentication/provide-credentials-adc#local-dev
@@ -34,7 +35,20 @@ def was_refused(answer: requests.Response) -> bool:
 
 
 def why_refused(answer: requests.Response, token: Token) -> str:
-    """Says who was refused, and what to do."""
+    """Says who was refused, why as far as is known, what to do, and what the gate said."""
+    return f"{_cause(answer, token)} It said: {answer.status_code} {message_of(answer)}"
+
+
+def message_of(answer: requests.Response) -> str:
+    """Returns what an answer says to people, shortened."""
+    try:
+        said = str(answer.json()["message"])
+    except (KeyError, TypeError, ValueError):
+        said = answer.text
+    return " ".join(said.split())[:LONGEST_MESSAGE]
+
+
+def _cause(answer: requests.Response, token: Token) -> str:
     server = hosts.origin(answer.url)
     said = f"{server} refused the token of {token.email or 'an account without an address'}"
     facts = f"{said} (audience {token.audience}, until {clock(token.expires)})."
