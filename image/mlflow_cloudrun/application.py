@@ -21,6 +21,8 @@ from mlflow_cloudrun.routes import RouteGate, limit_graphql
 
 # Half of them may use the database; as many again may wait for the bucket, or put an answer together.
 REQUESTS_PER_PLACE = 2
+# Nobody has all of them: who comes while somebody calls without a pause is let in at once.
+KEPT_FOR_OTHERS = 2
 
 
 def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class is imported with MLflow alone
@@ -28,6 +30,7 @@ def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class 
     limit_graphql(schema.graphql_schema)
     bucket.install()  # before the locations, which hold for what is registered
     locations.limit(os.environ)
+    at_a_time = REQUESTS_PER_PLACE * engine.places()
     onion: list[tuple[type, dict[str, object]]] = [
         (RequestLog, {}),
         (Page, {}),
@@ -39,7 +42,7 @@ def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class 
         (BoundedQueries, {}),
         (BoundedReads, {}),
         (StreamedArtifacts, {}),
-        (Line, {"at_a_time": REQUESTS_PER_PLACE * engine.places()}),
+        (Line, {"at_a_time": at_a_time, "of_one": max(1, at_a_time - KEPT_FOR_OTHERS)}),
     ]
     for middleware, options in reversed(onion):  # Starlette's last one added is the outermost
         app.add_middleware(middleware, **options)
