@@ -6,6 +6,7 @@ arises, and a request that met a database out of reach is answered 503, whatever
 """
 
 import logging
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -36,6 +37,8 @@ CONFLICT = "The database refused it: what it names exists already, or refers to 
 PATTERN = "The database cannot read the regular expression of this search."
 REFUSED = "The database refused a value: it is too long, out of range, or has a character that cannot be stored."
 FAILED = "The server failed to answer. The administrator finds the reason in the log, at the time of this request."
+FORM_ERRORS = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
+READERS_OF_REQUESTS = {"_get_request_message", "_get_validated_flask_request_json", "parse_dict"}
 # Calls that may be made twice. Their answer of success may hide that something was not done or not found.
 REPEATABLE_METHODS = frozenset({"GET", "HEAD"})
 REPEATABLE_PATHS = frozenset({"/v1/traces", "/graphql"})
@@ -144,11 +147,25 @@ def translate(context: ExceptionContext) -> MlflowException | None:
     return None
 
 
+def of_the_request(error: BaseException) -> bool:
+    """Tells whether an exception of Python's own comes from a value of the request, or from its form.
+
+    MLflow's handlers turn a request into calls of a store: what fails in them, and not below, does so for its form.
+    """
+    if isinstance(error, ValueError):
+        return True
+    places = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not places or not isinstance(error, FORM_ERRORS):
+        return False
+    in_a_handler = str(places[-1].f_globals.get("__name__")).startswith(("mlflow.server.", "mlflow.utils.validation"))
+    return in_a_handler or any(frame.f_code.co_name in READERS_OF_REQUESTS for frame in places)
+
+
 def flask_answer(error: Exception) -> Response | HTTPException:
     """Answers for a handler of Flask that failed, in place of Flask's page."""
     if isinstance(error, HTTPException):
         return error
-    if isinstance(error, ValueError):
+    if of_the_request(error):
         logger.warning("Unreadable value in %s %s", request.method, request.path, exc_info=error)
         error = unreadable(error)
     if not isinstance(error, MlflowException):
@@ -157,7 +174,7 @@ def flask_answer(error: Exception) -> Response | HTTPException:
     return Response(error.serialize_as_json(), error.get_http_status_code(), mimetype="application/json")
 
 
-def unreadable(error: ValueError) -> MlflowException:
+def unreadable(error: BaseException) -> MlflowException:
     """Returns what to raise where MLflow trips over a value: clients would send what was answered 500 for minutes."""
     said = str(error)[:LONGEST_REASON]
     message = f"A value of this request is not of the form that MLflow expects (token, number, word or JSON): {said}"
@@ -177,8 +194,9 @@ def reading_values(make: Callable[..., Callable[..., AbstractContextManager[Sess
                 with managed(*arguments, **options) as opened:
                     yield opened
             except MlflowException as error:
-                if isinstance(error.__cause__, ValueError):
-                    raise unreadable(error.__cause__) from error
+                if isinstance(cause := error.__cause__, FORM_ERRORS):
+                    logger.warning("Unreadable value", exc_info=cause)
+                    raise unreadable(cause) from error
                 raise
 
         return session
@@ -230,9 +248,13 @@ class WholeErrors:
 
         try:
             await self.app(scope, receive, answer)
-        except Exception:
+        except Exception as error:
             if started and not ended:
                 raise
+            if not started and of_the_request(error):
+                logger.warning("Unreadable value in %s %s", scope["method"], scope["path"], exc_info=error)
+                await refuse(send, BAD_REQUEST, "INVALID_PARAMETER_VALUE", str(unreadable(error).message))
+                return
             logger.exception("Unhandled exception in %s %s", scope["method"], scope["path"])
             if not started:
                 await refuse(send, 500, "INTERNAL_ERROR", FAILED)
