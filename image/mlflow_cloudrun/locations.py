@@ -14,7 +14,9 @@ from mlflow.prompt.constants import _PROMPT_SOURCE_PLACEHOLDERS  # pyright: igno
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
 from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
-from mlflow.store.tracking.dbmodels.models import SqlExperiment
+from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlTraceTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION, MLFLOW_TRACE_ARCHIVE_LOCATION
 from mlflow.webhooks import delivery
 from sqlalchemy import event
 
@@ -22,6 +24,7 @@ BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[^?#\\]*)?")
 OF_MLFLOW = re.compile(r"(runs|models):/[^/].*", re.DOTALL)  # MLflow resolves them to a location, which is checked then
 # What MLflow writes over the source of a version that is deleted (SqlAlchemyStore.delete_model_version).
 DELETED = "REDACTED-SOURCE-PATH"
+TRACE_TAGS = {MLFLOW_ARTIFACT_LOCATION, MLFLOW_TRACE_ARCHIVE_LOCATION}
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -71,7 +74,7 @@ class Locations:
         return make
 
     def write_only_served(self) -> None:
-        """Makes MLflow store no other location for an experiment or the version of a model."""
+        """Makes MLflow store no other location for an experiment, the version of a model or a trace."""
 
         def check_experiment(_: object, value: str | None, *__: object) -> None:
             if value and not self.serves(value):
@@ -85,6 +88,26 @@ class Locations:
         event.listen(SqlExperiment.artifact_location, "set", check_experiment)
         for column in (SqlModelVersion.source, SqlModelVersion.storage_location):
             event.listen(column, "set", check_source)
+        self.write_only_served_tags()
+
+    def write_only_served_tags(self) -> None:
+        """Makes MLflow store no other location as a trace's tag, by whatever route it comes."""
+        store: Any = SqlAlchemyStore
+        own_tag = store._get_trace_artifact_location_tag  # noqa: SLF001
+
+        def marked(self: object, experiment: object, trace_id: str) -> Any:  # noqa: ANN401
+            tag = own_tag(self, experiment, trace_id)
+            tag.of_mlflow = tag.value  # below the experiment's location, which an older server may have taken
+            return tag
+
+        def check_tag(_: object, __: object, tag: Any) -> None:  # noqa: ANN401
+            of_mlflow = getattr(tag, "of_mlflow", None) == tag.value
+            if tag.key in TRACE_TAGS and not of_mlflow and not self.serves(str(tag.value)):
+                raise self.refuse(f"The tag {tag.key}", INVALID_PARAMETER_VALUE)
+
+        store._get_trace_artifact_location_tag = marked  # noqa: SLF001
+        for moment in ("before_insert", "before_update"):
+            event.listen(SqlTraceTag, moment, check_tag)
 
 
 def below(uri: str, root: str) -> bool:

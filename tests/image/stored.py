@@ -42,8 +42,8 @@ INSERT INTO spans
 """
 
 
-def spans(trace: str, count: int, value: str) -> bytes:
-    """Returns an export of a trace's spans, each with an input."""
+def spans(trace: str, count: int, value: str, tag: tuple[str, str] | None = None) -> bytes:
+    """Returns an export of a trace's spans, each with an input and what sets a tag of the trace."""
     request = ExportTraceServiceRequest()
     scope = request.resource_spans.add().scope_spans.add()
     for number in range(1, count + 1):
@@ -55,6 +55,8 @@ def spans(trace: str, count: int, value: str) -> bytes:
             end_time_unix_nano=number + 1,
         )
         span.attributes.add(key="mlflow.spanInputs").value.string_value = value
+        if tag:
+            span.attributes.add(key=f"mlflow.traceTag.{tag[0]}").value.string_value = tag[1]
     return request.SerializeToString()
 
 

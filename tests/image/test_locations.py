@@ -8,8 +8,10 @@ from aiohttp import web
 
 from localcloud.background import serving
 from localcloud.engine import HOST
+from tests.image import traces
 from tests.image.harness import SECRETS_FOLDER, Platform, Service
 from tests.image.load import API
+from tests.image.stored import spans
 from tests.image.test_routes import INVENTORY, run_in
 
 TRACES = "/api/3.0/mlflow/traces"
@@ -54,6 +56,10 @@ FOREIGN = [
     "runs://evil.test/x",
     "models://evil.test/x",
     "unknown://x",
+    "gs://[x]",
+    "//[",
+    "http://[::1",
+    "gs://artifacts\u2100x/y",
 ]
 SERVED = ["gs://artifacts/x", "gs://artifacts/x y/é", "gs://shared/models", "gs://shared/models/x"]
 
@@ -123,6 +129,31 @@ def test_a_version_of_a_model_is_deleted(service: Service) -> None:
     assert get(service, f"{API}/model-versions/get", **version).status_code == 404
 
 
+TRACE_TAGS = ("mlflow.artifactLocation", "mlflow.trace.archiveLocation")
+
+
+@pytest.mark.parametrize("key", TRACE_TAGS)
+@pytest.mark.parametrize("location", FOREIGN)
+def test_a_foreign_location_is_refused_as_a_tag_of_a_trace(service: Service, location: str, key: str) -> None:
+    tags = [{"key": key, "value": location}]
+    request = spans(f"tr-{UUID.replace('-', '')}", 1, "x", tag=(key, location))
+    old = {"experiment_id": "0", "timestamp_ms": 1}
+    made = post(service, "traces", old).json()["trace_info"]["request_id"]
+    answers = [
+        service.http.post(TRACES, json=started("tr-new", {key: location}), headers=service.bearer()),
+        service.http.patch(f"{TRACES}/{made}/tags", json=tags[0], headers=service.bearer()),
+        service.http.patch(f"{API}/traces/{made}/tags", json=tags[0], headers=service.bearer()),
+        post(service, "traces", old | {"tags": tags}),
+        service.http.patch(
+            f"{API}/traces/{made}",
+            json={"timestamp_ms": 2, "status": "OK", "tags": tags},
+            headers=service.bearer(),
+        ),
+        traces.export(service.http, request, headers=service.bearer()),
+    ]
+    assert [answer.status_code for answer in answers] == [400] * len(answers), [answer.text for answer in answers]
+
+
 @pytest.fixture(scope="module")
 def stranger(platform: Platform) -> Generator[tuple[str, list[str]]]:
     """A host of somebody else's, and what was asked of it."""
@@ -143,8 +174,8 @@ def archive(location: str) -> dict[str, str]:
     return {"mlflow.trace.spansLocation": "ARCHIVE_REPO", "mlflow.trace.archiveLocation": location}
 
 
-def trace_of(service: Service, trace_id: str, tags: dict[str, str]) -> str:
-    """Makes a trace with tags; returns its id."""
+def started(trace_id: str, tags: dict[str, str]) -> dict[str, object]:
+    """Returns the body that makes a trace with tags."""
     info = {
         "trace_id": trace_id,
         "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}},
@@ -152,7 +183,13 @@ def trace_of(service: Service, trace_id: str, tags: dict[str, str]) -> str:
         "state": "OK",
         "tags": tags,
     }
-    service.http.post(TRACES, json={"trace": {"trace_info": info}}, headers=service.bearer()).raise_for_status()
+    return {"trace": {"trace_info": info}}
+
+
+def trace_of(service: Service, trace_id: str, tags: dict[str, str]) -> str:
+    """Makes a trace with tags; returns its id."""
+    body = started(trace_id, tags)
+    service.http.post(TRACES, json=body, headers=service.bearer()).raise_for_status()
     return trace_id
 
 
@@ -164,11 +201,14 @@ def lay(platform: Platform, database: str, service: Service, location: str) -> d
     post(service, "model-versions/create", {"name": name, "source": "gs://artifacts/x"})
     body = {"experiment_id": "0", "name": "m"}
     model = post(service, "logged-models", body).json()["model"]["info"]["model_id"]
-    trace, archived = trace_of(service, f"tr-{run}", {}), trace_of(service, f"tr-a{run}", archive(location))
-    tag = {"key": "mlflow.artifactLocation", "value": location}
-    service.http.patch(f"{TRACES}/{trace}/tags", json=tag, headers=service.bearer()).raise_for_status()
+    trace, archived = trace_of(service, f"tr-{run}", {}), trace_of(service, f"tr-a{run}", {})
     quoted = location.replace("'", "''")
     for statement in (
+        f"UPDATE trace_tags SET value = '{quoted}' WHERE request_id = '{trace}' AND key = 'mlflow.artifactLocation'",  # noqa: S608
+        *(
+            f"INSERT INTO trace_tags (request_id, key, value) VALUES ('{archived}', '{key}', '{value}')"  # noqa: S608
+            for key, value in archive(quoted).items()
+        ),
         f"UPDATE runs SET artifact_uri = '{quoted}' WHERE run_uuid = '{run}'",  # noqa: S608
         f"UPDATE model_versions SET source = '{quoted}', storage_location = '{quoted}' WHERE name = '{name}'",  # noqa: S608
         f"UPDATE logged_models SET artifact_location = '{quoted}' WHERE model_id = '{model}'",  # noqa: S608
