@@ -2,14 +2,11 @@
 
 from typing import Final
 
-# MLflow opens one pool for the tracking store and one for the model registry.
-_STORES: Final = 2
 _POOL_SIZE: Final = 3
 _MAX_OVERFLOW: Final = 3
-_SPARE_CONNECTIONS: Final = 2
 
-CONNECTIONS_PER_INSTANCE: Final = _STORES * (_POOL_SIZE + _MAX_OVERFLOW) + _SPARE_CONNECTIONS
-"""Database connections that one instance may hold: two full pools, and two while it starts."""
+CONNECTIONS_PER_INSTANCE: Final = _POOL_SIZE + _MAX_OVERFLOW
+"""Database connections that one instance opens at most: all stores share one pool, and a start takes three."""
 
 ENVIRONMENT: Final = {
     # Each worker is a whole MLflow in memory; two or more also make keep-alive requests slower.

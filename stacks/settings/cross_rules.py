@@ -200,11 +200,7 @@ CROSS_RULES: Final = (
             needed=_NEEDED,
             available=_AVAILABLE,
         ),
-        choose(
-            node(0) < _MOST_INSTANCES,
-            text("lower max_instances to {most} or take a larger tier", most=_MOST_INSTANCES),
-            "take a larger tier",
-        ),
+        text("lower max_instances to {most} or take a larger tier", most=_MOST_INSTANCES),
         text(f"{_SQL_DOCS}/{{docs}}/quotas", docs=_ENGINE_DOCS),
     ),
     rule(

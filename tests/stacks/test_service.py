@@ -95,7 +95,7 @@ def test_mlflow_fits_the_memory_and_the_connections(environment: str) -> None:
         assert found[name]["value"] == value
     pool = int(found["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"]["value"])
     overflow = int(found["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"]["value"])
-    assert 2 * (pool + overflow) <= CONNECTIONS_PER_INSTANCE
+    assert pool + overflow == CONNECTIONS_PER_INSTANCE
     assert found["DEFAULT_ARTIFACT_ROOT"]["value"] == "gs://${google_storage_bucket.artifacts.name}"
 
 
