@@ -1,17 +1,18 @@
 """Requests that should bring the service down, many at a time, and what they did to its memory.
 
-`python -m tests.image.attackers` prints the table of test_fuzz.py for the image of this tree; a killed one is started
-again. Requests are written as bytes, because a client's library would refuse to send most of them.
+`python -m tests.image.attackers` prints the table of test_fuzz.py for the image of this tree, `python -m
+tests.image.heavy` that of people who are signed in; a killed one is started again. Requests are written as bytes,
+because a client's library would refuse to send most of them.
 """
 
 import asyncio
 import sys
 import threading
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -116,6 +117,9 @@ def attack(service: Service, request: Request, *, parallel: int) -> Counter[str]
     return Counter(asyncio.run(ask_all()))
 
 
+Attacker = Callable[..., Counter[str]]  # takes the service, what is sent, and `parallel`
+
+
 @contextmanager
 def peak_of(container: Container, sample_s: float = SAMPLE_S) -> Generator[list[float]]:
     """Samples the working set in MiB while the block runs; the list's maximum is the peak."""
@@ -187,7 +191,7 @@ def served(service: Service) -> bool:
     return not killed(service.container)
 
 
-def outcome(service: Service, request: Request, *, parallel: int) -> Outcome:
+def outcome(service: Service, request: Any, *, parallel: int, attack: Attacker = attack) -> Outcome:
     """Attacks and looks what came of it."""
     with peak_of(service.container) as samples:
         answers = attack(service, request, parallel=parallel)
@@ -195,7 +199,7 @@ def outcome(service: Service, request: Request, *, parallel: int) -> Outcome:
     return Outcome(answers, max(samples), dead, not dead and served(service))
 
 
-def table(platform: Platform, attacks: Mapping[str, Request]) -> None:
+def table(platform: Platform, attacks: Mapping[str, Any], attack: Attacker = attack) -> None:
     """Prints what comes of each attack, on a new instance after each that was killed."""
     sys.stdout.write(HEADER + "\n")
     uri = platform.postgres.uri(local.migrated_database(platform))
@@ -205,7 +209,7 @@ def table(platform: Platform, attacks: Mapping[str, Request]) -> None:
             alive = True
             while left and alive:
                 name, parallel = left.pop(0)
-                found = outcome(service, attacks[name], parallel=parallel)
+                found = outcome(service, attacks[name], parallel=parallel, attack=attack)
                 sys.stdout.write(found.row(name, parallel) + "\n")
                 sys.stdout.flush()
                 alive = found.served

@@ -1,7 +1,11 @@
-"""What a signed-in person may send to bring the service down, how often at a time, and what it costs the container."""
+"""What a signed-in person may send to bring the service down, how often at a time, and what it costs the container.
+
+`python -m tests.image.heavy [KIND ...]` prints what comes of each kind at 1, 40 and 80 at a time.
+"""
 
 import gzip
 import json
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +16,8 @@ from functools import cache
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from localcloud.engine import Engine
+from tests.image import attackers, local
 from tests.image.harness import Service
 
 MIB = 1024 * 1024
@@ -131,3 +137,16 @@ def attack(service: Service, one: Attack, parallel: int) -> Counter[str]:
 
     with ThreadPoolExecutor(parallel) as pool:
         return Counter(pool.map(call, range(parallel)))
+
+
+def main() -> None:
+    """Attacks with a credential."""
+    kinds = {name: BODIES[name] for name in sys.argv[1:] or BODIES}
+    for one in kinds.values():
+        one.body()  # made before, as making them takes longer than sending
+    with local.platform(Engine()) as platform:
+        attackers.table(platform, kinds, attack)
+
+
+if __name__ == "__main__":
+    main()
