@@ -5,9 +5,12 @@ of MLflow is a page: opened as one (an artifact, say), it runs nothing and reads
 https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 """
 
+from html import escape
 from pathlib import Path
 
+from mlflow_cloudrun.features import features
 from mlflow_cloudrun.logs import App, Message, Receive, Send
+from mlflow_cloudrun.routes import WHO_DECIDES
 
 FOLDER = Path(__file__).parents[1] / "page"
 # Their place in the URL, and what they are. sign-in.html is sent by the edge (haproxy.cfg).
@@ -20,6 +23,7 @@ FILES = {
     "signed-in.html": b"text/html; charset=utf-8",
     "signed-in.js": b"text/javascript",
 }
+OFF_PAGE = "off.html"  # what features.css hides and routes.py refuses; session.js has the link to it
 # They come before MLflow's own script, which is deferred: what they wrap must be wrapped when it starts.
 MARKER = b"</title>"
 TAGS = (
@@ -54,12 +58,27 @@ def policy(path: str) -> bytes:
     return OTHER_POLICY
 
 
+def what_is_off() -> str:
+    """Returns the page that says what of MLflow this deployment does not do, why, and who can change it."""
+    rows = "".join(
+        f"<dt>{escape(feature.name)}</dt><dd>{escape(feature.why)}</dd>" for feature in features() if not feature.on
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Off in this deployment</title>'
+        "<style>body { font: 16px/24px system-ui, sans-serif; max-width: 48em; margin: 48px auto }"
+        "dt { font-weight: 600 }</style><h1>Off in this deployment</h1>"
+        "<p>MLflow's page does not show, and its server refuses:</p>"
+        f"<dl>{rows}</dl><p>{escape(WHO_DECIDES)}</p></html>"
+    )
+
+
 class Page:
     """ASGI middleware: serves the files of `image/page`, names them in MLflow's page, sends policies."""
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.files = {f"/page/{name}": ((FOLDER / name).read_bytes(), kind) for name, kind in FILES.items()}
+        self.files[f"/page/{OFF_PAGE}"] = (what_is_off().encode(), b"text/html; charset=utf-8")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answers for its own files, and passes everything else on."""

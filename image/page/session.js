@@ -78,11 +78,14 @@
   addEventListener("focus", resume);
   new BroadcastChannel("session").addEventListener("message", resume); // from signed-in.js
 
-  // The way out stands below MLflow's settings, and looks like them.
+  // The way out, and what is not offered here, stand below MLflow's settings and look like them.
   new MutationObserver(() => {
     if (document.getElementById("sign-out")) return;
     const settings = document.querySelector('nav a[href^="#/settings/"]');
     const link = element("a", { href: "oauth2/sign_out?rd=%2F", className: settings?.className, textContent: "Sign out" });
-    settings?.parentElement.after(element("li", { id: "sign-out" }, link));
+    const off = element("a", {
+      href: "page/off.html", target: "_blank", className: settings?.className, textContent: "Off in this deployment",
+    });
+    settings?.parentElement.after(element("li", {}, off), element("li", { id: "sign-out" }, link));
   }).observe(document.documentElement, { childList: true, subtree: true });
 })();
