@@ -274,6 +274,17 @@ def test_what_is_off_is_not_offered(page: Page, shown: dict[str, Any]) -> None:
     expect(page.get_by_role("menuitem", name="Prompt Engineering")).to_be_hidden()
 
 
+def test_the_page_says_what_is_off_why_and_who_can_change_it(page: Page) -> None:
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Off in this deployment").click()
+    expect(opened.value.get_by_role("heading", name="Off in this deployment")).to_be_visible()
+    for name, why in (("Jobs", "no job runner runs beside the server"), ("Webhooks", "hosts that any user names")):
+        expect(opened.value.get_by_text(name, exact=True)).to_be_visible()
+        expect(opened.value.get_by_text(why).first).to_be_visible()
+    expect(opened.value.get_by_text("Whoever builds this deployment's image decides that")).to_be_visible()
+    opened.value.close()
+
+
 def test_every_component_that_is_hidden_is_one_of_mlflows_page() -> None:
     scripts = [path.read_text() for path in SCRIPTS.glob("*.js")]
     named = re.findall(r'data-component-id="([^"]+)"', (PAGES / "features.css").read_text())
