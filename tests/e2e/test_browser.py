@@ -40,7 +40,7 @@ def run_id(shared_world: World) -> str:
 def test_a_stranger_is_refused_after_signing_in(shared_world: World, visitor: Visitor) -> None:
     visitor.sign_in(shared_world.url, STRANGER)
     expect(visitor.page).to_have_title("403 Forbidden")
-    reason = visitor.page.get_by_text("Invalid Account")
+    reason = visitor.page.get_by_text("You do not have permission to access this resource.")
     expect(reason).to_be_hidden()
     visitor.page.get_by_text("More info").click()
     expect(reason).to_be_visible()
