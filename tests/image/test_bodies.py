@@ -121,17 +121,22 @@ def test_a_body_that_unpacks_to_far_more_is_refused_at_the_limit(coding: str) ->
     assert "16 MiB" in answer.json()["message"]
 
 
+def packed(body: bytes) -> bytes:
+    """The body as gzip packs it, without the time: it is in the test's name, which two processes must agree on."""
+    return gzip.compress(body, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("path", "coding", "body", "status"),
     [
         (TRACES, "br", b"", 415),
         (TRACES, "zstd", b"x", 415),
-        (TRACES, "gzip, gzip", gzip.compress(gzip.compress(b"x")), 415),
+        (TRACES, "gzip, gzip", packed(packed(b"x")), 415),
         (TRACES, "gzip", b"no gzip", 400),
-        (TRACES, "gzip", gzip.compress(b"x")[:-1], 400),
+        (TRACES, "gzip", packed(b"x")[:-1], 400),
         (TRACES, "deflate", b"no deflate", 400),
         (TRACES, "deflate", zlib.compress(b"x" * 1000)[:-8], 400),
-        (LOG_BATCH, "gzip", gzip.compress(b"{}"), 415),
+        (LOG_BATCH, "gzip", packed(b"{}"), 415),
     ],
 )
 def test_what_cannot_be_unpacked_is_refused(path: str, coding: str, body: bytes, status: int) -> None:
