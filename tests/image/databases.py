@@ -136,7 +136,13 @@ class MySql:
             )
         wait_for(self.socket.exists, "MySQL's socket")
         statements = f"CREATE DATABASE mlflow; GRANT ALL ON mlflow.* TO mlflow@localhost IDENTIFIED BY '{PASSWORD}'"
-        subprocess.run(["mariadb", f"--socket={server}", f"--execute={statements}"], check=True)
+        self._server_socket = server
+        self.execute(statements)
+
+    def execute(self, statements: str, *, database: str = "mysql") -> None:
+        """Runs statements as the administrator, who logs in without the stand-in's login."""
+        command = ["mariadb", f"--socket={self._server_socket}", f"--execute={statements}", database]
+        subprocess.run(command, check=True)
 
     def stop(self) -> None:
         """Ends the server."""

@@ -114,3 +114,19 @@ def test_mysql_serves_the_whole_client(
         sys.stderr.write("[image] MySQL is Debian's MariaDB here, behind MySQL's login\n")
     with platform.service(mysql.uri(), sockets=mysql.sockets) as service:
         use_everything(service, storage_port)
+
+
+def test_mysql_bounds_a_search_too(platform: Platform, mysql: MySql) -> None:
+    with platform.service(mysql.uri(), sockets=mysql.sockets) as service:
+        body = {"experiment_ids": ["0"], "filter": " and ".join(f"metrics.m{i} >= 0" for i in range(400))}
+        costly = service.http.post("/api/2.0/mlflow/runs/search", json=body, headers=service.bearer())
+        assert costly.status_code == 400
+        assert "joins of tables" in costly.json()["message"]
+        slow = "RENAME TABLE experiments TO slow; CREATE VIEW experiments AS SELECT * FROM slow WHERE SLEEP(300) = 0"
+        mysql.execute(slow, database="mlflow")
+        try:
+            answer = service.search()
+        finally:
+            mysql.execute("DROP VIEW experiments; RENAME TABLE slow TO experiments", database="mlflow")
+        assert answer.status_code == 422
+        assert "Narrow it" in answer.json()["message"]
