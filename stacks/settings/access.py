@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from image.mlflow_cloudrun import accounts
 from stacks.settings.database import Rotation
@@ -33,9 +33,77 @@ _ACCOUNTS_OF_A_RESOURCE: Final = (
     r"/type/Service(Account|Agent)"
 )
 
-OAuthClientId: TypeAlias = Annotated[
+EmailDomain: TypeAlias = Annotated[
     str,
-    AfterValidator(
+    Pattern(
+        regex=DOMAIN_REGEX,
+        unless=accounts.SHARED_DOMAIN,
+        rule="an allowed domain is one that you own, in lower case: not *, not a public mail provider, and not one"
+        " of Google's own gserviceaccount.com domains, where every customer has accounts",
+        remedy="name your own domain here, and single people in access.emails",
+        url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
+    ),
+]
+Email: TypeAlias = Annotated[
+    str,
+    Pattern(
+        regex=rf"{_LOCAL_PART}@{DOMAIN_REGEX}",
+        unless=r".*[@.]gserviceaccount\.com",
+        rule="an allowed address is one person's e-mail address, its domain in lower case",
+        remedy="write it as name@example.com; service accounts go to access.service_accounts",
+        url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
+    ),
+]
+ServiceAccountEmail: TypeAlias = Annotated[
+    str,
+    Pattern(
+        regex=_ACCOUNT,
+        unless=rf".*{_NO_ACCOUNT}",
+        rule="a service account is NAME@PROJECT.iam.gserviceaccount.com",
+        remedy="copy it from `gcloud iam service-accounts list`",
+        url="https://cloud.google.com/iam/docs/service-account-types",
+    ),
+]
+Audience: TypeAlias = Annotated[
+    str,
+    Pattern(
+        # The list is joined with commas.
+        regex=r"[A-Za-z0-9._~:/?#@!&()+;=|-]{1,512}",
+        rule="an audience is a URL or a client id: no space, comma, quote, *, $ or %",
+        remedy="write what the token's aud claim holds",
+        url="https://cloud.google.com/run/docs/configuring/custom-audiences",
+    ),
+]
+ArtifactWriter: TypeAlias = Annotated[
+    str,
+    Pattern(
+        regex=rf"(user|group):{_WRITER}@{DOMAIN_REGEX}|serviceAccount:({_ACCOUNT}|{_GKE_ACCOUNT})"
+        rf"|{_ONE_OF_A_POOL}|{_SOME_OF_A_POOL}|{_ACCOUNTS_OF_A_RESOURCE}",
+        unless=rf"(user|group):.*[@.]gserviceaccount\.com|serviceAccount:.*{_NO_ACCOUNT}",
+        rule="a writer is user:EMAIL, group:EMAIL (in lower case), serviceAccount:EMAIL, or a principal:// or"
+        " principalSet:// of an identity pool or of a resource's service accounts; never allUsers,"
+        " allAuthenticatedUsers or a whole domain",
+        remedy='write data-science = "group:data-science@example.com"',
+        url="https://cloud.google.com/iam/docs/principal-identifiers",
+    ),
+]
+
+WriterKey: TypeAlias = Annotated[
+    str,
+    Pattern(
+        regex=r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}",
+        rule="a writer has a name of your own, of letters, digits, . _ @ and -, by which Terraform knows the grant",
+        remedy='write data-science = "group:data-science@example.com"',
+        url="https://developer.hashicorp.com/terraform/language/meta-arguments/for_each",
+    ),
+]
+
+
+class Access(Section):
+    """Who gets in, and who may write artifacts."""
+
+    oauth_client_id: Annotated[
+        str,
         Pattern(
             regex=r"[0-9]{6,24}(-[a-z0-9]{4,64})?\.apps\.googleusercontent\.com",
             unless="|".join(re.escape(client) for client in accounts.PUBLIC_CLIENTS),
@@ -44,91 +112,8 @@ OAuthClientId: TypeAlias = Annotated[
             hidden=True,
             remedy="copy the id (not the secret) of the Web application client from the console",
             url="https://support.google.com/cloud/answer/6158849",
-        )
-    ),
-]
-EmailDomain: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=DOMAIN_REGEX,
-            unless=accounts.SHARED_DOMAIN,
-            rule="an allowed domain is one that you own, in lower case: not *, not a public mail provider, and not one"
-            " of Google's own gserviceaccount.com domains, where every customer has accounts",
-            remedy="name your own domain here, and single people in access.emails",
-            url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
-        )
-    ),
-]
-Email: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=rf"{_LOCAL_PART}@{DOMAIN_REGEX}",
-            unless=r".*[@.]gserviceaccount\.com",
-            rule="an allowed address is one person's e-mail address, its domain in lower case",
-            remedy="write it as name@example.com; service accounts go to access.service_accounts",
-            url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
-        )
-    ),
-]
-ServiceAccountEmail: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=_ACCOUNT,
-            unless=rf".*{_NO_ACCOUNT}",
-            rule="a service account is NAME@PROJECT.iam.gserviceaccount.com",
-            remedy="copy it from `gcloud iam service-accounts list`",
-            url="https://cloud.google.com/iam/docs/service-account-types",
-        )
-    ),
-]
-Audience: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            # The list is joined with commas.
-            regex=r"[A-Za-z0-9._~:/?#@!&()+;=|-]{1,512}",
-            rule="an audience is a URL or a client id: no space, comma, quote, *, $ or %",
-            remedy="write what the token's aud claim holds",
-            url="https://cloud.google.com/run/docs/configuring/custom-audiences",
-        )
-    ),
-]
-ArtifactWriter: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=rf"(user|group):{_WRITER}@{DOMAIN_REGEX}|serviceAccount:({_ACCOUNT}|{_GKE_ACCOUNT})"
-            rf"|{_ONE_OF_A_POOL}|{_SOME_OF_A_POOL}|{_ACCOUNTS_OF_A_RESOURCE}",
-            unless=rf"(user|group):.*[@.]gserviceaccount\.com|serviceAccount:.*{_NO_ACCOUNT}",
-            rule="a writer is user:EMAIL, group:EMAIL (in lower case), serviceAccount:EMAIL, or a principal:// or"
-            " principalSet:// of an identity pool or of a resource's service accounts; never allUsers,"
-            " allAuthenticatedUsers or a whole domain",
-            remedy='write data-science = "group:data-science@example.com"',
-            url="https://cloud.google.com/iam/docs/principal-identifiers",
-        )
-    ),
-]
-
-WriterKey: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}",
-            rule="a writer has a name of your own, of letters, digits, . _ @ and -, by which Terraform knows the grant",
-            remedy='write data-science = "group:data-science@example.com"',
-            url="https://developer.hashicorp.com/terraform/language/meta-arguments/for_each",
-        )
-    ),
-]
-
-
-class Access(Section):
-    """Who gets in, and who may write artifacts."""
-
-    oauth_client_id: OAuthClientId = Field(
+        ),
+    ] = Field(
         description="Id of the OAuth client (Web application); its secret is the Terraform variable"
         " `oauth_client_secret`.",
         examples=["123456789012-abcdefghijklmnop.apps.googleusercontent.com"],

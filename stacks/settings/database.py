@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from stacks.settings.field_rules import OneOf, Pattern, Range
 from stacks.settings.section import Section
@@ -11,100 +11,42 @@ _SQL_DOCS: Final = "https://cloud.google.com/sql/docs"
 
 Engine: TypeAlias = Annotated[
     str,
-    AfterValidator(
-        OneOf(
-            values=("postgresql", "mysql"),
-            rule='the engine is "postgresql" or "mysql"',
-            remedy='write "postgresql"; MLflow knows more, Cloud SQL and this project do not',
-            url="https://mlflow.org/docs/latest/self-hosting/architecture/backend-store/",
-        )
+    OneOf(
+        values=("postgresql", "mysql"),
+        rule='the engine is "postgresql" or "mysql"',
+        remedy='write "postgresql"; MLflow knows more, Cloud SQL and this project do not',
+        url="https://mlflow.org/docs/latest/self-hosting/architecture/backend-store/",
     ),
 ]
 Tier: TypeAlias = Annotated[
     str,
-    AfterValidator(
-        Pattern(
-            regex=r"db-f1-micro|db-g1-small|db-custom-(1|[2468]|[1-9][02468])-[1-9][0-9]{3,5}",
-            rule="a tier of the Enterprise edition is db-f1-micro, db-g1-small or db-custom-CPUS-MEMORY_MB, with 1"
-            " or an even number of CPUs; MySQL's older db-n1-standard-N is db-custom-N-MEMORY_MB here, with 3840 MB per"
-            " CPU, and db-perf-optimized-N-* is of Enterprise Plus, which this project does not make",
-            remedy='take "db-custom-1-3840", the smallest with a dedicated CPU',
-            url=f"{_SQL_DOCS}/postgres/instance-settings#machine-type-2ndgen",
-        )
-    ),
-]
-DiskSize: TypeAlias = Annotated[
-    int,
-    AfterValidator(
-        Range(
-            minimum=10,
-            maximum=65_536,
-            exception=0,
-            rule="a disk has 10 to 65536 GB; 0 lets it start at 10 and grow by itself",
-            remedy="write 0, or a size within the limits",
-            url=f"{_SQL_DOCS}/postgres/instance-settings#storage-capacity-2ndgen",
-        )
-    ),
-]
-DiskLimit: TypeAlias = Annotated[
-    int,
-    AfterValidator(
-        Range(
-            minimum=10,
-            maximum=65_536,
-            exception=0,
-            rule="a disk grows to 10 to 65536 GB; 0 sets no limit",
-            remedy="write 0, or a size within the limits",
-            url=f"{_SQL_DOCS}/postgres/instance-settings#storage-capacity-2ndgen",
-        )
-    ),
-]
-BackupRetention: TypeAlias = Annotated[
-    int,
-    AfterValidator(
-        Range(
-            minimum=1,
-            maximum=365,
-            rule="1 to 365 daily backups are kept",
-            remedy="write a number within the limits, such as 7",
-            url=f"{_SQL_DOCS}/postgres/backup-recovery/backups#retention",
-        )
-    ),
-]
-WeekDay: TypeAlias = Annotated[
-    int,
-    AfterValidator(
-        Range(
-            minimum=1,
-            maximum=7,
-            rule="the day is 1 (Monday) to 7 (Sunday)",
-            remedy="write a number from 1 to 7",
-            url=f"{_SQL_DOCS}/postgres/maintenance",
-        )
+    Pattern(
+        regex=r"db-f1-micro|db-g1-small|db-custom-(1|[2468]|[1-9][02468])-[1-9][0-9]{3,5}",
+        rule="a tier of the Enterprise edition is db-f1-micro, db-g1-small or db-custom-CPUS-MEMORY_MB, with 1"
+        " or an even number of CPUs; MySQL's older db-n1-standard-N is db-custom-N-MEMORY_MB here, with 3840 MB per"
+        " CPU, and db-perf-optimized-N-* is of Enterprise Plus, which this project does not make",
+        remedy='take "db-custom-1-3840", the smallest with a dedicated CPU',
+        url=f"{_SQL_DOCS}/postgres/instance-settings#machine-type-2ndgen",
     ),
 ]
 Hour: TypeAlias = Annotated[
     int,
-    AfterValidator(
-        Range(
-            minimum=0,
-            maximum=23,
-            rule="the hour is 0 to 23, in UTC",
-            remedy="write a number from 0 to 23",
-            url=f"{_SQL_DOCS}/postgres/maintenance",
-        )
+    Range(
+        minimum=0,
+        maximum=23,
+        rule="the hour is 0 to 23, in UTC",
+        remedy="write a number from 0 to 23",
+        url=f"{_SQL_DOCS}/postgres/maintenance",
     ),
 ]
 Rotation: TypeAlias = Annotated[
     int,
-    AfterValidator(
-        Range(
-            minimum=1,
-            maximum=1_000_000,
-            rule="a rotation number is 1 or more; raising it makes a new secret",
-            remedy="add one to the number that was applied last",
-            url="https://developer.hashicorp.com/terraform/language/resources/ephemeral/write-only",
-        )
+    Range(
+        minimum=1,
+        maximum=1_000_000,
+        rule="a rotation number is 1 or more; raising it makes a new secret",
+        remedy="add one to the number that was applied last",
+        url="https://developer.hashicorp.com/terraform/language/resources/ephemeral/write-only",
     ),
 ]
 
@@ -122,8 +64,28 @@ class Database(Section):
         default="db-custom-1-3840",
         description="Machine type: `db-f1-micro`, `db-g1-small` or `db-custom-CPUS-MEMORY_MB`.",
     )
-    disk_gb: DiskSize = Field(default=0, description="Disk size in GB; 0 starts at 10 and grows by itself.")
-    disk_limit_gb: DiskLimit = Field(
+    disk_gb: Annotated[
+        int,
+        Range(
+            minimum=10,
+            maximum=65_536,
+            exception=0,
+            rule="a disk has 10 to 65536 GB; 0 lets it start at 10 and grow by itself",
+            remedy="write 0, or a size within the limits",
+            url=f"{_SQL_DOCS}/postgres/instance-settings#storage-capacity-2ndgen",
+        ),
+    ] = Field(default=0, description="Disk size in GB; 0 starts at 10 and grows by itself.")
+    disk_limit_gb: Annotated[
+        int,
+        Range(
+            minimum=10,
+            maximum=65_536,
+            exception=0,
+            rule="a disk grows to 10 to 65536 GB; 0 sets no limit",
+            remedy="write 0, or a size within the limits",
+            url=f"{_SQL_DOCS}/postgres/instance-settings#storage-capacity-2ndgen",
+        ),
+    ] = Field(
         default=0,
         description="To how many GB the disk grows by itself; 0 for no limit. A full disk stops the database.",
     )
@@ -131,7 +93,16 @@ class Database(Section):
         default=False, description="A standby in a second zone; needs backups and point-in-time recovery."
     )
     backups: bool = Field(default=True, description="Daily backups.")
-    backup_retention: BackupRetention = Field(default=7, description="Number of daily backups that are kept.")
+    backup_retention: Annotated[
+        int,
+        Range(
+            minimum=1,
+            maximum=365,
+            rule="1 to 365 daily backups are kept",
+            remedy="write a number within the limits, such as 7",
+            url=f"{_SQL_DOCS}/postgres/backup-recovery/backups#retention",
+        ),
+    ] = Field(default=7, description="Number of daily backups that are kept.")
     retain_backups_on_delete: bool = Field(
         default=False,
         description="Keep the backups of an instance that is deleted: daily ones until their time has come, others"
@@ -143,7 +114,16 @@ class Database(Section):
     deletion_protection: bool = Field(
         default=False, description="Refuse to destroy the instance, in Terraform and in Google's API."
     )
-    maintenance_day: WeekDay = Field(default=7, description="Day of the maintenance window, 1 (Monday) to 7 (Sunday).")
+    maintenance_day: Annotated[
+        int,
+        Range(
+            minimum=1,
+            maximum=7,
+            rule="the day is 1 (Monday) to 7 (Sunday)",
+            remedy="write a number from 1 to 7",
+            url=f"{_SQL_DOCS}/postgres/maintenance",
+        ),
+    ] = Field(default=7, description="Day of the maintenance window, 1 (Monday) to 7 (Sunday).")
     maintenance_hour: Hour = Field(default=4, description="Hour at which the maintenance window starts, UTC.")
     rotation: Rotation = Field(
         default=1, description="Raise it for a new database password, secret version and revision, in one apply."

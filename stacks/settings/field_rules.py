@@ -8,9 +8,10 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic_core import PydanticCustomError
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from stacks.hcl import literal
 
@@ -32,6 +33,14 @@ class Rule(ABC):
     remedy: str
     url: str
     hidden: bool = False
+
+    @abstractmethod
+    def __call__(self, value: Any) -> Any:  # noqa: ANN401 - of the field's type
+        """Returns the value, or raises `refuse()`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        """Lets a rule stand in the annotation of its field: `Annotated[int, Range(...)]`."""
+        return core_schema.no_info_after_validator_function(self, handler(source))
 
     @abstractmethod
     def condition(self, value: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from stacks.settings.access import Access
@@ -22,89 +22,45 @@ _LABEL_BYTES: Final = AtMostBytes(
     url="https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets",
 )
 
-ProjectId: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
-            rule="a project id has 6 to 30 lower-case letters, digits and hyphens, starts with a letter and does not"
-            " end with a hyphen; projects of a domain (example.com:my-project) are not supported",
-            remedy="copy it from `gcloud projects list`, of a project without a domain in its id",
-            url="https://cloud.google.com/resource-manager/docs/creating-managing-projects",
-        )
-    ),
-]
-ProjectNumber: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"[1-9][0-9]{5,17}",
-            rule="a project number is a string of 6 to 18 digits; the service's URL is made from it",
-            remedy='copy it, in quotes, from `gcloud projects describe PROJECT --format="value(projectNumber)"`',
-            url="https://cloud.google.com/resource-manager/docs/creating-managing-projects#identifying_projects",
-        )
-    ),
-]
 Region: TypeAlias = Annotated[
     str,
-    AfterValidator(
-        Pattern(
-            regex=r"[a-z]+-[a-z]+[0-9]{1,2}",
-            rule="a region looks like europe-west1; a zone (europe-west1-b) or a multi-region (EU) is none",
-            remedy="choose one from `gcloud run regions list`",
-            url=f"{_RUN_DOCS}/locations",
-        )
-    ),
-]
-NamePrefix: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
-            unless=r"goog.*|.*--.*",
-            rule="a name has at most 63 lower-case letters, digits and single hyphens, starts with a letter, does not"
-            " end with a hyphen and does not start with goog",
-            remedy='take a short word such as "mlflow"',
-            url=f"{_RUN_DOCS}/reference/rest/v2/projects.locations.services/create",
-        )
+    Pattern(
+        regex=r"[a-z]+-[a-z]+[0-9]{1,2}",
+        rule="a region looks like europe-west1; a zone (europe-west1-b) or a multi-region (EU) is none",
+        remedy="choose one from `gcloud run regions list`",
+        url=f"{_RUN_DOCS}/locations",
     ),
 ]
 LabelKey: TypeAlias = Annotated[
     str,
-    AfterValidator(
-        Pattern(
-            regex=r"[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}",
-            unless=r"goog.*",
-            rule="a label's key has at most 63 lower-case letters of any language, digits, _ and -, and starts with a"
-            " letter, not goog",
-            remedy="rename the label",
-            url=_LABELS_URL,
-        )
+    Pattern(
+        regex=r"[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}",
+        unless=r"goog.*",
+        rule="a label's key has at most 63 lower-case letters of any language, digits, _ and -, and starts with a"
+        " letter, not goog",
+        remedy="rename the label",
+        url=_LABELS_URL,
     ),
-    AfterValidator(_LABEL_BYTES),
+    _LABEL_BYTES,
 ]
 LabelValue: TypeAlias = Annotated[
     str,
-    AfterValidator(
-        Pattern(
-            regex=r"[\p{Ll}\p{Lo}\p{N}_-]{0,63}",
-            rule="a label's value has at most 63 lower-case letters of any language, digits, _ and -",
-            remedy="shorten or respell the value",
-            url=_LABELS_URL,
-        )
+    Pattern(
+        regex=r"[\p{Ll}\p{Lo}\p{N}_-]{0,63}",
+        rule="a label's value has at most 63 lower-case letters of any language, digits, _ and -",
+        remedy="shorten or respell the value",
+        url=_LABELS_URL,
     ),
-    AfterValidator(_LABEL_BYTES),
+    _LABEL_BYTES,
 ]
 Labels: TypeAlias = Annotated[
     dict[LabelKey, LabelValue],
-    AfterValidator(
-        AtMost(
-            # Google's limit is 64, and its provider adds one, goog-terraform-provisioned.
-            count=63,
-            rule="a resource has at most 64 labels, of which one is Terraform's own",
-            remedy="remove some",
-            url=_LABELS_URL,
-        )
+    AtMost(
+        # Google's limit is 64, and its provider adds one, goog-terraform-provisioned.
+        count=63,
+        rule="a resource has at most 64 labels, of which one is Terraform's own",
+        remedy="remove some",
+        url=_LABELS_URL,
     ),
 ]
 
@@ -112,8 +68,25 @@ Labels: TypeAlias = Annotated[
 class Project(Section):
     """The Google Cloud project."""
 
-    id: ProjectId = Field(description="Project id.", examples=["acme-ml-prod"])
-    number: ProjectNumber = Field(description="Project number, a string.", examples=["123456789012"])
+    id: Annotated[
+        str,
+        Pattern(
+            regex=r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
+            rule="a project id has 6 to 30 lower-case letters, digits and hyphens, starts with a letter and does not"
+            " end with a hyphen; projects of a domain (example.com:my-project) are not supported",
+            remedy="copy it from `gcloud projects list`, of a project without a domain in its id",
+            url="https://cloud.google.com/resource-manager/docs/creating-managing-projects",
+        ),
+    ] = Field(description="Project id.", examples=["acme-ml-prod"])
+    number: Annotated[
+        str,
+        Pattern(
+            regex=r"[1-9][0-9]{5,17}",
+            rule="a project number is a string of 6 to 18 digits; the service's URL is made from it",
+            remedy='copy it, in quotes, from `gcloud projects describe PROJECT --format="value(projectNumber)"`',
+            url="https://cloud.google.com/resource-manager/docs/creating-managing-projects#identifying_projects",
+        ),
+    ] = Field(description="Project number, a string.", examples=["123456789012"])
 
 
 class State(Section):
@@ -132,7 +105,17 @@ class Settings(Section):
     profile: Literal["dev", "prod"] = Field(
         default="dev", description="Sets the protection defaults: `dev` can be thrown away, `prod` cannot."
     )
-    name: NamePrefix = Field(default="mlflow", description="Prefix of every name in the project.")
+    name: Annotated[
+        str,
+        Pattern(
+            regex=r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
+            unless=r"goog.*|.*--.*",
+            rule="a name has at most 63 lower-case letters, digits and single hyphens, starts with a letter, does not"
+            " end with a hyphen and does not start with goog",
+            remedy='take a short word such as "mlflow"',
+            url=f"{_RUN_DOCS}/reference/rest/v2/projects.locations.services/create",
+        ),
+    ] = Field(default="mlflow", description="Prefix of every name in the project.")
     region: Region = Field(
         description="Region of database, bucket, secrets, images and service.", examples=["europe-west1"]
     )

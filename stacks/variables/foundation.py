@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from stacks import names
 from stacks.settings import limits
@@ -13,82 +13,23 @@ from stacks.settings.section import Section
 
 _SQL_DOCS: Final = "https://cloud.google.com/sql/docs"
 
-ExistingBucketName: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]",
-            rule="a bucket name has lower-case letters, digits, -, _ and dots, and no gs:// before it",
-            remedy="copy it from `gcloud storage buckets list`",
-            url="https://cloud.google.com/storage/docs/buckets#naming",
-        )
-    ),
-]
-ConnectionName: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"[a-z][a-z0-9-]{4,28}[a-z0-9]:[a-z]+-[a-z]+[0-9]{1,2}:[a-z]([a-z0-9-]{0,95}[a-z0-9])?",
-            rule="a connection name is PROJECT:REGION:INSTANCE, of a project without a domain in its id",
-            remedy="copy it from `gcloud sql instances describe INSTANCE`",
-            url=f"{_SQL_DOCS}/postgres/connect-run",
-        )
-    ),
-]
 SecretName: TypeAlias = Annotated[
     str,
-    AfterValidator(
-        Pattern(
-            regex=r"[A-Za-z0-9_-]{0,255}",
-            rule="a secret's id has at most 255 letters, digits, _ and -",
-            remedy="leave it out",
-            url="https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/create",
-        )
-    ),
-]
-InstanceName: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"([a-z]([a-z0-9-]{0,95}[a-z0-9])?)?",
-            rule="an instance's name has lower-case letters, digits and -, and starts with a letter",
-            remedy="copy it from `gcloud sql instances list`, or leave it out",
-            url=f"{_SQL_DOCS}/postgres/instance-settings",
-        )
-    ),
-]
-ServiceName: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"([a-z]([a-z0-9-]{0,47}[a-z0-9])?)?",
-            rule="a service's name has at most 49 lower-case letters, digits and -, and starts with a letter",
-            remedy="copy it from `gcloud run services list`, or leave it out",
-            url=limits.SERVICE_URL,
-        )
-    ),
-]
-AccountId: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        Pattern(
-            regex=r"([a-z][a-z0-9-]{4,28}[a-z0-9])?",
-            rule="an account's id, what stands before the @, has 6 to 30 lower-case letters, digits and -",
-            remedy="copy it from `gcloud iam service-accounts list`, or leave it out",
-            url=limits.SERVICE_ACCOUNT_URL,
-        )
+    Pattern(
+        regex=r"[A-Za-z0-9_-]{0,255}",
+        rule="a secret's id has at most 255 letters, digits, _ and -",
+        remedy="leave it out",
+        url="https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/create",
     ),
 ]
 DatabaseName: TypeAlias = Annotated[
     str,
-    AfterValidator(
-        Pattern(
-            # It stands in a URI as it is; MySQL takes 32 characters for a user.
-            regex=r"[a-z_][a-z0-9_]{0,31}",
-            rule="a name in the database has at most 32 lower-case letters, digits and _, and starts with no digit",
-            remedy='write "mlflow"',
-            url=f"{_SQL_DOCS}/mysql/users",
-        )
+    Pattern(
+        # It stands in a URI as it is; MySQL takes 32 characters for a user.
+        regex=r"[a-z_][a-z0-9_]{0,31}",
+        rule="a name in the database has at most 32 lower-case letters, digits and _, and starts with no digit",
+        remedy='write "mlflow"',
+        url=f"{_SQL_DOCS}/mysql/users",
     ),
 ]
 
@@ -97,18 +38,48 @@ class Names(Section):
     """Names of resources that are adopted or follow a convention of yours; by default they are made from `name`."""
 
     backend_store_uri_secret: SecretName = Field(default="", description="Secret; default NAME-backend-store-uri.")
-    instance: InstanceName = Field(default="", description="Cloud SQL instance; default NAME-db.")
+    instance: Annotated[
+        str,
+        Pattern(
+            regex=r"([a-z]([a-z0-9-]{0,95}[a-z0-9])?)?",
+            rule="an instance's name has lower-case letters, digits and -, and starts with a letter",
+            remedy="copy it from `gcloud sql instances list`, or leave it out",
+            url=f"{_SQL_DOCS}/postgres/instance-settings",
+        ),
+    ] = Field(default="", description="Cloud SQL instance; default NAME-db.")
     oauth2_proxy_secret: SecretName = Field(default="", description="Secret; default NAME-oauth2-proxy.")
-    service: ServiceName = Field(default="", description="Cloud Run service; default NAME.")
-    service_account: AccountId = Field(default="", description="Id of the service account; default NAME-server.")
+    service: Annotated[
+        str,
+        Pattern(
+            regex=r"([a-z]([a-z0-9-]{0,47}[a-z0-9])?)?",
+            rule="a service's name has at most 49 lower-case letters, digits and -, and starts with a letter",
+            remedy="copy it from `gcloud run services list`, or leave it out",
+            url=limits.SERVICE_URL,
+        ),
+    ] = Field(default="", description="Cloud Run service; default NAME.")
+    service_account: Annotated[
+        str,
+        Pattern(
+            regex=r"([a-z][a-z0-9-]{4,28}[a-z0-9])?",
+            rule="an account's id, what stands before the @, has 6 to 30 lower-case letters, digits and -",
+            remedy="copy it from `gcloud iam service-accounts list`, or leave it out",
+            url=limits.SERVICE_ACCOUNT_URL,
+        ),
+    ] = Field(default="", description="Id of the service account; default NAME-server.")
 
 
 class ExistingDatabase(Section):
     """The Cloud SQL instance that exists, and what is made in it: one database and its one user."""
 
-    connection_name: ConnectionName = Field(
-        description="PROJECT:REGION:INSTANCE, the connection_name of google_sql_database_instance."
-    )
+    connection_name: Annotated[
+        str,
+        Pattern(
+            regex=r"[a-z][a-z0-9-]{4,28}[a-z0-9]:[a-z]+-[a-z]+[0-9]{1,2}:[a-z]([a-z0-9-]{0,95}[a-z0-9])?",
+            rule="a connection name is PROJECT:REGION:INSTANCE, of a project without a domain in its id",
+            remedy="copy it from `gcloud sql instances describe INSTANCE`",
+            url=f"{_SQL_DOCS}/postgres/connect-run",
+        ),
+    ] = Field(description="PROJECT:REGION:INSTANCE, the connection_name of google_sql_database_instance.")
     engine: Engine = Field(default="postgresql", description="Engine of the instance: `postgresql` or `mysql`.")
     name: DatabaseName = Field(
         default=names.DATABASE, description="The database to make; another one for each tracking server."
@@ -124,6 +95,14 @@ class ExistingDatabase(Section):
 class Foundation(Section):
     """What exists."""
 
-    bucket_name: ExistingBucketName = Field(description="The bucket for artifacts.")
+    bucket_name: Annotated[
+        str,
+        Pattern(
+            regex=r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]",
+            rule="a bucket name has lower-case letters, digits, -, _ and dots, and no gs:// before it",
+            remedy="copy it from `gcloud storage buckets list`",
+            url="https://cloud.google.com/storage/docs/buckets#naming",
+        ),
+    ] = Field(description="The bucket for artifacts.")
     database: ExistingDatabase
     service_account_email: ServiceAccountEmail = Field(description="The account that the service shall run as.")

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
-from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
 from stacks.hcl import text
@@ -84,7 +83,7 @@ def cross_validation(rule: CrossRule, reference: Reference) -> Validation:
 
 
 def _rules(metadata: Iterable[object]) -> Iterable[Rule]:
-    return (one.func for one in metadata if isinstance(one, AfterValidator) and isinstance(one.func, Rule))
+    return (one for one in metadata if isinstance(one, Rule))
 
 
 def _rules_of(kind: Any) -> Iterable[Rule]:  # noqa: ANN401 - a type, or a form of typing
