@@ -16,7 +16,7 @@ TOFU_TESTS ?= tests/localcloud tests/module tests/stacks tests/policies --ignore
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
+.PHONY: help synth check test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ setup-test:
 
 synth: setup-synth ## Write the Terraform of environments/$ENV.toml (default: demo) to cdktf.out/stacks/
 	@python main.py
+
+check: setup-test lint ## Run the checks that need no container: static ones, settings, stacks, policies
+	@pytest tests/settings tests/stacks tests/policies
 
 test: setup-test lint ## Run every check and test
 	@pytest --cov
