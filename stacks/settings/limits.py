@@ -1,6 +1,5 @@
 """Limits of Google's services that rules between fields need, each with its page."""
 
-import re
 from typing import Final
 
 SERVICE_ACCOUNT_URL: Final = "https://cloud.google.com/iam/docs/service-accounts-create"
@@ -35,6 +34,8 @@ RESERVED_CONNECTIONS: Final = 10
 
 MYSQL_CONNECTIONS: Final = {"db-f1-micro": 250, "db-g1-small": 1_000}
 MYSQL_CUSTOM_CONNECTIONS: Final = 4_000
+"""Defaults of `max_connections`: https://cloud.google.com/sql/docs/mysql/quotas#maximum_concurrent_connections"""
+
 POSTGRESQL_CONNECTIONS: Final = {"db-f1-micro": 25, "db-g1-small": 50}
 POSTGRESQL_CONNECTIONS_BY_MEMORY: Final = (
     (122_880, 1_000),
@@ -45,33 +46,9 @@ POSTGRESQL_CONNECTIONS_BY_MEMORY: Final = (
     (6_144, 200),
     (0, 100),
 )
-
-
-def mebibytes(memory: str) -> int:
-    """Reads `512Mi` or `2Gi` as a number of Mi."""
-    return int(memory[:-2]) * (1_024 if memory.endswith("Gi") else 1)
+"""Least memory in MB and the default of `max_connections`: https://cloud.google.com/sql/docs/postgres/flags#postgres-m"""
 
 
 def docs_of(engine: str) -> str:
     """The engine's part of the URLs of Cloud SQL's pages."""
     return "mysql" if engine == "mysql" else "postgres"
-
-
-def custom_tier(tier: str) -> tuple[int, int] | None:
-    """The CPUs and the memory in MB of a `db-custom-CPUS-MEMORY_MB` tier; None for the others."""
-    match = re.fullmatch(r"db-custom-(\d+)-(\d+)", tier)
-    return (int(match[1]), int(match[2])) if match else None
-
-
-def max_connections(engine: str, tier: str) -> int:
-    """The default of `max_connections` for a tier.
-
-    Sources: https://cloud.google.com/sql/docs/postgres/flags#postgres-m and
-    https://cloud.google.com/sql/docs/mysql/quotas#maximum_concurrent_connections.
-    """
-    if engine == "mysql":
-        return MYSQL_CONNECTIONS.get(tier, MYSQL_CUSTOM_CONNECTIONS)
-    size = custom_tier(tier)
-    if size is None:
-        return POSTGRESQL_CONNECTIONS[tier]
-    return next(count for memory, count in POSTGRESQL_CONNECTIONS_BY_MEMORY if size[1] >= memory)
