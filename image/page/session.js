@@ -1,6 +1,7 @@
 // What MLflow's page does not know: that people sign in, and that a session ends. A call that finds it ended waits, and
 // is made again when the person has signed in again, in another tab. Nothing that was entered is lost. A call that was
-// answered with 401 never reached MLflow: making it again is safe.
+// answered with 401 never reached MLflow: making it again is safe. Nor does it know that whole features may be off: pages
+// that never mention them ask for what there is of them, and would report an error.
 (() => {
   const SIGN_IN = "oauth2/start?rd=%2Fpage%2Fsigned-in.html";
   const plainFetch = window.fetch.bind(window);
@@ -58,6 +59,10 @@
     if (new URL(request.url).origin !== location.origin) return plainFetch(request);
     for (;;) {
       const answer = await plainFetch(request.clone());
+      if (answer.status === 501 && request.method === "GET") {
+        await answer.arrayBuffer(); // its connection is free when it has been read
+        return Response.json({});
+      }
       if (answer.status !== 401 || (await signedIn())) return answer;
       await untilSignedIn(request.signal);
     }
