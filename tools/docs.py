@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from stacks import bindings
-from stacks.settings.derived import default_of, flags
+from stacks.settings.derived import FLAGS
 from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import Settings
@@ -190,8 +190,8 @@ def _default(section: str, key: str, field: FieldInfo) -> str:
     if field.is_required():
         return "(required)"
     path, plain = f"{section}.{key}", field.get_default(call_default_factory=True)
-    dev, prod = (f"`{_toml(default_of(path, plain=plain, profile=profile))}`" for profile in ("dev", "prod"))
-    return f"{dev}; prod: {prod}" if path in flags() else dev
+    dev, prod = (f"`{_toml(default)}`" for default in FLAGS.get(path, (plain, plain)))
+    return f"{dev}; prod: {prod}" if path in FLAGS else dev
 
 
 def _example() -> str:
@@ -217,7 +217,7 @@ def _example_value(section: str, key: str, field: FieldInfo) -> object:
     if field.examples:
         return field.examples[0]
     plain = field.get_default(call_default_factory=True)
-    return default_of(f"{section}.{key}", plain=plain, profile="prod")
+    return FLAGS.get(f"{section}.{key}", (plain, plain))[1]
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401 - any value of a TOML file

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stacks.settings.cross_rules import CROSS_RULES
-from stacks.settings.derived import flags
+from stacks.settings.derived import FLAGS
 from stacks.variables import declarations
 from stacks.variables.declarations import REQUIRED, Variable, module_variables, service_variables
 from tools.overview import resource_table, role_table
@@ -102,7 +102,7 @@ def _default(variable: Variable) -> str:
 
 
 def _prod_table() -> str:
-    rows = [(f"`{path}`", f"`{json.dumps(dev)}`", f"`{json.dumps(prod)}`") for path, (dev, prod) in flags().items()]
+    rows = [(f"`{path}`", f"`{json.dumps(dev)}`", f"`{json.dumps(prod)}`") for path, (dev, prod) in FLAGS.items()]
     return _table(("attribute", "dev", "prod"), rows)
 
 

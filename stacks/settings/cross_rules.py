@@ -6,7 +6,7 @@ from image.mlflow_cloudrun import accounts
 from stacks import names
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
 from stacks.settings import limits
-from stacks.settings.cross_rule import length_fits, rule
+from stacks.settings.cross_rule import CrossRule, length_fits, rule
 from stacks.settings.derived import DERIVED, IN_PROD
 from stacks.settings.language import Call, Expression, Fallback, Setting, Text, choose, equal, node, text
 
@@ -25,6 +25,13 @@ def _socket(connection_name: Expression) -> Text:
     return text(f"{folder}{{last}}", connection=connection_name, last=last)
 
 
+def _stays_out(name: str, client: str, must: str, remedy: str, url: str) -> CrossRule:
+    """A rule that refuses one client's audience in the list of further ones."""
+    audiences = Setting("access.extra_audiences")
+    return rule(name, audiences.path, ~Call("contains", audiences, client), must, remedy, url, wrong=client)
+
+
+_ID_TOKENS: Final = "https://cloud.google.com/docs/authentication/get-id-token"
 _CHARACTERS: Final = "{value}, would have {length} characters; {longest} is the most"
 _SOCKET: Final = "the database's socket, {value}, would have {length} bytes; {longest} is the most that Linux takes"
 _SQL_DOCS: Final = "https://cloud.google.com/sql/docs"
@@ -62,7 +69,6 @@ _MOST_INSTANCES: Final = Call("floor", _AVAILABLE / _PER_INSTANCE)
 _NEEDED: Final = Setting("service.max_instances") * _PER_INSTANCE
 
 _ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_accounts")
-_AUDIENCES: Final = Setting("access.extra_audiences")
 
 CROSS_RULES: Final = (
     length_fits(
@@ -252,33 +258,27 @@ CROSS_RULES: Final = (
         'set access.email_domains = ["example.com"], access.emails or access.service_accounts',
         "https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
     ),
-    rule(
+    _stays_out(
         "gcloud_is_let_in_openly",
-        "access.extra_audiences",
-        ~Call("contains", _AUDIENCES, names.GCLOUD_AUDIENCE),
+        names.GCLOUD_AUDIENCE,
         "gcloud's audience, which any Google account in the world can get, has a switch of its own",
         "remove it here and set access.gcloud_tokens = true",
         "https://cloud.google.com/sdk/gcloud/reference/auth/print-identity-token",
-        wrong=names.GCLOUD_AUDIENCE,
     ),
-    rule(
+    _stays_out(
         "adc_is_let_in_openly",
-        "access.extra_audiences",
-        ~Call("contains", _AUDIENCES, names.ADC_AUDIENCE),
+        names.ADC_AUDIENCE,
         "the audience of application-default credentials, which any Google account in the world can get, has a switch"
         " of its own",
         "remove it here and set access.adc_tokens = true",
-        "https://cloud.google.com/docs/authentication/get-id-token",
-        wrong=names.ADC_AUDIENCE,
+        _ID_TOKENS,
     ),
-    rule(
+    _stays_out(
         "the_playground_stays_out",
-        "access.extra_audiences",
-        ~Call("contains", _AUDIENCES, accounts.PLAYGROUND_CLIENT),
+        accounts.PLAYGROUND_CLIENT,
         "the OAuth playground is a client for which any Google account in the world gets a token",
         "remove it; programs use a service account, and people a client of your own",
-        "https://cloud.google.com/docs/authentication/get-id-token",
-        wrong=accounts.PLAYGROUND_CLIENT,
+        _ID_TOKENS,
     ),
     rule(
         "prod_is_on_https",

@@ -1,7 +1,7 @@
 """Defaults that depend on other settings, each said once, for settings files and for the modules' variables."""
 
 import dataclasses
-from typing import Any, Final
+from typing import Final
 
 from stacks import names
 from stacks.settings import limits
@@ -9,7 +9,7 @@ from stacks.settings.language import Expression, Setting, equal, node, text
 
 IN_PROD: Final = equal(Setting("profile"), "prod")
 
-_FLAGS: Final = {
+_BY_PROFILE: Final = {
     "database.high_availability": IN_PROD,
     "database.point_in_time_recovery": IN_PROD,
     "database.retain_backups_on_delete": IN_PROD,
@@ -22,23 +22,13 @@ _FLAGS: Final = {
 DERIVED: Final[dict[str, Expression]] = {
     "database.version": node(limits.DEFAULT_VERSION)[Setting("database.engine")],
     "bucket.name": text(names.artifacts_bucket("{name}", "{project.id}")),
-    **_FLAGS,
+    **_BY_PROFILE,
     **{f"names.{resource}": text(name) for resource, name in dataclasses.asdict(names.CloudNames.of("{name}")).items()},
 }
 """What holds where a setting is not given; the names of resources can be given to the module alone."""
 
 
-def flags() -> dict[str, tuple[bool, bool]]:
-    """The settings whose default is another one with `profile = "prod"`: the defaults in dev and in prod."""
-    return {path: (flag.evaluate(lambda _: "dev"), flag.evaluate(lambda _: "prod")) for path, flag in _FLAGS.items()}
-
-
-def default_of(path: str, *, plain: Any, profile: str) -> Any:  # noqa: ANN401 - a value of a settings file
-    """The default of a setting in a profile.
-
-    Args:
-        path: The setting.
-        plain: The default of its field.
-        profile: `dev` or `prod`.
-    """
-    return _FLAGS[path].evaluate(lambda _: profile) if path in _FLAGS else plain
+FLAGS: Final = {
+    path: (flag.evaluate(lambda _: "dev"), flag.evaluate(lambda _: "prod")) for path, flag in _BY_PROFILE.items()
+}
+"""The settings whose default is another one with `profile = "prod"`: the defaults in dev and in prod."""

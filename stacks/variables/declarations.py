@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from stacks.hcl import literal, type_of
 from stacks.settings.cross_rules import CROSS_RULES
-from stacks.settings.derived import flags
+from stacks.settings.derived import FLAGS
 from stacks.settings.language import Reference
 from stacks.settings.model import Settings, section_of
 from stacks.settings.section import Section
@@ -146,8 +146,8 @@ def _fields(section: str) -> Iterable[tuple[str, FieldInfo]]:
 def _plain(path: str, info: FieldInfo) -> Variable:
     default = REQUIRED if info.is_required() else info.get_default(call_default_factory=True)
     description = info.description or ""
-    if path in flags():
-        dev, prod = map(literal, flags()[path])
+    if path in FLAGS:
+        dev, prod = map(literal, FLAGS[path])
         description += f' Default: {dev}; with profile = "prod": {prod}.'
         default = None
     return Variable(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from localcloud import daemon
-from stacks.settings.derived import flags
+from stacks.settings.derived import FLAGS
 from tests.e2e.world import WRITER
 from tests.e2e.writer import writing
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROTECTION = {
     path.replace(".", "__").upper(): json.dumps(prod)
-    for path, (_, prod) in flags().items()
+    for path, (_, prod) in FLAGS.items()
     if path.endswith(("deletion_protection", "force_destroy"))
 }
 

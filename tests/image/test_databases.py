@@ -13,6 +13,7 @@ import pytest
 from tests.image.client import use_everything
 from tests.image.databases import MySql, Postgres
 from tests.image.harness import Platform, Service
+from tests.image.test_searches import conditions, runs
 
 ROOT = Path(__file__).parents[2]
 SEED = Path(__file__).parent / "seed_old_mlflow.py"
@@ -118,8 +119,7 @@ def test_mysql_serves_the_whole_client(
 
 def test_mysql_bounds_a_search_too(platform: Platform, mysql: MySql) -> None:
     with platform.service(mysql.uri(), sockets=mysql.sockets) as service:
-        body = {"experiment_ids": ["0"], "filter": " and ".join(f"metrics.m{i} >= 0" for i in range(400))}
-        costly = service.http.post("/api/2.0/mlflow/runs/search", json=body, headers=service.bearer())
+        costly = runs(service, filter=conditions(400))
         assert costly.status_code == 400
         assert "joins of tables" in costly.json()["message"]
         slow = "RENAME TABLE experiments TO slow; CREATE VIEW experiments AS SELECT * FROM slow WHERE SLEEP(300) = 0"
