@@ -116,7 +116,7 @@ bench-client: setup-test ## Measure the client package against a static token; r
 	@python -m bench.client
 
 client-matrix: setup-test ## Try every credential with every MLflow, by the client package and the image; prints the table
-	@python -m tests.image.google_matrix
+	@python -m harness.client_matrix
 
 screenshots: setup-test ## Take the README's pictures anew, in a browser at a local cloud
 	@pytest -n 0 --pictures=docs/images tests/e2e/test_browser.py

@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from harness import gate, google
+from harness.clients import VERSIONS, build_wheel, client_of, installed
+from harness.google import ROBOT, Google
 from localcloud.identity import IdentityProvider
-from tests.client import gate, google
-from tests.client.google import ROBOT, Google
-from tests.image.google_programs import VERSIONS, build_wheel, client_of, installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

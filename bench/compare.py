@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from bench.image import Start, figure, start_and_load
 from bench.service_page import Load, percentiles, rates, spread
+from harness import local
+from harness.service import PORT, SERVICE_URL, Platform, Service
 from localcloud.container import ContainerSpec
 from localcloud.engine import Engine, EngineError
-from tests.image import local
-from tests.image.harness import PORT, SERVICE_URL, Platform, Service
 
 ROUNDS = 5
 CLIENTS = (1, 8, 32)

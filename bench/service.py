@@ -21,11 +21,11 @@ from bench import processes, service_page
 from bench.seed import seed
 from bench.service_page import DIRECT, FRONT_DOOR, POINTS, Figures, Load, Point
 from bench.sign_in import first_page
+from harness.world import READER, SEARCH, World
 from localcloud import daemon
 from localcloud.container import Container, ContainerSpec
 from localcloud.machine.template import LABEL
 from stacks import bindings
-from tests.e2e.world import READER, SEARCH, World
 
 SCRIPT = Path(__file__).parent / "load_in_phases.py"
 INSIDE = "/load.py"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.client import gate as gates
-from tests.client.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, ROBOT
+from harness import gate as gates
+from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, ROBOT
 from tests.client.test_tokens import IDENTITY, Source
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "src"))
@@ -27,7 +27,7 @@ from mlflow_google.tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.client.gate import Gate
+    from harness.gate import Gate
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness import google
+from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google, claims
 from localcloud.identity import IdentityProvider
-from tests.client import google
-from tests.client.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google, claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness import gate as gates
+from harness import google
+from harness.google import ROBOT, Google
 from localcloud.identity import IdentityProvider
-from tests.client import gate as gates
-from tests.client import google
-from tests.client.google import ROBOT, Google
 from tests.client.test_credentials import CLIENT, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.client.gate import Gate
+    from harness.gate import Gate
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from harness.google import ROBOT
 from localcloud.background import serving
 from localcloud.callers import EVERYBODY
 from localcloud.identity import IdentityProvider
 from localcloud.machine.metadata import variables
-from tests.client.google import ROBOT
 from tests.client.test_credentials import CLIENT
 
 if TYPE_CHECKING:

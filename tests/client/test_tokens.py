@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from google.auth.exceptions import RefreshError, TransportError
 
+from harness.google import ROBOT
 from localcloud.identity import IdentityProvider
-from tests.client.google import ROBOT
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "src"))
 from mlflow_google import tokens

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from harness.world import SEARCH
 from tests.e2e.programs import run
-from tests.e2e.world import SEARCH
 
 if TYPE_CHECKING:
+    from harness.world import World
     from tests.e2e.browser import Visitor
-    from tests.e2e.world import World
 
 _API = "/api/2.0/mlflow"
 _OF_THE_SERVER = {

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from tests.e2e.world import World
-from tests.image.harness import SERVICE_ACCOUNT, SERVICE_URL
+from harness.service import SERVICE_ACCOUNT, SERVICE_URL
+from harness.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.e2e.world import World
+    from harness.world import World
 
 
 def start(world: World, program: str, *arguments: str) -> subprocess.Popen[str]:

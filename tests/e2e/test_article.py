@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.e2e.world import SEARCH
-from tests.image.databases import wait_for
+from harness.databases import wait_for
+from harness.world import SEARCH
 
 if TYPE_CHECKING:
-    from tests.e2e.world import World
+    from harness.world import World
 
 QUIET_S = 15
 # As many copies of the article start: the proxy's port is open long before MLflow answers.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.service import Service
 from localcloud.identity import IdentityProvider, kept_key
-from tests.image.harness import Service
 from tests.image.test_attacks import (
     test_a_bad_token_is_refused,
     test_a_good_token_is_accepted,
@@ -23,7 +23,7 @@ from tests.image.test_attacks import (
 from tests.image.test_service import test_a_stranger_signs_in_and_is_refused, test_a_tampered_session_is_no_session
 
 if TYPE_CHECKING:
-    from tests.e2e.world import World
+    from harness.world import World
 
 __all__ = [
     "test_a_bad_token_is_refused",

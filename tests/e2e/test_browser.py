@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from harness.world import WRITER
 from tests.e2e.browser import Visitor, visiting
 from tests.e2e.programs import run
-from tests.e2e.world import WRITER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.e2e.world import World
+    from harness.world import World
 
 STRANGER = "eve@evil.test"
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.e2e.world import SEARCH
+from harness.databases import wait_for
+from harness.world import SEARCH
 from tests.e2e.writer import writing
-from tests.image.databases import wait_for
 
 if TYPE_CHECKING:
-    from tests.e2e.world import World
+    from harness.world import World
 
 NEXT = "FROM {image}\nLABEL next=1\n"
 ENDS_AT_ONCE = 'FROM {image}\nENTRYPOINT ["/bin/sh", "-c", "echo cannot open the file of models; exit 3"]\n'

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.databases import wait_for
+from harness.world import SEARCH
 from localcloud import daemon
-from tests.e2e.world import SEARCH
 from tests.e2e.writer import writing
-from tests.image.databases import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.world import World
     from localcloud.container import Container
     from tests.e2e.conftest import MakeWorld
-    from tests.e2e.world import World
 
 IDLE_S = 5
 

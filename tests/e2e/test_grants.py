@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.world import SEARCH, WRITER
 from tests.e2e.browser import visiting
 from tests.e2e.calls import DOWNLOAD, OF_THE_SERVER, UPLOAD, Caller
 from tests.e2e.programs import run
-from tests.e2e.world import SEARCH, WRITER
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from tests.e2e.world import World
-    from tests.localcloud.workspace import Workspace
+    from harness.workspace import Workspace
+    from harness.world import World
 
 # What fails without a grant that is used while the service runs.
 RUN_TIME = {

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.world import WRITER
 from localcloud import daemon
 from stacks.settings.derived import FLAGS
-from tests.e2e.world import WRITER
 from tests.e2e.writer import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.world import World
     from tests.e2e.conftest import MakeWorld
-    from tests.e2e.world import World
 
 PROTECTION = {
     path.replace(".", "__").upper(): json.dumps(prod)

@@ -13,15 +13,15 @@ import mlflow
 import pytest
 from playwright.sync_api import Page, Request, Response, expect
 
+from harness.databases import wait_for
+from harness.world import WRITER
 from tests.e2e.browser import Visitor, visiting
 from tests.e2e.programs import run
-from tests.e2e.world import WRITER
-from tests.image.databases import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.e2e.world import World
+    from harness.world import World
 
 PAGES = Path(__file__).parents[2] / "image" / "page"
 SCRIPTS = Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js"

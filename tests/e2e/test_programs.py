@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.clients import build_wheel, installed
+from harness.world import READER, SEARCH, WRITER
 from tests.e2e.programs import finished, start
-from tests.e2e.world import READER, SEARCH, WRITER
-from tests.image.google_programs import build_wheel, installed
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from tests.e2e.world import World
+    from harness.world import World
 
 ONE_RUN = """
 import mlflow

@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_pem_x509_certificate
 from playwright.sync_api import expect
 
+from harness.world import SEARCH, WRITER
 from localcloud.background import free_port
 from tests.e2e.browser import visiting
-from tests.e2e.world import SEARCH, WRITER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.world import World
     from tests.e2e.conftest import MakeWorld
-    from tests.e2e.world import World
 
 HOST = "mlflow-123456789012.europe-west1.run.app"
 URL = f"https://{HOST}"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.image.databases import wait_for
+from harness.databases import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.e2e.world import World
+    from harness.world import World
 
 _API = "/api/2.0/mlflow"
 _MOST = 1_000_000  # steps; nobody writes so long

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.image.harness import SERVICE_ACCOUNT, Service
+from harness.service import SERVICE_ACCOUNT, Service
 
 HERE = Path(__file__).parent
 

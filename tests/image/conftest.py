@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import local
+from harness.databases import Postgres
+from harness.service import Platform, Service
 from localcloud.engine import Engine
-from tests.image import local
 from tests.image import registry as registries
-from tests.image.databases import Postgres
-from tests.image.harness import Platform, Service
 from tests.image.registry import Registry
 
 

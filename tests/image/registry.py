@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 
+from harness.databases import wait_for
 from localcloud.background import free_port
 from localcloud.engine import Engine
-from tests.image.databases import wait_for
 
 USER, PASSWORD = "pusher", "tests-only"
 BCRYPT_OF_PASSWORD = "$2b$04$pSMdLi.kwIPPzAs0ousQ.eWO9BRwcCKSKtKuwxBiCwRVg1qgHzLwW"  # noqa: S105

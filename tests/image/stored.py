@@ -5,9 +5,9 @@ import json
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from harness.databases import Postgres
+from harness.load import API
 from tests.image import traces
-from tests.image.databases import Postgres
-from tests.image.load import API
 
 RUNS, METRICS = 400, 300
 METRICS_OF_ONE = 120_000

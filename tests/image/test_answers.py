@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from harness.attackers import peak_of
+from harness.load import API
+from harness.service import Platform, Service
 from tests.image import stored
-from tests.image.attackers import peak_of
 from tests.image.client import run_script
-from tests.image.harness import Platform, Service
-from tests.image.load import API
 
 AT_ONCE = 80
 # As many as MLflow takes.

@@ -12,9 +12,9 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from tests.image.attackers import peak_of
-from tests.image.databases import wait_for
-from tests.image.harness import Platform, Service
+from harness.attackers import peak_of
+from harness.databases import wait_for
+from harness.service import Platform, Service
 
 MIB = 1024 * 1024
 LARGE_MIB = 256  # four times what /tmp holds here

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from harness import tokens
+from harness.service import DOMAIN, SEARCH, SERVICE_ACCOUNT, SERVICE_URL, USER, Service
 from localcloud.identity import IdentityProvider
-from tests.image import tokens
-from tests.image.harness import DOMAIN, SEARCH, SERVICE_ACCOUNT, SERVICE_URL, USER, Service
 
 Token = Callable[[IdentityProvider], str]
 WEBSOCKET_KEY = "dGhlIHNhbXBsZSBub25jZQ=="

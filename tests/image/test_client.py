@@ -2,8 +2,8 @@
 
 import pytest
 
+from harness.service import Service
 from tests.image.client import use_everything
-from tests.image.harness import Service
 
 
 @pytest.fixture(scope="module")

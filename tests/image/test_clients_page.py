@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.client import google
-from tests.client.google import Google
-from tests.image.google_programs import LETS_IN, build_wheel, client_of, installed
+from harness import google
+from harness.clients import LETS_IN, build_wheel, client_of, installed
+from harness.google import Google
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.image.harness import Platform
+    from harness.service import Platform
 
 PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
 TRACE = Path(__file__).with_name("trace_with_otlp.py")

@@ -8,11 +8,11 @@ import pytest
 from aiohttp import web
 from joserfc.jwk import RSAKey
 
+from harness.load import API, EXPERIMENT
+from harness.service import Platform, Service
 from localcloud.background import serving
 from localcloud.engine import HOST
 from tests.image.cloud import TOKEN, Cloud, with_metadata
-from tests.image.harness import Platform, Service
-from tests.image.load import API, EXPERIMENT
 
 GATEWAY = "/api/3.0/mlflow/gateway"
 MESSAGES = {"messages": [{"role": "user", "content": "hello"}]}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.databases import MySql, Postgres
+from harness.service import Platform, Service
 from tests.image.client import use_everything
-from tests.image.databases import MySql, Postgres
-from tests.image.harness import Platform, Service
 from tests.image.test_searches import conditions, runs
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from mlflow.exceptions import RestException
 from mlflow.utils.rest_utils import verify_rest_response
 
-from tests.image.harness import SEARCH, SERVICE_URL, USER, Platform, Service
+from harness.service import SEARCH, SERVICE_URL, USER, Platform, Service
 from tests.image.test_attacks import call
 from tests.image.test_service import cookies, sign_in
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.load import API
+from harness.service import SEARCH, Service
 from tests.image import traces
-from tests.image.harness import SEARCH, Service
-from tests.image.load import API
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun.errors import WholeErrors

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.databases import Postgres, wait_for
+from harness.load import writing
+from harness.service import EDGE, MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
 from localcloud.container import Container
-from tests.image.databases import Postgres, wait_for
-from tests.image.harness import EDGE, MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
-from tests.image.load import writing
 
 HANG_DEADLINE_S = 45  # start.sh promises 30 s, and stops those in front in at most 6 more
 EX_USAGE, EX_SOFTWARE, KILLED = 64, 70, 137

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tests.image.attackers import HEADER, MIB, PARALLEL, Request, chunk, head, outcome, post
-from tests.image.harness import SEARCH, Service
+from harness.attackers import HEADER, MIB, PARALLEL, Request, chunk, head, outcome, post
+from harness.service import SEARCH, Service
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Well-formed, and nobody's: it is looked at, and refused.

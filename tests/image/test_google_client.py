@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.client import google
-from tests.client.google import ROBOT, Google
-from tests.image import google_matrix
-from tests.image.databases import wait_for
-from tests.image.google_programs import LETS_IN, MACHINES, VERSIONS, Switch, build_wheel, client_of, installed
+from harness import client_matrix, google
+from harness.clients import LETS_IN, MACHINES, VERSIONS, Switch, build_wheel, client_of, installed
+from harness.databases import wait_for
+from harness.google import ROBOT, Google
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.image.harness import Platform, Service
+    from harness.service import Platform, Service
 
 PROGRAM = Path(__file__).with_name("train_with_google.py")
 TRACE = Path(__file__).with_name("trace_with_otlp.py")
@@ -206,10 +205,10 @@ def open_service(platform: Platform, migrated: str) -> Iterator[Service]:
 
 def test_every_credential_gives_what_it_should(open_service: Service, tmp_path: Path) -> None:
     packages = ["mlflow-skinny==3.17.2", "mlflow-tracing==3.17.2"]  # `make client-matrix` tries all
-    outcomes = google_matrix.run(open_service.url, Google(open_service.identity), packages, tmp_path)
-    print(google_matrix.table(outcomes, packages))
+    outcomes = client_matrix.run(open_service.url, Google(open_service.identity), packages, tmp_path)
+    print(client_matrix.table(outcomes, packages))
     assert outcomes == {
-        (machine.credential, package): google_matrix.expected(package, machine)
+        (machine.credential, package): client_matrix.expected(package, machine)
         for machine in MACHINES
         for package in packages
     }

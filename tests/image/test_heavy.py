@@ -7,9 +7,9 @@ from itertools import cycle, islice
 
 import pytest
 
-from tests.image.attackers import peak_of
-from tests.image.harness import Service
-from tests.image.heavy import BODIES, attack
+from harness.attackers import peak_of
+from harness.heavy import BODIES, attack
+from harness.service import Service
 
 # Refused, or taken, or told to come again; never an error of ours, and never a broken connection.
 ANSWERS = {"200", "400", "403", "404", "413", "415", "501", "503"}

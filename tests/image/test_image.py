@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
+from harness.databases import Postgres
+from harness.load import API, EXPERIMENT
+from harness.service import EDGE, PROXY, Platform, Service
 from localcloud import images
 from localcloud.container import ContainerSpec
 from localcloud.engine import Engine
 from stacks import mlflow
-from tests.image.databases import Postgres
-from tests.image.harness import EDGE, PROXY, Platform, Service
-from tests.image.load import API, EXPERIMENT
 
 SIZE_MIB = 450 * 1000 * 1000 / 1024 / 1024
 EX_USAGE = 64

@@ -6,11 +6,11 @@ import httpx
 import pytest
 from aiohttp import web
 
+from harness.load import API
+from harness.service import SECRETS_FOLDER, Platform, Service
 from localcloud.background import serving
 from localcloud.engine import HOST
 from tests.image import traces
-from tests.image.harness import SECRETS_FOLDER, Platform, Service
-from tests.image.load import API
 from tests.image.stored import spans
 from tests.image.test_routes import INVENTORY, run_in
 

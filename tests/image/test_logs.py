@@ -13,8 +13,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.image.databases import PASSWORD, wait_for
-from tests.image.harness import CLIENT_SECRET, COOKIE_SECRET, PROJECT, SEARCH, USER, Platform, Service
+from harness.databases import PASSWORD, wait_for
+from harness.service import CLIENT_SECRET, COOKIE_SECRET, PROJECT, SEARCH, USER, Platform, Service
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun import logs

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.attackers import peak_of
+from harness.databases import wait_for
+from harness.load import mixed_calls
+from harness.service import COOKIE_SECRET, SECRETS_FOLDER, Platform, Service, write_secret
 from localcloud import images
 from localcloud.container import Container
-from tests.image.attackers import peak_of
-from tests.image.databases import wait_for
-from tests.image.harness import COOKIE_SECRET, SECRETS_FOLDER, Platform, Service, write_secret
-from tests.image.load import mixed_calls
 
 ARTICLE = Path(__file__).parent / "article"
 # As published, with the values filled in.

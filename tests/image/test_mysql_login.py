@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.image.databases import PASSWORD, MySql
+from harness.databases import PASSWORD, MySql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from harness.databases import Postgres, wait_for
+from harness.load import API, EXPERIMENT
+from harness.service import SEARCH, Platform, Service
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
 from tests.image import traces
 from tests.image.client import run_script
-from tests.image.databases import Postgres, wait_for
-from tests.image.harness import SEARCH, Platform, Service
-from tests.image.load import API, EXPERIMENT
 
 
 @pytest.fixture(scope="module")

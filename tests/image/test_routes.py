@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.image.harness import Service
+from harness.service import Service
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun.features import Feature, features, graphql_operations

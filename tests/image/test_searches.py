@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.image.databases import Postgres
-from tests.image.harness import Platform, Service
-from tests.image.load import API
+from harness.databases import Postgres
+from harness.load import API
+from harness.service import Platform, Service
 
 MOST_JOINS = 30
 RUNS = 2000

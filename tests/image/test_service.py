@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from tests.image.harness import CLIENT_ID, SEARCH, SERVICE_ACCOUNT, SERVICE_URL, USER, Service
+from harness.service import CLIENT_ID, SEARCH, SERVICE_ACCOUNT, SERVICE_URL, USER, Service
 
 
 def test_a_person_with_an_identity_token_reaches_mlflow(service: Service) -> None:

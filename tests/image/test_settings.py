@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.service import CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, SECRETS_FILE
 from stacks import mlflow
 from stacks.settings.section import DOMAIN_REGEX
-from tests.image.harness import CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, SECRETS_FILE
 from tests.settings.rows import ROWS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))

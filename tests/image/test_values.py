@@ -9,9 +9,9 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.image.databases import MySql
-from tests.image.harness import Platform, Service
-from tests.image.local import scratch_folder
+from harness.databases import MySql
+from harness.local import scratch_folder
+from harness.service import Platform, Service
 
 API = "/api/2.0/mlflow"
 API3 = "/api/3.0/mlflow"

@@ -18,8 +18,8 @@ import mlflow.protos
 import pytest
 from mlflow.protos import databricks_pb2
 
-from tests.image.harness import Platform, Service
-from tests.image.load import API
+from harness.load import API
+from harness.service import Platform, Service
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun.features import features

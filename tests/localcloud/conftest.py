@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from harness.workspace import OAUTH_CLIENT_SECRET, Workspace
 from localcloud.session import session
 from stacks.settings.load import OVERRIDE_PREFIX, load
-from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, Workspace
 from tests.stacks.documents import ENVIRONMENTS
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from localcloud.store import Store
 
 if TYPE_CHECKING:
+    from harness.workspace import Workspace
     from tests.localcloud.conftest import Open
-    from tests.localcloud.workspace import Workspace
 
 SERVICE = "google_cloud_run_v2_service.tracking"
 NUMBER = ("--project", "acme-ml-dev=123456789012")

@@ -14,9 +14,9 @@ from localcloud.store import Store
 from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:
+    from harness.workspace import Workspace
     from localcloud.model import Object
     from tests.localcloud.conftest import Open
-    from tests.localcloud.workspace import Workspace
 
 DEPLOYER = "user:ada@example.com"
 ROLES = re.findall(r"^   (roles/[\w.]+)$", (CHECKOUT / "README.md").read_text(), re.MULTILINE)

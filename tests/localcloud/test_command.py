@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine import ENGINE
-from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, one_line
+from harness.terraform import ENGINE
+from harness.workspace import OAUTH_CLIENT_SECRET, one_line
 from tests.stacks.documents import ENVIRONMENTS
 
 if TYPE_CHECKING:

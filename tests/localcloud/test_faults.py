@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.localcloud.workspace import one_line
+from harness.workspace import one_line
 
 if TYPE_CHECKING:
+    from harness.workspace import Workspace
     from tests.localcloud.conftest import Documents, Open
-    from tests.localcloud.workspace import Workspace
 
 USER = "google_sql_user acme-ml-dev:mlflow//mlflow-db"
 BACKEND = "google_secret_manager_secret_version projects/acme-ml-dev/secrets/mlflow-backend-store-uri/versions"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from harness.workspace import Workspace
     from tests.localcloud.conftest import Open
-    from tests.localcloud.workspace import Workspace
 
 ACCOUNT = "mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
 NUMBER = ("--project", "acme-ml-dev=123456789012")  # Secret Manager names secrets by it

@@ -10,10 +10,10 @@ import pytest
 from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:
+    from harness.workspace import Workspace
     from tests.localcloud.conftest import Open
-    from tests.localcloud.workspace import Workspace
 
-from tests.localcloud.workspace import one_line
+from harness.workspace import one_line
 
 RUNBOOK = CHECKOUT / "docs" / "runbook.md"
 IDS = {

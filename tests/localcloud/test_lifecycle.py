@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.localcloud.workspace import one_line
+from harness.workspace import one_line
 from tests.stacks.documents import NAMES
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from tests.module.clouds import copy_of_module
 from tests.stacks.documents import ENVIRONMENTS
 
 if TYPE_CHECKING:
-    from tests.localcloud.workspace import Workspace
+    from harness.workspace import Workspace
 
 
 def test_a_deployment_becomes_a_module_without_a_change(applied: Workspace) -> None:

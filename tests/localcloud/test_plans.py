@@ -14,8 +14,8 @@ from tests.stacks.documents import NAMES, STACKS
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
+    from harness.workspace import Workspace
     from tests.localcloud.conftest import Documents, Open
-    from tests.localcloud.workspace import Workspace
 
 SERVICE = "google_cloud_run_v2_service.tracking"
 INSTANCE = "google_sql_database_instance.tracking"

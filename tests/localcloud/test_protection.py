@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.workspace import one_line
 from localcloud.store import Store
 from tests.localcloud.changes import actions
-from tests.localcloud.workspace import one_line
 from tests.stacks.documents import resources
 
 if TYPE_CHECKING:
+    from harness.workspace import Workspace
     from tests.localcloud.conftest import Documents, Open
-    from tests.localcloud.workspace import Workspace
 
 DATABASE = "google_sql_database.mlflow"
 DATABASE_ID = "projects/acme-ml-prod/instances/mlflow-db/databases/mlflow"

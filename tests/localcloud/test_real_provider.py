@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.workspace import OAUTH_CLIENT_SECRET, Workspace
 from localcloud import schema
 from localcloud.services import RESOURCES
-from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, Workspace
 from tests.module.clouds import SECRETS, copy_of_module
 from tests.stacks.documents import NAMES
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.workspace import Workspace
     from tests.localcloud.conftest import Open
-    from tests.localcloud.workspace import Workspace
 
-from tests.localcloud.workspace import OAUTH_CLIENT_SECRET
+from harness.workspace import OAUTH_CLIENT_SECRET
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from harness.workspace import OAUTH_CLIENT_SECRET, Workspace
 from localcloud.session import session
-from tests.localcloud.workspace import OAUTH_CLIENT_SECRET, Workspace
 from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.workspace import one_line
 from localcloud.store import Store
-from tests.localcloud.workspace import one_line
 from tests.module.clouds import MODULE, copy_of_module, opened, prepare
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from harness.workspace import Workspace, one_line
 from localcloud.session import session
-from tests.localcloud.workspace import Workspace, one_line
 from tests.module.clouds import copy_of_module
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.terraform import ENGINE
 from stacks.settings.cross_rules import CROSS_RULES
 from stacks.variables.declarations import LEFT_OUT, module_variables, service_variables
 from stacks.variables.values import effective
-from tests.engine import ENGINE
 from tests.module.verdicts import KINDS, Input, Verdict, arguments, problems_in_module, table
 from tools.docs import CHECKOUT, Part, drifted, write
 

@@ -11,10 +11,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.terraform import ENGINE
 from stacks.hcl import escaped
 from stacks.settings.problems import Problem, SettingsError
 from stacks.variables.declarations import LEFT_OUT
-from tests.engine import ENGINE
 from tests.settings.files import Table, changed, read
 from tests.settings.rows import BAD_LABEL_VALUES, BAD_LABELS, FREE_NAMES, RESERVED, ROWS, SECRETS
 from tests.settings.test_cross_rules import CASES

@@ -7,7 +7,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from tests.engine import ENGINE
+from harness.terraform import ENGINE
 from tests.policies.plans import plan_of, shapes
 
 if TYPE_CHECKING:

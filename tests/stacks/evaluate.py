@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.engine import ENGINE
+from harness.terraform import ENGINE
 
 _DEADLINE_SECONDS = 60
 

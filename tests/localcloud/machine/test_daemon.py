@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.databases import wait_for
 from localcloud import daemon
 from localcloud.background import free_port
 from localcloud.identity import OAuthClient
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.store import Store
-from tests.image.databases import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

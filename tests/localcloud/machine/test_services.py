@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.databases import wait_for
 from localcloud import images
 from localcloud.background import serving
 from localcloud.callers import EVERYBODY
@@ -17,7 +18,6 @@ from localcloud.engine import Engine
 from localcloud.machine.frontdoor import MAX_ANSWER_BYTES, MAX_HEADER_BYTES, MAX_REQUEST_BYTES
 from localcloud.machine.template import REVISION_LABEL
 from localcloud.model import Refused
-from tests.image.databases import wait_for
 from tests.localcloud.machine.echo_service import NAME, Place, restarted
 
 if TYPE_CHECKING:

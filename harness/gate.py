@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from harness.google import claims
 from localcloud.background import serving
 from localcloud.callers import EVERYBODY
-from tests.client.google import claims
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -1,6 +1,6 @@
 """Prints what becomes of a program, by the credential of its machine and the version of MLflow's client.
 
-`python -m tests.image.google_matrix [PACKAGE==VERSION ...]` runs it with each package; `make client-matrix` with all.
+`python -m harness.client_matrix [PACKAGE==VERSION ...]` runs it with each package; `make client-matrix` with all.
 Each program has the client package's wheel, and meets the real image with its proxy.
 """
 
@@ -14,10 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.engine import Engine
-from tests.client.google import Google
-from tests.image import local
-from tests.image.google_programs import (
+from harness import local
+from harness.clients import (
     LETS_IN,
     MACHINES,
     VERSIONS,
@@ -27,6 +25,8 @@ from tests.image.google_programs import (
     installed,
     standing,
 )
+from harness.google import Google
+from localcloud.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

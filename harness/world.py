@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from harness.databases import wait_for
+from harness.workspace import Workspace
 from localcloud import daemon, images
 from localcloud.background import free_port
 from localcloud.engine import Engine
@@ -18,15 +20,13 @@ from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.session import session
 from localcloud.store import Store
 from stacks.settings.load import OVERRIDE_PREFIX, load
-from tests.image.databases import wait_for
-from tests.localcloud.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from localcloud.container import Container
 
-SETTINGS = Path(__file__).parents[2] / "environments" / "demo.toml"
+SETTINGS = Path(__file__).parents[1] / "environments" / "demo.toml"
 STACKS = ("bootstrap", "tracking")
 WRITER = "writer@example.com"
 READER = "reader@example.com"

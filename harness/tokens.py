@@ -9,8 +9,8 @@ import time
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from harness.service import SERVICE_URL, USER
 from localcloud.identity import ISSUER, IdentityProvider
-from tests.image.harness import SERVICE_URL, USER
 
 
 def encoded(part: object) -> str:

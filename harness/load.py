@@ -11,8 +11,8 @@ from itertools import count
 
 import httpx
 
-from tests.image.databases import Postgres, wait_for
-from tests.image.harness import Service
+from harness.databases import Postgres, wait_for
+from harness.service import Service
 
 API = "/api/2.0/mlflow"
 EXPERIMENT = "0"  # Default, which every new database has

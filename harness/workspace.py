@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.engine import ENGINE
+from harness.terraform import ENGINE
 
 if TYPE_CHECKING:
     from pathlib import Path

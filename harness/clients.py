@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.client import google
-from tests.client.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google
-from tests.image.harness import SERVICE_URL
+from harness import google
+from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google
+from harness.service import SERVICE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[1]
 UV = [sys.executable, "-m", "uv"]
 VERSIONS = ("2.8.1", "2.16.2", "3.4.0", "3.17.2")
 OTHER = ROBOT.replace("trainer", "other")

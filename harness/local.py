@@ -9,14 +9,14 @@ from pathlib import Path
 
 from aiohttp import ClientSession, web
 
+from harness.databases import Postgres
+from harness.service import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, SERVICE_URL, Google, Platform, write_secret
 from localcloud import images
 from localcloud.background import serving
 from localcloud.engine import Bridge, Engine
 from localcloud.identity import IdentityProvider, OAuthClient
 from localcloud.machine.forwarding import client, forward, same_path
 from localcloud.machine.storage import ObjectStore
-from tests.image.databases import Postgres
-from tests.image.harness import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, SERVICE_URL, Google, Platform, write_secret
 
 
 @contextmanager

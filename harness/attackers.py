@@ -1,7 +1,7 @@
 """Requests that should bring the service down, many at a time, and what they did to its memory.
 
-`python -m tests.image.attackers` prints the table of test_fuzz.py for the image of this tree, `python -m
-tests.image.heavy` that of people who are signed in; a killed one is started again. Requests are written as bytes,
+`python -m harness.attackers` prints the table of test_fuzz.py for the image of this tree, `python -m
+harness.heavy` that of people who are signed in; a killed one is started again. Requests are written as bytes,
 because a client's library would refuse to send most of them.
 """
 
@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from harness import local
+from harness.databases import wait_for
+from harness.service import Platform, Service
 from localcloud.container import Container, EngineError
 from localcloud.engine import Engine
-from tests.image import local
-from tests.image.databases import wait_for
-from tests.image.harness import Platform, Service
 
 MIB = 1024 * 1024
 PARALLEL = (1, 40, 80)

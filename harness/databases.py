@@ -18,7 +18,7 @@ PASSWORD = "p@ss/w:rd%3F"  # noqa: S105  has all that a URI must encode
 # Debian keeps several versions side by side; the newest one serves.
 POSTGRES_BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 DEADLINE_S = 30
-LOGIN = Path(__file__).parents[2] / "localcloud/machine/mysql/login.py"
+LOGIN = Path(__file__).parents[1] / "localcloud/machine/mysql/login.py"
 
 
 def as_user(name: str, *command: str) -> list[str]:

@@ -1,6 +1,6 @@
 """What a signed-in person may send to bring the service down, how often at a time, and what it costs the container.
 
-`python -m tests.image.heavy [KIND ...]` prints what comes of each kind at 1, 40 and 80 at a time.
+`python -m harness.heavy [KIND ...]` prints what comes of each kind at 1, 40 and 80 at a time.
 """
 
 import gzip
@@ -16,9 +16,9 @@ from functools import cache
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from harness import attackers, local
+from harness.service import Service
 from localcloud.engine import Engine
-from tests.image import attackers, local
-from tests.image.harness import Service
 
 MIB = 1024 * 1024
 API = "/api/2.0/mlflow"

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from harness.databases import Postgres, wait_for
 from localcloud.container import Container, ContainerSpec
 from localcloud.engine import HOST, Engine, EngineError
 from localcloud.identity import IdentityProvider
 from stacks import mlflow
-from tests.image.databases import Postgres, wait_for
 
 PORT = 4180
 CLIENT_ID = "1234-tests.apps.googleusercontent.com"
