@@ -1,8 +1,7 @@
 """Requests that should bring the service down, many at a time, and what they did to its memory.
 
-`python -m harness.attackers` prints the table of test_fuzz.py for the image of this tree, `python -m
-harness.heavy` that of people who are signed in; a killed one is started again. Requests are written as bytes,
-because a client's library would refuse to send most of them.
+`python -m harness.anonymous` and `python -m harness.heavy` print the table for the image of this tree; an instance
+that was killed is started again. Requests are written as bytes: a client's library would refuse to send most of them.
 """
 
 import asyncio
@@ -18,10 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from harness import local
-from harness.databases import wait_for
 from harness.service import Platform, Service
+from harness.waiting import wait_for
 from localcloud.container import Container, EngineError
-from localcloud.engine import Engine
 
 MIB = 1024 * 1024
 PARALLEL = (1, 40, 80)
@@ -213,15 +211,3 @@ def table(platform: Platform, attacks: Mapping[str, Any], attack: Attacker = att
                 sys.stdout.write(found.row(name, parallel) + "\n")
                 sys.stdout.flush()
                 alive = found.served
-
-
-def main() -> None:
-    """Attacks without a credential."""
-    from tests.image.test_fuzz import ANONYMOUS  # noqa: PLC0415  the list is the test's
-
-    with local.platform(Engine()) as platform:
-        table(platform, ANONYMOUS)
-
-
-if __name__ == "__main__":
-    main()

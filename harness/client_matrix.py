@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def main(packages: list[str]) -> int:
     packages = packages or list(PACKAGES)
     with local.platform(Engine()) as platform, tempfile.TemporaryDirectory() as folder:
         uri = platform.postgres.uri(local.migrated_database(platform))
-        with platform.service(uri, **LETS_IN) as service:
+        with replace(platform, environment=LETS_IN).service(uri) as service:
             outcomes = run(service.url, Google(service.identity), packages, Path(folder))
     print(table(outcomes, packages))
     wrong = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import google
+from harness import credentials, google
 from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google
 from harness.service import SERVICE_URL
 
@@ -83,21 +83,25 @@ def _file(make: Callable[[Path], Path], **more: str) -> Callable[[Google, Path],
     return lambda _, folder: {"GOOGLE_APPLICATION_CREDENTIALS": str(make(folder)), "NO_GCE_CHECK": "true", **more}
 
 
+def _nothing(_: Google, __: Path) -> dict[str, str]:
+    return {}
+
+
 def _gcloud(cloud: Google, folder: Path) -> dict[str, str]:
-    return {"PATH": f"{google.gcloud(cloud, folder / 'bin', SERVICE_URL)}:/usr/bin:/bin", "NO_GCE_CHECK": "true"}
+    return {"PATH": f"{credentials.gcloud(cloud, folder / 'bin', SERVICE_URL)}:/usr/bin:/bin", "NO_GCE_CHECK": "true"}
 
 
 MACHINES = (
-    Machine("metadata server", lambda *_: {}, ROBOT, metadata=True),
-    Machine("key file", _file(google.key_file), ROBOT),
-    Machine("federation with a service account", _file(google.federation), ROBOT),
-    Machine("a person's login that impersonates", _file(google.impersonated_login), ROBOT),
-    Machine("another account impersonates", _file(google.key_file, MLFLOW_GOOGLE_IMPERSONATE=OTHER), OTHER),
-    Machine("a person's application-default login", _file(google.login), PERSON),
+    Machine("metadata server", _nothing, ROBOT, metadata=True),
+    Machine("key file", _file(credentials.key_file), ROBOT),
+    Machine("federation with a service account", _file(credentials.federation), ROBOT),
+    Machine("a person's login that impersonates", _file(credentials.impersonated_login), ROBOT),
+    Machine("another account impersonates", _file(credentials.key_file, MLFLOW_GOOGLE_IMPERSONATE=OTHER), OTHER),
+    Machine("a person's application-default login", _file(credentials.login), PERSON),
     Machine("gcloud alone", _gcloud, PERSON),
     Machine(
         "federation without a service account",
-        _file(lambda folder: google.federation(folder, account="")),
+        _file(lambda folder: credentials.federation(folder, account="")),
         "",
         "workload identity federation without a service account has no identity tokens",
     ),

@@ -5,19 +5,19 @@ import pwd
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
 
+from harness.waiting import DEADLINE_S, wait_for
+
 INSTANCE = "demo-project:europe-west1:mlflow"
 PASSWORD = "p@ss/w:rd%3F"  # noqa: S105  has all that a URI must encode
 # Debian keeps several versions side by side; the newest one serves.
 POSTGRES_BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-DEADLINE_S = 30
 LOGIN = Path(__file__).parents[1] / "localcloud/machine/mysql/login.py"
 
 
@@ -26,19 +26,6 @@ def as_user(name: str, *command: str) -> list[str]:
     return (
         ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", *command] if os.getuid() == 0 else [*command]
     )
-
-
-def wait_for(condition: Callable[[], object], what: str, *, deadline_s: float = DEADLINE_S) -> None:
-    """Waits until the condition holds.
-
-    Raises:
-        TimeoutError: It did not within the deadline.
-    """
-    end = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not within {deadline_s} s")
-        time.sleep(0.05)
 
 
 class Postgres:

@@ -33,9 +33,9 @@ class Gate:
         slow_s: How long it thinks before it looks at the token, the first `slow_answers` times.
     """
 
-    headers: list[str] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    revoked: set[str] = field(default_factory=set)
+    headers: list[str] = field(default_factory=list[str])
+    bodies: list[bytes] = field(default_factory=list[bytes])
+    revoked: set[str] = field(default_factory=set[str])
     forbidden: bool = False
     redirect: str = ""
     slow_s: float = 0

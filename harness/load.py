@@ -11,8 +11,9 @@ from itertools import count
 
 import httpx
 
-from harness.databases import Postgres, wait_for
+from harness.databases import Postgres
 from harness.service import Service
+from harness.waiting import wait_for
 
 API = "/api/2.0/mlflow"
 EXPERIMENT = "0"  # Default, which every new database has

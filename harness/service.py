@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from harness.databases import Postgres, wait_for
+from harness.databases import Postgres
+from harness.waiting import wait_for
 from localcloud.container import Container, ContainerSpec
 from localcloud.engine import HOST, Engine, EngineError
 from localcloud.identity import IdentityProvider
@@ -61,13 +62,13 @@ class Service:
         self.url = f"http://127.0.0.1:{self.container.port(PORT)}"
         self.http = httpx.Client(base_url=self.url, timeout=60)
 
-    def token(self, **claims: object) -> str:
+    def token(self, *, audience: str = SERVICE_URL, email: str | None = USER, **claims: object) -> str:
         """Returns an identity token that the service accepts, unless the claims spoil it."""
-        return self.identity.token(**({"audience": SERVICE_URL, "email": USER} | claims))
+        return self.identity.token(audience=audience, email=email, **claims)
 
-    def bearer(self, **claims: object) -> dict[str, str]:
+    def bearer(self, *, audience: str = SERVICE_URL, email: str | None = USER, **claims: object) -> dict[str, str]:
         """Returns the header with such a token."""
-        return {"Authorization": f"Bearer {self.token(**claims)}"}
+        return {"Authorization": f"Bearer {self.token(audience=audience, email=email, **claims)}"}
 
     def ready(self) -> bool:
         """Tells whether the startup probe would pass."""

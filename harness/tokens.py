@@ -24,9 +24,9 @@ def claims() -> dict[str, object]:
     return {"iss": ISSUER, "aud": SERVICE_URL, "sub": "1", "email": USER, "email_verified": True, "exp": now + 600}
 
 
-def good(identity: IdentityProvider, **changes: object) -> str:
+def good(identity: IdentityProvider, *, audience: str = SERVICE_URL, email: str | None = USER, **claims: object) -> str:
     """Returns a token that is right but for the changes."""
-    return identity.token(**({"audience": SERVICE_URL, "email": USER} | changes))
+    return identity.token(audience=audience, email=email, **claims)
 
 
 def of_another_key(identity: IdentityProvider) -> str:

@@ -25,7 +25,7 @@ class Workspace:
     home: Path
     folder: Path
     environment: dict[str, str]
-    log: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list[str])
 
     def terraform(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs terraform; with `ok` it must succeed."""

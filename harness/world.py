@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 from harness.workspace import Workspace
 from localcloud import daemon, images
 from localcloud.background import free_port

@@ -15,13 +15,13 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from harness.attacks import ACCEPTED, REFUSED, WITHOUT_CREDENTIAL
 from stacks import bindings
 from stacks.settings.derived import FLAGS
 from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
-from tests.image.test_attacks import ACCEPTED, REFUSED, WITHOUT_CREDENTIAL
 from tools import faults, overview, routes_page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "image"))

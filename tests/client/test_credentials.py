@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import google
+from harness import credentials, google
 from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google, claims
 from localcloud.identity import IdentityProvider
 
@@ -47,6 +47,9 @@ def token(variables: Variables, **more: str) -> dict[str, object]:
     return claims(done.stdout.strip())
 
 
+FILES = (credentials.key_file, credentials.federation, credentials.impersonated_login, credentials.login)
+
+
 def identity_of(found: dict[str, object]) -> tuple[object, object]:
     return found["email"], found["aud"]
 
@@ -54,12 +57,12 @@ def identity_of(found: dict[str, object]) -> tuple[object, object]:
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        (google.key_file, (ROBOT, SERVICE)),
-        (google.federation, (ROBOT, SERVICE)),
-        (google.impersonated_login, (ROBOT, SERVICE)),
-        (google.login, (PERSON, ADC_AUDIENCE)),
+        (credentials.key_file, (ROBOT, SERVICE)),
+        (credentials.federation, (ROBOT, SERVICE)),
+        (credentials.impersonated_login, (ROBOT, SERVICE)),
+        (credentials.login, (PERSON, ADC_AUDIENCE)),
         # as `gcloud auth login --update-adc` leaves it
-        (lambda folder: google.login(folder, client=GCLOUD_AUDIENCE), (PERSON, GCLOUD_AUDIENCE)),
+        (lambda folder: credentials.login(folder, client=GCLOUD_AUDIENCE), (PERSON, GCLOUD_AUDIENCE)),
     ],
 )
 def test_a_file_of_any_kind_gives_a_token(
@@ -77,7 +80,7 @@ def test_the_metadata_server_gives_a_token(variables: Variables, cloud: Google) 
 OTHER = "other@demo-project.iam.gserviceaccount.com"
 
 
-@pytest.mark.parametrize("file", [google.login, google.key_file, google.federation, google.impersonated_login])
+@pytest.mark.parametrize("file", FILES)
 def test_any_credential_that_may_impersonates_an_account(
     variables: Variables, tmp_path: Path, file: Callable[[Path], Path]
 ) -> None:
@@ -94,19 +97,19 @@ def test_a_machines_account_impersonates_another(variables: Variables, cloud: Go
 def test_federation_without_impersonation_does_with_an_account_that_is_named(
     variables: Variables, tmp_path: Path
 ) -> None:
-    file = google.federation(tmp_path, account="")
+    file = credentials.federation(tmp_path, account="")
     found = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(file), MLFLOW_GOOGLE_IMPERSONATE=OTHER)
     assert identity_of(found) == (OTHER, SERVICE)
 
 
 def test_gcloud_alone_gives_a_token(variables: Variables, tmp_path: Path, cloud: Google) -> None:
-    google.gcloud(cloud, tmp_path / "bin", SERVICE)
+    credentials.gcloud(cloud, tmp_path / "bin", SERVICE)
     assert identity_of(token(variables)) == (PERSON, GCLOUD_AUDIENCE)
     assert identity_of(token(variables, MLFLOW_GOOGLE_IMPERSONATE=ROBOT)) == (ROBOT, SERVICE)
 
 
 def test_gcloud_does_not_stand_in_for_a_file_that_is_named(variables: Variables, tmp_path: Path, cloud: Google) -> None:
-    google.gcloud(cloud, tmp_path / "bin", SERVICE)
+    credentials.gcloud(cloud, tmp_path / "bin", SERVICE)
     done = run(variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "nowhere.json")}, "token", SERVICE)
     assert done.returncode == 78
     assert "nowhere.json is no credential" in done.stderr
@@ -143,8 +146,7 @@ def test_an_outage_of_google_ends_no_program_whatever_its_credential(
     variables: Variables, tmp_path: Path, cloud: Google
 ) -> None:
     cloud.lifetime_s = 3
-    files = [google.key_file, google.federation, google.impersonated_login, google.login]
-    environments = [variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(file(tmp_path))} for file in files]
+    environments = [variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(file(tmp_path))} for file in FILES]
     with google.metadata(cloud) as there:
         environments.append({**variables, **there, "NO_GCE_CHECK": ""})
         programs = [
@@ -172,11 +174,14 @@ def test_an_outage_of_google_ends_no_program_whatever_its_credential(
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        (lambda folder: google.federation(folder, account=""), "without a service account has no identity tokens"),
-        (lambda folder: google.login(folder, "revoked"), "sign in again: run `gcloud auth application-default login`"),
-        (lambda folder: google.federation(folder, subject="old"), "the outside token has expired"),
+        (lambda folder: credentials.federation(folder, account=""), "without a service account has no identity tokens"),
+        (
+            lambda folder: credentials.login(folder, "revoked"),
+            "sign in again: run `gcloud auth application-default login`",
+        ),
+        (lambda folder: credentials.federation(folder, subject="old"), "the outside token has expired"),
         (lambda folder: folder / "nowhere.json", "nowhere.json is no credential"),
-        (lambda folder: google.written(folder / "broken.json", type="authorized_user"), "is no credential"),
+        (lambda folder: credentials.written(folder / "broken.json", type="authorized_user"), "is no credential"),
     ],
 )
 def test_what_has_no_token_says_what_to_do(
@@ -190,7 +195,7 @@ def test_what_has_no_token_says_what_to_do(
 
 def test_a_wrong_clock_that_google_names_is_named(variables: Variables, tmp_path: Path, cloud: Google) -> None:
     cloud.clock_is_wrong = True
-    done = run(variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(google.key_file(tmp_path))}, "token", SERVICE)
+    done = run(variables | {"GOOGLE_APPLICATION_CREDENTIALS": str(credentials.key_file(tmp_path))}, "token", SERVICE)
     assert done.returncode == 78
     assert "this machine's clock is wrong" in done.stderr
 
@@ -212,7 +217,7 @@ def test_a_credential_that_may_not_impersonate_says_which_role(
     variables: Variables, tmp_path: Path, cloud: Google
 ) -> None:
     cloud.may_impersonate.clear()
-    file = {"GOOGLE_APPLICATION_CREDENTIALS": str(google.federation(tmp_path))}
+    file = {"GOOGLE_APPLICATION_CREDENTIALS": str(credentials.federation(tmp_path))}
     done = run(variables | file, "token", SERVICE)
     assert done.returncode == 78
     assert "roles/iam.serviceAccountOpenIdTokenCreator" in done.stderr
@@ -239,6 +244,6 @@ def test_the_variables_of_a_client_are_printed_for_a_shell(variables: Variables)
 
 
 def test_two_credentials_do_not_share_a_token(variables: Variables, tmp_path: Path) -> None:
-    first = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(google.login(tmp_path)))
-    second = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(google.key_file(tmp_path)))
+    first = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(credentials.login(tmp_path)))
+    second = token(variables, GOOGLE_APPLICATION_CREDENTIALS=str(credentials.key_file(tmp_path)))
     assert first["email"] != second["email"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 from harness.world import SEARCH
 
 if TYPE_CHECKING:

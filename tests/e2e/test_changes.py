@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 from harness.world import SEARCH
 from tests.e2e.writer import writing
 

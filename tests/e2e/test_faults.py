@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 from harness.world import SEARCH
 from localcloud import daemon
 from tests.e2e.writer import writing

@@ -13,7 +13,7 @@ import mlflow
 import pytest
 from playwright.sync_api import Page, Request, Response, expect
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 from harness.world import WRITER
 from tests.e2e.browser import Visitor, visiting
 from tests.e2e.programs import run

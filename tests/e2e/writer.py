@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 from localcloud.background import free_port
 from localcloud.engine import Engine
 

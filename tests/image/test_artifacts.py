@@ -13,8 +13,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from harness.attackers import peak_of
-from harness.databases import wait_for
 from harness.service import Platform, Service
+from harness.waiting import wait_for
 
 MIB = 1024 * 1024
 LARGE_MIB = 256  # four times what /tmp holds here

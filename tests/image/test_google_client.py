@@ -18,8 +18,8 @@ import pytest
 
 from harness import client_matrix, google
 from harness.clients import LETS_IN, MACHINES, VERSIONS, Switch, build_wheel, client_of, installed
-from harness.databases import wait_for
 from harness.google import ROBOT, Google
+from harness.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from harness.databases import PASSWORD, wait_for
+from harness.databases import PASSWORD
 from harness.service import CLIENT_SECRET, COOKIE_SECRET, PROJECT, SEARCH, USER, Platform, Service
+from harness.waiting import wait_for
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun import logs

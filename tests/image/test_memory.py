@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.attackers import peak_of
-from harness.databases import wait_for
 from harness.load import mixed_calls
 from harness.service import COOKIE_SECRET, SECRETS_FOLDER, Platform, Service, write_secret
+from harness.waiting import wait_for
 from localcloud import images
 from localcloud.container import Container
 

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from harness.databases import Postgres, wait_for
+from harness.databases import Postgres
 from harness.load import API, EXPERIMENT
 from harness.service import SEARCH, Platform, Service
+from harness.waiting import wait_for
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
 from tests.image import traces
 from tests.image.client import run_script

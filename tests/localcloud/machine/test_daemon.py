@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 from localcloud import daemon
 from localcloud.background import free_port
 from localcloud.identity import OAuthClient

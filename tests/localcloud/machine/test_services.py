@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from harness.databases import wait_for
+from harness.waiting import wait_for
 from localcloud import images
 from localcloud.background import serving
 from localcloud.callers import EVERYBODY
