@@ -70,8 +70,8 @@ lock: setup-test ## Resolve Pipfile and package.json anew into their lock files
 	  --no-header --annotation-style line --excludes requirements.excluded --output-file requirements.txt requirements.in
 	@npm install --package-lock-only
 
-proto: setup-test ## Rewrite the Python of the Terraform protocol from localcloud/tfplugin6.proto
-	@python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. localcloud/tfplugin6.proto
+proto: setup-test ## Rewrite the Python of the Terraform protocol from localcloud/terraform/tfplugin6.proto
+	@python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. localcloud/terraform/tfplugin6.proto
 
 demo: setup-test ## Bring up the demo on this machine: MLflow behind a sign-in page, without a Google account
 	@python -m tools.demo
@@ -92,7 +92,7 @@ bench-apply: setup-test ## Measure init, plan, apply and destroy on the local cl
 	@python -m bench.apply
 
 image: setup-test ## Build the container image on this machine
-	@python -m localcloud.images
+	@python -m containers.images
 
 image-push: setup-test ## Build the image from its pinned bases, push it to the repository of $ENV, print the settings' line
 	@python -m tools.push "$$MLFLOW_GCP_ENV"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness import gate, google
 from harness.clients import VERSIONS, build_wheel, client_of, installed
 from harness.google import ROBOT, Google
-from localcloud.identity import IdentityProvider
+from localcloud.machine.identity import IdentityProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from bench.image import Start, figure, start_and_load
 from bench.service_page import Load, percentiles, rates, spread
+from containers.container import ContainerSpec
+from containers.engine import Engine, EngineError
 from harness import local
 from harness.service import PORT, SERVICE_URL, Platform, Service
-from localcloud.container import ContainerSpec
-from localcloud.engine import Engine, EngineError
 
 ROUNDS = 5
 CLIENTS = (1, 8, 32)

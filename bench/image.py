@@ -13,12 +13,12 @@ from statistics import median
 
 from bench import profile
 from bench.chart import Bar, draw
+from containers import images
+from containers.container import ContainerSpec
+from containers.engine import Engine
 from harness import local
 from harness.load import mixed_calls
 from harness.service import PORT, SEARCH, Platform, Service
-from localcloud import images
-from localcloud.container import ContainerSpec
-from localcloud.engine import Engine
 
 ROUNDS = 5
 CALLS, AT_A_TIME = 500, 20

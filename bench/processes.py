@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from localcloud.container import Container
+from containers.container import Container
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

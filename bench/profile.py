@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from containers.container import ContainerSpec
 from harness.service import Platform
-from localcloud.container import ContainerSpec
 
 SCRIPT = Path(__file__).parent / "profile_from_inside.py"
 UNUSED = ("pandas", "numpy")

@@ -1,6 +1,6 @@
 """Runs as MLflow's clients make them, written to the database by its superuser: through the API it would take hours."""
 
-from localcloud.container import Container
+from containers.container import Container
 from localcloud.machine.dialects import PostgreSQL
 
 DATABASE = "mlflow"

@@ -21,9 +21,9 @@ from bench import processes, service_page
 from bench.seed import seed
 from bench.service_page import DIRECT, FRONT_DOOR, POINTS, Figures, Load, Point
 from bench.sign_in import first_page
+from containers.container import Container, ContainerSpec
 from harness.world import READER, SEARCH, World
 from localcloud import daemon
-from localcloud.container import Container, ContainerSpec
 from localcloud.machine.template import LABEL
 from stacks import bindings
 

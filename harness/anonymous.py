@@ -6,10 +6,10 @@
 import gzip
 from collections.abc import Mapping
 
+from containers.engine import Engine
 from harness import local
 from harness.attackers import MIB, Request, chunk, head, post, table
 from harness.service import SEARCH
-from localcloud.engine import Engine
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Well-formed, and nobody's: it is looked at, and refused.

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from containers.container import Container, EngineError
 from harness import local
 from harness.service import Platform, Service
 from harness.waiting import wait_for
-from localcloud.container import Container, EngineError
 
 MIB = 1024 * 1024
 PARALLEL = (1, 40, 80)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from harness import tokens
 from harness.service import DOMAIN, SEARCH, SERVICE_ACCOUNT, SERVICE_URL, USER
-from localcloud.identity import IdentityProvider
+from localcloud.machine.identity import IdentityProvider
 
 Token = Callable[[IdentityProvider], str]
 WEBSOCKET_KEY = "dGhlIHNhbXBsZSBub25jZQ=="

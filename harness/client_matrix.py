@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from containers.engine import Engine
 from harness import local
 from harness.clients import (
     LETS_IN,
@@ -27,7 +28,6 @@ from harness.clients import (
     standing,
 )
 from harness.google import Google
-from localcloud.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

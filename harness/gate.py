@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from harness.google import claims
-from localcloud.background import serving
-from localcloud.callers import EVERYBODY
+from localcloud.machine.background import serving
+from localcloud.machine.callers import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Generator

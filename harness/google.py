@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from localcloud.background import serving
-from localcloud.callers import EVERYBODY
-from localcloud.identity import IdentityProvider
+from localcloud.machine.background import serving
+from localcloud.machine.callers import EVERYBODY
+from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.tls import server_context
 

@@ -16,9 +16,9 @@ from functools import cache
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from containers.engine import Engine
 from harness import attackers, local
 from harness.service import Service
-from localcloud.engine import Engine
 
 MIB = 1024 * 1024
 API = "/api/2.0/mlflow"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from aiohttp import ClientSession, web
 
+from containers import images
+from containers.engine import Bridge, Engine
 from harness.databases import Postgres
 from harness.service import CLIENT_ID, CLIENT_SECRET, SECRETS_FILE, SERVICE_URL, Google, Platform, write_secret
-from localcloud import images
-from localcloud.background import serving
-from localcloud.engine import Bridge, Engine
-from localcloud.identity import IdentityProvider, OAuthClient
+from localcloud.machine.background import serving
 from localcloud.machine.forwarding import client, forward, same_path
+from localcloud.machine.identity import IdentityProvider, OAuthClient
 from localcloud.machine.storage import ObjectStore
 
 

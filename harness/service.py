@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from containers.container import Container, ContainerSpec
+from containers.engine import HOST, Engine, EngineError
 from harness.databases import Postgres
 from harness.waiting import wait_for
-from localcloud.container import Container, ContainerSpec
-from localcloud.engine import HOST, Engine, EngineError
-from localcloud.identity import IdentityProvider
+from localcloud.machine.identity import IdentityProvider
 from stacks import mlflow
 
 PORT = 4180

@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from harness.service import SERVICE_URL, USER
-from localcloud.identity import ISSUER, IdentityProvider
+from localcloud.machine.identity import ISSUER, IdentityProvider
 
 
 def encoded(part: object) -> str:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from containers import images
+from containers.engine import Engine
 from harness.waiting import wait_for
 from harness.workspace import Workspace
-from localcloud import daemon, images
-from localcloud.background import free_port
-from localcloud.engine import Engine
+from localcloud import daemon
+from localcloud.machine.background import free_port
 from localcloud.machine.metadata import variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.session import session
@@ -24,7 +25,7 @@ from stacks.settings.load import OVERRIDE_PREFIX, load
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from localcloud.container import Container
+    from containers.container import Container
 
 SETTINGS = Path(__file__).parents[1] / "environments" / "demo.toml"
 STACKS = ("bootstrap", "tracking")

@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from containers.engine import EngineError
+from containers.private import NotPrivate, private_folder
 from localcloud import daemon, server, session
 from localcloud.circumstances import PROJECT, Circumstances, add_options
-from localcloud.engine import EngineError
-from localcloud.faults import KINDS, Fault
 from localcloud.machine.oauth_clients import OAuthClients
-from localcloud.private import NotPrivate, private_folder
 from localcloud.store import Store, erase
-from localcloud.traffic import Traffic
+from localcloud.terraform.faults import KINDS, Fault
+from localcloud.terraform.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

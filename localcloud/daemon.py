@@ -15,15 +15,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from containers.private import private_folder
 from localcloud import server
-from localcloud.private import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from containers.container import Container
+    from containers.engine import Engine
     from localcloud.circumstances import Circumstances
-    from localcloud.container import Container
-    from localcloud.engine import Engine
     from localcloud.machine.machine import Options
 
 _FILE = "up.json"
@@ -48,7 +48,7 @@ def engine(home: Path) -> Engine:
     Raises:
         EngineError: it does not work.
     """
-    from localcloud.engine import Engine  # noqa: PLC0415
+    from containers.engine import Engine  # noqa: PLC0415
 
     path = home / _ENGINE
     return Engine(path.read_text() if path.exists() else "")
@@ -60,7 +60,7 @@ def settled_engine(home: Path) -> Engine:
     Raises:
         EngineError: it does not work, or the environment asks for another.
     """
-    from localcloud.engine import CHOICE, EngineError, chosen  # noqa: PLC0415
+    from containers.engine import CHOICE, EngineError, chosen  # noqa: PLC0415
 
     found = engine(home)
     if chosen() not in {"", found.name}:
@@ -83,11 +83,11 @@ def up(home: Path, documents: Path, options: Options, circumstances: Circumstanc
         PortTaken: a port is in use.
     """
     # Imported here, for the other subcommands should not wait for gRPC and the web server.
-    from localcloud.faults import Fault  # noqa: PLC0415
     from localcloud.machine.machine import Machine  # noqa: PLC0415
     from localcloud.resource import Cloud  # noqa: PLC0415
     from localcloud.store import Store  # noqa: PLC0415
-    from localcloud.traffic import Traffic  # noqa: PLC0415
+    from localcloud.terraform.faults import Fault  # noqa: PLC0415
+    from localcloud.terraform.traffic import Traffic  # noqa: PLC0415
 
     private_folder(home)
     with server.holding(home):
@@ -216,7 +216,7 @@ def instances(home: Path) -> list[Container]:
 
 def _remove_containers(home: Path) -> None:
     """Removes what runs for a local cloud, first what uses the databases. Their data are in volumes."""
-    from localcloud.engine import EngineError  # noqa: PLC0415
+    from containers.engine import EngineError  # noqa: PLC0415
 
     if not (home / _ENGINE).exists():
         return  # no container was ever asked for

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from localcloud.model import Object
+    from localcloud.terraform.model import Object
 
 
 class Platform:
     """Makes resources exist; every method takes whole objects, as Terraform's state has them.
 
     Creating what exists is no error, nor is removing what is gone: a call that was cut short comes again. A method
-    raises `localcloud.model.Refused` where Google would answer with an error.
+    raises `localcloud.terraform.model.Refused` where Google would answer with an error.
     """
 
     def run_database_server(self, instance: Object) -> None:

@@ -9,17 +9,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcloud import planning
 from localcloud.circumstances import Delays
-from localcloud.model import UNKNOWN, Block, Object, Problem, Refused, text
-from localcloud.protocol import Schemas
 from localcloud.resource import Cloud, Kept, Resource, require_api
+from localcloud.terraform import planning
+from localcloud.terraform.model import UNKNOWN, Block, Object, Problem, Refused, text
+from localcloud.terraform.protocol import Schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from localcloud.faults import Fault
-    from localcloud.traffic import Traffic
+    from localcloud.terraform.faults import Fault
+    from localcloud.terraform.traffic import Traffic
 
 _LOG = logging.getLogger(__name__)
 _TAKEN = (
@@ -57,7 +57,7 @@ class Services:
 
 
 class ResourceProvider:
-    """Implements `localcloud.protocol.Provider` for Google's resource types."""
+    """Implements `localcloud.terraform.protocol.Provider` for Google's resource types."""
 
     def __init__(
         self,

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from localcloud.circumstances import Circumstances
-from localcloud.model import UNKNOWN, Object, Problem, Refused, Value, at, text
 from localcloud.platform import Platform
+from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value, at, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from localcloud.model import Block
     from localcloud.store import Store
+    from localcloud.terraform.model import Block
 
 ENABLED_API = "serviceusage.api"
 _SINCE = "resource.since"

@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.private import private_folder
+from containers.private import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from localcloud.circumstances import Circumstances
-    from localcloud.faults import Fault
     from localcloud.resource import Cloud
-    from localcloud.traffic import Traffic
+    from localcloud.terraform.faults import Fault
+    from localcloud.terraform.traffic import Traffic
 
 GOOGLE = "hashicorp/google"
 RANDOM = "hashicorp/random"
@@ -65,11 +65,11 @@ def providers(cloud: Cloud, documents: Path, traffic: Traffic, fault: Fault) -> 
     Yields:
         The value of TF_REATTACH_PROVIDERS.
     """
-    from localcloud import protocol, schema  # noqa: PLC0415
-    from localcloud.documents import resource_types  # noqa: PLC0415
     from localcloud.provider import ResourceProvider, SchemaSource, Services  # noqa: PLC0415
     from localcloud.services import RESOURCES, admit  # noqa: PLC0415
-    from localcloud.services.random import RandomProvider  # noqa: PLC0415
+    from localcloud.terraform import protocol, schema  # noqa: PLC0415
+    from localcloud.terraform.documents import resource_types  # noqa: PLC0415
+    from localcloud.terraform.random import RandomProvider  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="localcloud-") as sockets:
         google = ResourceProvider(

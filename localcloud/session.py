@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from containers.private import private_folder
 from localcloud.daemon import facts
-from localcloud.documents import keep_state_local
-from localcloud.private import private_folder
 from localcloud.server import running
+from localcloud.terraform.documents import keep_state_local
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

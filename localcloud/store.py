@@ -15,13 +15,13 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from localcloud.private import private_folder
+from containers.private import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from localcloud.model import Object
+    from localcloud.terraform.model import Object
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS object (

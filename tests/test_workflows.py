@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from localcloud.images import pinned_bases
+from containers.images import pinned_bases
 from tests.test_docs import make_targets
 from tools.docs import CHECKOUT
 

@@ -16,11 +16,12 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from localcloud import daemon, images, server
-from localcloud.engine import EngineError
+from containers import images
+from containers.engine import EngineError
+from containers.private import NotPrivate, private_folder
+from localcloud import daemon, server
 from localcloud.machine.database import DIALECTS, build_image
 from localcloud.machine.oauth_clients import OAuthClients
-from localcloud.private import NotPrivate, private_folder
 from localcloud.session import session
 from localcloud.store import Store
 from stacks.settings.load import load

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from localcloud.engine import Engine, EngineError
-from localcloud.images import build
+from containers.engine import Engine, EngineError
+from containers.images import build
 
 GRYPE: Final = "github.com/anchore/grype/cmd/grype@v0.121.2"
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from localcloud import images
-from localcloud.engine import Engine, EngineError
+from containers import images
+from containers.engine import Engine, EngineError
 from stacks.names import image_repository
 from stacks.settings.load import environment_file, load
 from stacks.settings.model import Settings

@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from localcloud.engine import Engine, EngineError
-from localcloud.images import build, build_release
+from containers.engine import Engine, EngineError
+from containers.images import build, build_release
 
 CHECKOUT: Final = Path(__file__).parent.parent
 NAME: Final = "mlflow-google-cloud"

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PIPENV_VERSION=2026.10.3
 # Containers, databases, the image registry and the browser of the tests; mmdebstrap makes a base image where no
-# registry answers (localcloud/images.py).
+# registry answers (containers/images.py).
 readonly DEBIAN_PACKAGES=(chromium docker-registry mariadb-server mmdebstrap podman postgresql runc slirp4netns)
 missing=()
 

@@ -17,15 +17,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localcloud import images
-from localcloud.container import ContainerSpec
-from localcloud.engine import EngineError
+from containers import images
+from containers.container import ContainerSpec
+from containers.engine import EngineError
 from localcloud.machine.dialects import Dialect, MySQL, PostgreSQL
-from localcloud.model import Object, Problem, Refused, objects, text
+from localcloud.terraform.model import Object, Problem, Refused, objects, text
 
 if TYPE_CHECKING:
-    from localcloud.container import Container
-    from localcloud.engine import Engine
+    from containers.container import Container
+    from containers.engine import Engine
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), MySQL())}
 START_DEADLINE_S = 120

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, web
 
-from localcloud.callers import OWN_NAMES, name_of
+from localcloud.machine.callers import OWN_NAMES, name_of
 from localcloud.machine.forwarding import AnswerTooLarge, forward, same_path
 from localcloud.machine.instance import StartFailed
 from localcloud.machine.revision import Overloaded, Retired, Revision
-from localcloud.model import Object, strings, text
 from localcloud.services import iam, run
+from localcloud.terraform.model import Object, strings, text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, ClientTimeout
 
-from localcloud.engine import Engine, EngineError
+from containers.engine import Engine, EngineError
 from localcloud.machine.forwarding import client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from localcloud.container import Container
+    from containers.container import Container
     from localcloud.machine.template import Probe, RevisionSpec
 
 _LOG = logging.getLogger(__name__)

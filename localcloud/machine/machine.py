@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from typing_extensions import override
 
-from localcloud.callers import CONTAINERS, EVERYBODY, PROGRAMS
-from localcloud.engine import HOST, Engine, EngineError
-from localcloud.identity import SIGN_IN_PATH, IdentityProvider, kept_key
+from containers.engine import HOST, Engine, EngineError
+from localcloud.machine.callers import CONTAINERS, EVERYBODY, PROGRAMS
 from localcloud.machine.database import DatabaseServers
 from localcloud.machine.frontdoor import FrontDoor
+from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider, kept_key
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.services import Services
@@ -30,15 +30,15 @@ from localcloud.machine.sites import Sites
 from localcloud.machine.storage import ObjectStore, gate
 from localcloud.machine.template import ACCOUNT_LABEL, LABEL, Surroundings
 from localcloud.machine.tls import server_context
-from localcloud.model import Object, Problem, Refused, text
 from localcloud.platform import Platform
 from localcloud.services import sql
+from localcloud.terraform.model import Object, Problem, Refused, text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
-    from localcloud.callers import Callers
+    from localcloud.machine.callers import Callers
     from localcloud.resource import Cloud
 
 _DEPLOY_TIMEOUT_S = 900

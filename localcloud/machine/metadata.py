@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from localcloud.identity import TOKEN_LIFETIME_S
+from localcloud.machine.identity import TOKEN_LIFETIME_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from localcloud.identity import IdentityProvider
+    from localcloud.machine.identity import IdentityProvider
 
     Whose = Callable[[str], Awaitable[str | None]]
 

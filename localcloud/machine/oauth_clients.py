@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from localcloud.identity import OAuthClient
-from localcloud.model import strings
+from localcloud.machine.identity import OAuthClient
+from localcloud.terraform.model import strings
 
 if TYPE_CHECKING:
     from collections.abc import Collection

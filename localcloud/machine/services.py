@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 from localcloud.machine import template
 from localcloud.machine.instance import Instance, StartFailed
 from localcloud.machine.revision import Revision
-from localcloud.model import Object, Problem, Refused, objects, text
 from localcloud.services import revision as rules
 from localcloud.services.run import Service, serving
+from localcloud.terraform.model import Object, Problem, Refused, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
     from typing import Any
 
-    from localcloud.container import Container
-    from localcloud.engine import Engine
+    from containers.container import Container
+    from containers.engine import Engine
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from localcloud.background import bound_to, runner
-from localcloud.engine import HOST
-from localcloud.loopback import LOOPBACK
-from localcloud.model import at
+from containers.engine import HOST
+from containers.loopback import LOOPBACK
+from localcloud.machine.background import bound_to, runner
+from localcloud.terraform.model import at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ssl import SSLContext
 
-    from localcloud.callers import Callers
-    from localcloud.engine import Bridge
+    from containers.engine import Bridge
+    from localcloud.machine.callers import Callers
     from localcloud.store import Store
 
 _PORT = "machine.port"

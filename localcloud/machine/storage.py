@@ -23,17 +23,17 @@ import httpx
 from aiohttp import ClientError, ClientSession, web
 from yarl import URL
 
-from localcloud.background import free_port
-from localcloud.loopback import unguessable_address
+from containers.loopback import unguessable_address
+from localcloud.machine.background import free_port
 from localcloud.machine.forwarding import client, forward
-from localcloud.model import Object, Problem, Refused, text
 from localcloud.services.iam import allows, member_of
 from localcloud.services.storage import Bucket, target
+from localcloud.terraform.model import Object, Problem, Refused, text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from localcloud.identity import IdentityProvider
+    from localcloud.machine.identity import IdentityProvider
     from localcloud.resource import Cloud
 
 EMULATOR = next(Path(fake_gcs.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*"))

@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcloud.container import ContainerSpec
-from localcloud.loopback import unguessable_address
-from localcloud.model import Object, Problem, Refused, Value, at, objects, strings, text
+from containers.container import ContainerSpec
+from containers.loopback import unguessable_address
 from localcloud.services import secretmanager
+from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, strings, text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping

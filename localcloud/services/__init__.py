@@ -1,6 +1,5 @@
 """What Google's services mean on this machine: one module a service, one class a resource type."""
 
-from localcloud.model import Object
 from localcloud.resource import Cloud, Resource
 from localcloud.services import (
     artifactregistry,
@@ -13,6 +12,7 @@ from localcloud.services import (
     sql,
     storage,
 )
+from localcloud.terraform.model import Object
 
 RESOURCES: tuple[type[Resource], ...] = (
     artifactregistry.Repository,

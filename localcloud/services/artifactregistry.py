@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Value, text
 from localcloud.resource import Cloud, Resource, name_problem, now
 from localcloud.services.iam import Member, Target
+from localcloud.terraform.model import Object, Problem, Value, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from localcloud.model import Block
     from localcloud.resource import Given
+    from localcloud.terraform.model import Block
 
 
 class Repository(Resource):

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import cel
 
-from localcloud.model import UNKNOWN, Object, Problem, Refused, Value, objects, text
 from localcloud.resource import Cloud, Resource, is_old_enough, name_problem, note_time, stable_number
+from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from localcloud.model import Block
+    from localcloud.terraform.model import Block
 
 _OBJECTS = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")}
 _ACCOUNTS = {f"iam.serviceAccounts.{verb}" for verb in ("get", "list")}

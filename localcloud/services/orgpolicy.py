@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localcloud.model import Object, Problem, Refused, at, objects, text
+from localcloud.terraform.model import Object, Problem, Refused, at, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localcloud.model import Object, Problem, Refused, text
 from localcloud.services import iam
+from localcloud.terraform.model import Object, Problem, Refused, text
 
 if TYPE_CHECKING:
     from localcloud.resource import Cloud

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from localcloud.model import Object, Problem, Refused, objects, strings, text
 from localcloud.resource import Cloud, stable_number
 from localcloud.services import artifactregistry, iam, secretmanager, sql
+from localcloud.terraform.model import Object, Problem, Refused, objects, strings, text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

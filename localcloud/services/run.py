@@ -10,10 +10,10 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import UNKNOWN, Object, Problem, Refused, Value, at, objects, text
 from localcloud.resource import Cloud, Kept, Resource, name_problem, now, protected, stable_number
 from localcloud.services import revision
 from localcloud.services.iam import Member, Target
+from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value, at, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

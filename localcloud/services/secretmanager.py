@@ -11,9 +11,9 @@ import base64
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Refused, Value, text
 from localcloud.resource import Cloud, Resource, name_problem, now, protected
 from localcloud.services.iam import Member, Target
+from localcloud.terraform.model import Object, Problem, Refused, Value, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ from localcloud.resource import ENABLED_API, Cloud, Resource, name_problem, note
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from localcloud.model import Object, Problem, Value
+    from localcloud.terraform.model import Object, Problem, Value
 
 
 class ProjectService(Resource):

@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Refused, Value, at, objects, text
 from localcloud.resource import Cloud, Resource, name_problem, protected, stable_number
 from localcloud.services.iam import Target
+from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from localcloud.model import Block
     from localcloud.resource import Given
+    from localcloud.terraform.model import Block
 
 _API = "sqladmin.googleapis.com"
 

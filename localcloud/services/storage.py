@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.model import Object, Problem, Refused, Value, at, objects, text
 from localcloud.resource import Cloud, Resource, name_problem, now
 from localcloud.services.iam import Member, Target
+from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

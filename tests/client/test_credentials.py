@@ -12,7 +12,7 @@ import pytest
 
 from harness import credentials, google
 from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google, claims
-from localcloud.identity import IdentityProvider
+from localcloud.machine.identity import IdentityProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ import pytest
 from harness import gate as gates
 from harness import google
 from harness.google import ROBOT, Google
-from localcloud.identity import IdentityProvider
+from localcloud.machine.identity import IdentityProvider
 from tests.client.test_credentials import CLIENT, run
 
 if TYPE_CHECKING:

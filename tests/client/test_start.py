@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 
 from harness.google import ROBOT
-from localcloud.background import serving
-from localcloud.callers import EVERYBODY
-from localcloud.identity import IdentityProvider
+from localcloud.machine.background import serving
+from localcloud.machine.callers import EVERYBODY
+from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.metadata import variables
 from tests.client.test_credentials import CLIENT
 

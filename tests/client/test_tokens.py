@@ -13,7 +13,7 @@ import pytest
 from google.auth.exceptions import RefreshError, TransportError
 
 from harness.google import ROBOT
-from localcloud.identity import IdentityProvider
+from localcloud.machine.identity import IdentityProvider
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "src"))
 from mlflow_google import tokens

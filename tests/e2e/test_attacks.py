@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from harness.service import Service
-from localcloud.identity import IdentityProvider, kept_key
+from localcloud.machine.identity import IdentityProvider, kept_key
 from tests.image.test_attacks import (
     test_a_bad_token_is_refused,
     test_a_good_token_is_accepted,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localcloud.background import free_port
+from localcloud.machine.background import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

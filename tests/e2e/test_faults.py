@@ -16,8 +16,8 @@ from tests.e2e.writer import writing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from containers.container import Container
     from harness.world import World
-    from localcloud.container import Container
     from tests.e2e.conftest import MakeWorld
 
 IDLE_S = 5

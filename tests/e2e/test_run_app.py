@@ -13,7 +13,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from playwright.sync_api import expect
 
 from harness.world import SEARCH, WRITER
-from localcloud.background import free_port
+from localcloud.machine.background import free_port
 from tests.e2e.browser import visiting
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, web
 
+from containers.engine import HOST
 from harness.service import Platform, Service
-from localcloud.background import serving
-from localcloud.engine import HOST
+from localcloud.machine.background import serving
 
 FLAVOR = {"Metadata-Flavor": "Google"}  # https://cloud.google.com/compute/docs/metadata/querying-metadata
 TOKEN = "ya29.tests-only"  # noqa: S105

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from containers.engine import Engine
 from harness import local
 from harness.databases import Postgres
 from harness.service import Platform, Service
-from localcloud.engine import Engine
 from tests.image import registry as registries
 from tests.image.registry import Registry
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 
+from containers.engine import Engine
 from harness.waiting import wait_for
-from localcloud.background import free_port
-from localcloud.engine import Engine
+from localcloud.machine.background import free_port
 
 USER, PASSWORD = "pusher", "tests-only"
 BCRYPT_OF_PASSWORD = "$2b$04$pSMdLi.kwIPPzAs0ousQ.eWO9BRwcCKSKtKuwxBiCwRVg1qgHzLwW"  # noqa: S105

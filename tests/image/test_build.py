@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import images
-from localcloud.engine import Engine
+from containers import images
+from containers.engine import Engine
 from tests.image.registry import Registry
 from tools.push import push
 

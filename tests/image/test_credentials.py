@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 from joserfc.jwk import RSAKey
 
+from containers.engine import HOST
 from harness.load import API, EXPERIMENT
 from harness.service import Platform, Service
-from localcloud.background import serving
-from localcloud.engine import HOST
+from localcloud.machine.background import serving
 from tests.image.cloud import TOKEN, Cloud, with_metadata
 
 GATEWAY = "/api/3.0/mlflow/gateway"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from containers.container import Container
 from harness.databases import Postgres
 from harness.load import writing
 from harness.service import EDGE, MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
 from harness.waiting import wait_for
-from localcloud.container import Container
 
 HANG_DEADLINE_S = 45  # start.sh promises 30 s, and stops those in front in at most 6 more
 EX_USAGE, EX_SOFTWARE, KILLED = 64, 70, 137

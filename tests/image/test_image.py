@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
+from containers import images
+from containers.container import ContainerSpec
+from containers.engine import Engine
 from harness.databases import Postgres
 from harness.load import API, EXPERIMENT
 from harness.service import EDGE, PROXY, Platform, Service
-from localcloud import images
-from localcloud.container import ContainerSpec
-from localcloud.engine import Engine
 from stacks import mlflow
 
 SIZE_MIB = 450 * 1000 * 1000 / 1024 / 1024

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from aiohttp import web
 
+from containers.engine import HOST
 from harness.load import API
 from harness.service import SECRETS_FOLDER, Platform, Service
-from localcloud.background import serving
-from localcloud.engine import HOST
+from localcloud.machine.background import serving
 from tests.image import traces
 from tests.image.stored import spans
 from tests.image.test_routes import INVENTORY, run_in

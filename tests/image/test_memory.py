@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from containers import images
+from containers.container import Container
 from harness.attackers import peak_of
 from harness.load import mixed_calls
 from harness.service import COOKIE_SECRET, SECRETS_FOLDER, Platform, Service, write_secret
 from harness.waiting import wait_for
-from localcloud import images
-from localcloud.container import Container
 
 ARTICLE = Path(__file__).parent / "article"
 # As published, with the values filled in.

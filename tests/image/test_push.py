@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.engine import Engine, EngineError
+from containers.engine import Engine, EngineError
 from stacks.settings.load import load
 from tests.image.registry import USER, Registry
 from tests.stacks.documents import ENVIRONMENTS, document

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from localcloud.engine import Engine
-from localcloud.images import mlflow_version
+from containers.engine import Engine
+from containers.images import mlflow_version
 from tests.test_release import checkout
 from tools import release
 

@@ -15,7 +15,7 @@ from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:
     from harness.workspace import Workspace
-    from localcloud.model import Object
+    from localcloud.terraform.model import Object
     from tests.localcloud.conftest import Open
 
 DEPLOYER = "user:ada@example.com"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from localcloud.model import Object
+    from localcloud.terraform.model import Object
 
 ADA = "user:ada@example.com"
 SECRET = Target(

@@ -12,8 +12,8 @@ import pytest
 from joserfc import jwt
 from joserfc.errors import DecodeError
 
-from localcloud.background import serving
-from localcloud.identity import GCLOUD_AUDIENCE, IdentityProvider, OAuthClient, kept_key
+from localcloud.machine.background import serving
+from localcloud.machine.identity import GCLOUD_AUDIENCE, IdentityProvider, OAuthClient, kept_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.workspace import OAUTH_CLIENT_SECRET, Workspace
-from localcloud import schema
 from localcloud.services import RESOURCES
+from localcloud.terraform import schema
 from tests.module.clouds import SECRETS, copy_of_module
 from tests.stacks.documents import NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from localcloud.model import Block
+    from localcloud.terraform.model import Block
     from tests.localcloud.conftest import Documents
 
 pytestmark = pytest.mark.real_provider

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localcloud import planning, schema
 from localcloud.circumstances import Circumstances, Delays
-from localcloud.faults import Fault
-from localcloud.model import Refused
 from localcloud.provider import ResourceProvider, SchemaSource, Services
 from localcloud.resource import ENABLED_API, Cloud
 from localcloud.services import RESOURCES, admit
 from localcloud.store import Store
-from localcloud.traffic import Traffic
+from localcloud.terraform import planning, schema
+from localcloud.terraform.faults import Fault
+from localcloud.terraform.model import Refused
+from localcloud.terraform.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from localcloud.model import Block
+    from localcloud.terraform.model import Block
 
 ANSWERS = json.loads((Path(__file__).parent / "recorded" / "answers.json").read_text())
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import schema
-from localcloud.model import Attribute, Block, Nesting
 from localcloud.services import RESOURCES
+from localcloud.terraform import schema
+from localcloud.terraform.model import Attribute, Block, Nesting
 
 LOCALCLOUD = Path(schema.__file__).parent
 
@@ -91,7 +91,7 @@ def test_a_getter_of_unknown_form_is_an_error() -> None:
 
 
 def test_the_committed_protocol_code_is_that_of_the_proto_file(tmp_path: Path) -> None:
-    proto = "localcloud/tfplugin6.proto"
+    proto = "localcloud/terraform/tfplugin6.proto"
     outputs = (f"--python_out={tmp_path}", f"--pyi_out={tmp_path}")
     subprocess.run(
         [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, proto], cwd=LOCALCLOUD.parent, check=True

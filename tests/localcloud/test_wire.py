@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localcloud import tfplugin6_pb2 as pb
-from localcloud import wire
-from localcloud.model import UNKNOWN, Refused
 from localcloud.server import GOOGLE, running
+from localcloud.terraform import tfplugin6_pb2 as pb
+from localcloud.terraform import wire
+from localcloud.terraform.model import UNKNOWN, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ import pytest
 from google.cloud import storage
 from google.oauth2.credentials import Credentials
 
-from localcloud.background import serving
-from localcloud.identity import IdentityProvider
+from localcloud.machine.background import serving
+from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.storage import ObjectStore, gate
 from localcloud.resource import Cloud
 from localcloud.services.storage import Bucket, BucketMember
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from localcloud.model import Object
+    from localcloud.terraform.model import Object
 
 SERVER = "mlflow-server@acme.iam.gserviceaccount.com"
 ADA = "ada@example.com"

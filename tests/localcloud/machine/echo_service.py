@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import httpx
 
-from localcloud.background import serving
-from localcloud.callers import EVERYBODY
+from localcloud.machine.background import serving
+from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.frontdoor import FrontDoor
 from localcloud.machine.services import Services
 from localcloud.machine.template import Surroundings
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from localcloud.container import Container
-    from localcloud.engine import Engine
-    from localcloud.model import Object
+    from containers.container import Container
+    from containers.engine import Engine
+    from localcloud.terraform.model import Object
 
 SERVER = (Path(__file__).parent / "echo_server.py").read_text()
 NAME = "projects/tests/locations/here/services/echo"

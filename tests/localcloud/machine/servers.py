@@ -9,15 +9,15 @@ import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from localcloud import images
-from localcloud.container import Container, ContainerSpec
+from containers import images
+from containers.container import Container, ContainerSpec
 from localcloud.machine.database import DatabaseServers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from localcloud.engine import Engine
-    from localcloud.model import Object
+    from containers.engine import Engine
+    from localcloud.terraform.model import Object
 
 PROJECT = "acme-ml-dev"
 PASSWORD = "p@ss'w\\:rd%3F"  # noqa: S105  has all that SQL and a URI must encode

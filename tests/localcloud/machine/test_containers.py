@@ -11,12 +11,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from localcloud import images
-from localcloud.background import serving
-from localcloud.callers import PROGRAMS
-from localcloud.container import ContainerSpec
-from localcloud.engine import HOST, Engine
-from localcloud.identity import IdentityProvider
+from containers import images
+from containers.container import ContainerSpec
+from containers.engine import HOST, Engine
+from localcloud.machine.background import serving
+from localcloud.machine.callers import PROGRAMS
+from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.metadata import Metadata, only
 from localcloud.machine.storage import ObjectStore
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from localcloud.container import Container
+    from containers.container import Container
 
 ADA = "ada@example.com"
 ONE, TWO = "one@acme.iam.gserviceaccount.com", "two@acme.iam.gserviceaccount.com"

@@ -15,8 +15,8 @@ import pytest
 
 from harness.waiting import wait_for
 from localcloud import daemon
-from localcloud.background import free_port
-from localcloud.identity import OAuthClient
+from localcloud.machine.background import free_port
+from localcloud.machine.identity import OAuthClient
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.store import Store
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localcloud.container import Container
-from localcloud.engine import Engine
+from containers.container import Container
+from containers.engine import Engine
 from localcloud.machine.database import size_of
-from localcloud.model import Refused
+from localcloud.terraform.model import Refused
 from tests.localcloud.machine.servers import (
     CLIENT,
     PASSWORD,
@@ -26,7 +26,7 @@ from tests.localcloud.machine.servers import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from localcloud.model import Object
+    from localcloud.terraform.model import Object
 
 WRONG_PASSWORD = "another"  # noqa: S105
 LOG_ALL: Sequence[Object] = [{"name": "log_statement", "value": "all"}]

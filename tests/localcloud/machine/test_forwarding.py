@@ -15,8 +15,8 @@ import httpx
 import pytest
 from aiohttp import ClientError, ClientSession, web
 
-from localcloud.background import serving
-from localcloud.callers import EVERYBODY
+from localcloud.machine.background import serving
+from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.forwarding import client, forward, same_path
 
 if TYPE_CHECKING:

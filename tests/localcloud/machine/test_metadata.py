@@ -13,8 +13,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from localcloud.background import serving
-from localcloud.identity import IdentityProvider
+from localcloud.machine.background import serving
+from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.metadata import Metadata, only, variables
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from containers import images
+from containers.engine import Engine
 from harness.waiting import wait_for
-from localcloud import images
-from localcloud.background import serving
-from localcloud.callers import EVERYBODY
-from localcloud.engine import Engine
+from localcloud.machine.background import serving
+from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.frontdoor import MAX_ANSWER_BYTES, MAX_HEADER_BYTES, MAX_REQUEST_BYTES
 from localcloud.machine.template import REVISION_LABEL
-from localcloud.model import Refused
+from localcloud.terraform.model import Refused
 from tests.localcloud.machine.echo_service import NAME, Place, restarted
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from localcloud.background import serving
+from localcloud.machine.background import serving
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.storage import ObjectStore, gate
-from localcloud.model import Refused
+from localcloud.terraform.model import Refused
 from tests.localcloud.machine.conftest import BUCKET, SERVER
 
 if TYPE_CHECKING:

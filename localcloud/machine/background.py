@@ -9,9 +9,9 @@ from errno import EADDRINUSE
 
 from aiohttp import web
 
-from localcloud.callers import CONTAINERS, Callers, admit
-from localcloud.engine import Bridge, EngineError
-from localcloud.loopback import LOOPBACK
+from containers.engine import Bridge, EngineError
+from containers.loopback import LOOPBACK
+from localcloud.machine.callers import CONTAINERS, Callers, admit
 
 START_TIMEOUT_S = 10
 _LONGEST_LINE = 256 * 1024  # bytes; who needs a limit counts all headers together

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
-import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from containers import engine as engines
+from containers.container import ContainerSpec
+from containers.engine import Bridge, Engine, EngineError
 from localcloud import daemon
-from localcloud import engine as engines
-from localcloud.background import bound_to
-from localcloud.container import ContainerSpec
-from localcloud.engine import Bridge, Engine, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 OPTIONS = {"com.docker.network.bridge.name": "docker0"}
 COMMAND = """#!/bin/sh
@@ -150,24 +148,13 @@ def test_a_build_finds_the_certificates_of_this_machine(
 
 @pytest.mark.parametrize(("name", "options"), [("podman", ["--pull=never"]), ("docker", [])])
 def test_docker_takes_bases_that_are_here_by_itself_and_podman_is_told_to(
-    install: Install, name: str, options: list[str]
+    install: Install, tmp_path: Path, name: str, options: list[str]
 ) -> None:
     told = install(name)
-    Engine().build(Path(__file__).parent / "recorded", "x", arguments={}, pull=False)
+    Engine().build(tmp_path, "x", arguments={}, pull=False)
     assert [word for word in told() if word.startswith("--pull")] == options
 
 
 def test_the_digest_of_a_push_is_in_dockers_last_line(install: Install) -> None:
     install("docker")
     assert Engine().push("x", "127.0.0.1:5000/x") == "sha256:5eed"
-
-
-def test_what_listens_for_containers_hears_their_bridge_alone() -> None:
-    with bound_to(Bridge("lo", "127.0.0.1"), 0) as bound:
-        assert bound.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0") == b"lo"
-        assert bound.getsockname()[0] == "127.0.0.1"
-
-
-def test_where_docker_has_no_bridge_on_this_machine_it_is_said() -> None:
-    with pytest.raises(EngineError, match=r"cannot listen on 192\.0\.2\.1 of lo, .* must run on this machine itself"):
-        bound_to(Bridge("lo", "192.0.2.1"), 0)

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.loopback import LOOPBACK
+from containers.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from localcloud.engine import Engine
+    from containers.engine import Engine
 
 MIB = 1024 * 1024
 

@@ -12,7 +12,7 @@ import os
 import signal
 from dataclasses import dataclass
 
-from localcloud.model import Problem, Refused
+from localcloud.terraform.model import Problem, Refused
 
 KINDS = ("error-before", "error-after", "kill")
 

@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.model import Attribute, Block, NestedBlock, Nesting, Type
+from localcloud.terraform.model import Attribute, Block, NestedBlock, Nesting, Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

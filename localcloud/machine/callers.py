@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from localcloud.engine import HOST
-from localcloud.loopback import LOOPBACK
+from containers.engine import HOST
+from containers.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

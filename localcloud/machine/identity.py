@@ -22,8 +22,8 @@ from joserfc.jwk import KeySet, RSAKey
 from joserfc.util import urlsafe_b64encode
 from yarl import URL
 
-from localcloud.callers import OWN_NAMES, name_of
-from localcloud.loopback import LOOPBACK
+from containers.loopback import LOOPBACK
+from localcloud.machine.callers import OWN_NAMES, name_of
 
 ISSUER = "https://accounts.google.com"
 TOKEN_LIFETIME_S = 3600  # https://cloud.google.com/docs/authentication/token-types#id-lifetime

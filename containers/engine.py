@@ -18,9 +18,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
 
-from localcloud.container import MIB, Container, ContainerSpec, EngineError
-from localcloud.loopback import unguessable_address
-from localcloud.private import NotPrivate, scratch_folder
+from containers.container import MIB, Container, ContainerSpec, EngineError
+from containers.loopback import unguessable_address
+from containers.private import NotPrivate, scratch_folder
 
 CHOICE = "LOCALCLOUD_ENGINE"
 ENGINES = ("podman", "docker")

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 
-from localcloud import tfplugin6_pb2 as pb
-from localcloud import wire
-from localcloud.model import Block, Object, Problem, Refused
+from localcloud.terraform import tfplugin6_pb2 as pb
+from localcloud.terraform import wire
+from localcloud.terraform.model import Block, Object, Problem, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from localcloud.traffic import Traffic
+    from localcloud.terraform.traffic import Traffic
 
 # Where Terraform and OpenTofu look for a source without a host: https://opentofu.org/docs/language/providers/requirements/#source-addresses
 _REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 
 import msgpack
 
-from localcloud import tfplugin6_pb2 as pb
-from localcloud.model import UNKNOWN, Block, NestedBlock, Nesting, Object, Problem, Refused, Value
+from localcloud.terraform import tfplugin6_pb2 as pb
+from localcloud.terraform.model import UNKNOWN, Block, NestedBlock, Nesting, Object, Problem, Refused, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcloud.model import UNKNOWN, Block, Nesting, Object, Value, at
+from localcloud.terraform.model import UNKNOWN, Block, Nesting, Object, Value, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
-from localcloud.engine import Engine, EngineError
-from localcloud.private import scratch_folder
+from containers.engine import Engine, EngineError
+from containers.private import scratch_folder
 
 CONTEXT = Path(__file__).parent.parent / "image"
 STAND_IN_BASE = "localhost/stand-in/debian:trixie-slim"

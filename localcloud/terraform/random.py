@@ -11,8 +11,8 @@ import secrets
 import string
 from typing import TYPE_CHECKING
 
-from localcloud.model import Attribute, Block, Object, Problem, Refused, text
-from localcloud.protocol import Schemas
+from localcloud.terraform.model import Attribute, Block, Object, Problem, Refused, text
+from localcloud.terraform.protocol import Schemas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ _BYTES = Block({"length": _LENGTH, "base64": _RESULT, "hex": _RESULT})
 
 
 class RandomProvider:
-    """Implements `localcloud.protocol.Provider` for hashicorp/random."""
+    """Implements `localcloud.terraform.protocol.Provider` for hashicorp/random."""
 
     def schemas(self) -> Schemas:
         """Two ephemeral resources."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localcloud import images
-from localcloud.engine import Engine, EngineError
-from localcloud.private import NotPrivate, private_folder, scratch_folder
+from containers import images
+from containers.engine import Engine, EngineError
+from containers.private import NotPrivate, private_folder, scratch_folder
 from localcloud.store import Store
 
 if TYPE_CHECKING:
