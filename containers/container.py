@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from containers.loopback import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from containers.engine import Engine
+    from collections.abc import Callable, Mapping, Sequence
 
 MIB = 1024 * 1024
 
@@ -80,15 +78,20 @@ class ContainerSpec:
 
 
 class Container:
-    """One container, made by `Engine.start`."""
+    """One container, made by `Engine.start`.
 
-    def __init__(self, engine: Engine, id_: str) -> None:
-        self._engine = engine
+    Args:
+        run: Runs the engine's command, as `Engine.run`.
+        id_: The container's id.
+    """
+
+    def __init__(self, run: Callable[..., str], id_: str) -> None:
+        self._run = run
         self.id = id_
 
     def state(self) -> dict[str, object]:
         """Returns the engine's `State` of the container."""
-        return json.loads(self._engine.run("inspect", "--format={{json .State}}", self.id))
+        return json.loads(self._run("inspect", "--format={{json .State}}", self.id))
 
     @property
     def running(self) -> bool:
@@ -107,7 +110,7 @@ class Container:
     @property
     def address(self) -> str:
         """Its address on docker's bridge; "" if it has none."""
-        return self._engine.run("inspect", "--format={{.NetworkSettings.Networks.bridge.IPAddress}}", self.id).strip()
+        return self._run("inspect", "--format={{.NetworkSettings.Networks.bridge.IPAddress}}", self.id).strip()
 
     def published(self, port: int) -> str:
         """Returns where a published port is reached on this machine, `ADDRESS:PORT`.
@@ -115,7 +118,7 @@ class Container:
         Raises:
             EngineError: It is not published, or the container has ended or stands still.
         """
-        told = self._engine.run("port", self.id, f"{port}/tcp")
+        told = self._run("port", self.id, f"{port}/tcp")
         if not told:
             raise EngineError(f"container {self.id[:12]} has no port {port}")
         return told.splitlines()[0]
@@ -130,7 +133,7 @@ class Container:
 
     def logs(self) -> str:
         """Returns what it printed so far, both streams."""
-        return self._engine.run("logs", self.id, merge_streams=True)
+        return self._run("logs", self.id, merge_streams=True)
 
     def wait(self, timeout_s: float) -> int:
         """Waits for the end and returns the exit status.
@@ -138,20 +141,20 @@ class Container:
         Raises:
             subprocess.TimeoutExpired: It still runs.
         """
-        return int(self._engine.run("wait", self.id, timeout_s=timeout_s))
+        return int(self._run("wait", self.id, timeout_s=timeout_s))
 
     def signal(self, name: str) -> None:
         """Sends a signal to its first process."""
-        self._engine.run("kill", f"--signal={name}", self.id)
+        self._run("kill", f"--signal={name}", self.id)
 
     def execute(self, *command: str, user: str = "", stdin: str = "") -> str:
         """Runs a command inside and returns what it prints."""
         options = [*([f"--user={user}"] if user else []), *(["--interactive"] if stdin else [])]
-        return self._engine.run("exec", *options, self.id, *command, stdin=stdin)
+        return self._run("exec", *options, self.id, *command, stdin=stdin)
 
     def labels(self) -> dict[str, str]:
         """Returns its labels, those of its image among them."""
-        return json.loads(self._engine.run("inspect", "--format={{json .Config.Labels}}", self.id))
+        return json.loads(self._run("inspect", "--format={{json .Config.Labels}}", self.id))
 
     def memory_mib(self) -> float:
         """Returns the working set in MiB: what the limit counts, less the page cache that can be dropped."""
@@ -172,11 +175,11 @@ class Container:
 
     def pause(self) -> None:
         """Stops its processes where they stand."""
-        self._engine.run("pause", self.id)
+        self._run("pause", self.id)
 
     def unpause(self) -> None:
         """Lets its processes go on."""
-        self._engine.run("unpause", self.id)
+        self._run("unpause", self.id)
 
     def cpu_seconds(self) -> float:
         """Returns the CPU time that its processes took so far, those that ended included."""
@@ -188,11 +191,11 @@ class Container:
 
     def stop(self, grace_s: int = 10) -> None:
         """Sends TERM, and KILL after the grace period, as Cloud Run does."""
-        self._engine.run("stop", "-t", str(grace_s), self.id)  # the one name of the option in every version of both
+        self._run("stop", "-t", str(grace_s), self.id)  # the one name of the option in every version of both
 
     def remove(self) -> None:
         """Kills and removes it, with its anonymous volumes."""
-        self._engine.run("rm", "--force", "--volumes", self.id)
+        self._run("rm", "--force", "--volumes", self.id)
 
 
 def control_group(pid: int, controller: str) -> Path:

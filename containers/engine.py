@@ -174,22 +174,22 @@ class Engine:
                 id_ = self.run("run", "--detach", f"--cidfile={id_file}", *arguments, environment=spec.environment)
             except EngineError:
                 if id_file.exists():  # it was made but did not start
-                    Container(self, id_file.read_text().strip()).remove()
+                    Container(self.run, id_file.read_text().strip()).remove()
                 raise
-        return Container(self, id_.strip())
+        return Container(self.run, id_.strip())
 
     def container(self, name: str) -> Container | None:
         """Finds a container by its name, running or not."""
         for line in self.run("ps", "--all", "--no-trunc", "--format={{.ID}} {{.Names}}").splitlines():
             id_, _, found = line.partition(" ")
             if found == name:
-                return Container(self, id_)
+                return Container(self.run, id_)
         return None
 
     def containers(self, label: str) -> list[Container]:
         """Returns the containers with a label, `NAME=VALUE`, running or not."""
         listed = self.run("ps", "--all", "--no-trunc", "--quiet", f"--filter=label={label}")
-        return [Container(self, id_) for id_ in listed.split()]
+        return [Container(self.run, id_) for id_ in listed.split()]
 
     def labels_at(self, address: str, label: str) -> Mapping[str, str]:
         """Returns the labels of the container that calls this machine from an address.
