@@ -97,4 +97,5 @@ def test_the_committed_protocol_code_is_that_of_the_proto_file(tmp_path: Path) -
         [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, proto], cwd=LOCALCLOUD.parent, check=True
     )
     for name in ("tfplugin6_pb2.py", "tfplugin6_pb2.pyi"):
-        assert filecmp.cmp(tmp_path / "localcloud" / name, LOCALCLOUD / name, shallow=False), "run `make proto`"
+        made = tmp_path / "localcloud/terraform" / name
+        assert filecmp.cmp(made, LOCALCLOUD / "terraform" / name, shallow=False), "run `make proto`"
