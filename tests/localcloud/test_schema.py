@@ -13,7 +13,7 @@ from localcloud.services import RESOURCES
 from localcloud.terraform import schema
 from localcloud.terraform.model import Attribute, Block, Nesting
 
-LOCALCLOUD = Path(schema.__file__).parent
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +91,9 @@ def test_a_getter_of_unknown_form_is_an_error() -> None:
 
 
 def test_the_committed_protocol_code_is_that_of_the_proto_file(tmp_path: Path) -> None:
-    proto = "localcloud/terraform/tfplugin6.proto"
+    folder = "localcloud/terraform"
     outputs = (f"--python_out={tmp_path}", f"--pyi_out={tmp_path}")
-    subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, proto], cwd=LOCALCLOUD.parent, check=True
-    )
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, f"{folder}/tfplugin6.proto"]
+    subprocess.run(command, cwd=CHECKOUT, check=True)
     for name in ("tfplugin6_pb2.py", "tfplugin6_pb2.pyi"):
-        made = tmp_path / "localcloud/terraform" / name
-        assert filecmp.cmp(made, LOCALCLOUD / "terraform" / name, shallow=False), "run `make proto`"
+        assert filecmp.cmp(tmp_path / folder / name, CHECKOUT / folder / name, shallow=False), "run `make proto`"
