@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mlflow_cloudrun.bodies import Stream
 from mlflow_cloudrun.logs import USER_HEADER, App, Message, Receive, Send
+from mlflow_cloudrun.proxy_options import ACCESS_FILE
 from mlflow_cloudrun.refusals import refuse
-from mlflow_cloudrun.settings import ACCESS_FILE
 
 ORGANIZATION_HEADER = b"x-forwarded-groups"
 SERVICE_ACCOUNTS = ".gserviceaccount.com"  # no organization; oauth2-proxy has found the project among the domains
@@ -31,7 +31,7 @@ class Access:
 
     @classmethod
     def of(cls, folder: Path) -> "Access":
-        """Reads what settings.py has written."""
+        """Reads what proxy_options.py has written."""
         content = json.loads((folder / ACCESS_FILE).read_text(encoding="utf-8"))
         return cls(
             tuple(domain.lower() for domain in content["domains"]),

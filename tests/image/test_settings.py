@@ -15,12 +15,12 @@ from stacks.settings.section import DOMAIN_REGEX
 from tests.settings.rows import ROWS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
-from mlflow_cloudrun import environment, settings
+from mlflow_cloudrun import environment, proxy_options, settings
 
 Environment = dict[str, str]
 GCLOUD = "32555940559.apps.googleusercontent.com"
 PLAYGROUND = "407408718192.apps.googleusercontent.com"
-FIXED = tomllib.loads(settings.FIXED_CONFIG.read_text())
+FIXED = tomllib.loads(proxy_options.FIXED_CONFIG.read_text())
 
 
 @pytest.fixture
@@ -148,7 +148,9 @@ def test_what_cloud_run_sets_and_what_is_allowed_is_taken(environ: Environment, 
 
 
 def test_what_the_stack_and_the_image_set_is_taken() -> None:
-    dockerfile = (settings.FIXED_CONFIG.parent / "Dockerfile").read_text().partition("\nENV ")[2].partition("EXPOSE")[0]
+    dockerfile = (
+        (proxy_options.FIXED_CONFIG.parent / "Dockerfile").read_text().partition("\nENV ")[2].partition("EXPOSE")[0]
+    )
     assert {*re.findall(r"([A-Z_]+)=", dockerfile), *mlflow.ENVIRONMENT} <= {*environment.SYSTEM}
 
 
