@@ -1,59 +1,18 @@
-"""A Cloud Storage of one's own: buckets in the books, objects in a store, and the gate before it."""
+"""A Cloud Storage of each test's own."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from google.cloud import storage
-from google.oauth2.credentials import Credentials
 
-from localcloud.machine.background import serving
+from harness.buckets import Place, two_buckets
 from localcloud.machine.identity import IdentityProvider
-from localcloud.machine.storage import ObjectStore, gate
-from localcloud.resource import Cloud
-from localcloud.services.storage import Bucket, BucketMember
-from localcloud.store import Store
+from localcloud.machine.storage import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from localcloud.terraform.model import Object
-
-SERVER = "mlflow-server@acme.iam.gserviceaccount.com"
-ADA = "ada@example.com"
-BUCKET: Object = {"name": "acme-artifacts", "project": "acme", "force_destroy": False}
-OTHER: Object = {"name": "acme-other", "project": "acme", "force_destroy": False}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A Cloud Storage of one's own, and ways to it."""
-
-    cloud: Cloud
-    identity: IdentityProvider
-    store: ObjectStore
-    url: str
-
-    def grant(self, role: str, email: str = SERVER, bucket: Object = BUCKET) -> str:
-        """Binds a role on a bucket; returns the binding's id."""
-        kind = "serviceAccount" if email.endswith(".gserviceaccount.com") else "user"
-        member = email if ":" in email else f"{kind}:{email}"
-        key = f"b/{bucket['name']}/roles/storage.{role}/{member}"
-        binding: Object = {"id": key, "bucket": f"b/{bucket['name']}", "role": f"roles/storage.{role}"}
-        self.cloud.store.put(BucketMember.type, key, {**binding, "member": member})
-        return key
-
-    def client(self, email: str = SERVER) -> storage.Client:
-        """Google's client, signed in with an access token."""
-        credentials = Credentials(self.identity.access_token(email))
-        return storage.Client(project="acme", credentials=credentials, client_options={"api_endpoint": self.url})
-
-    def bucket(self, email: str = SERVER, bucket: Object = BUCKET) -> storage.Bucket:
-        return self.client(email).bucket(bucket["name"])
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +30,5 @@ def identity() -> IdentityProvider:
 
 @pytest.fixture
 def place(tmp_path: Path, identity: IdentityProvider, running_store: ObjectStore) -> Iterator[Place]:
-    with ExitStack() as stack:
-        books = Store(tmp_path / "cloud")
-        stack.callback(books.close)
-        cloud = Cloud(books)
-        for bucket in (BUCKET, OTHER):
-            running_store.create_bucket(bucket)
-            books.put(Bucket.type, str(bucket["name"]), bucket)
-            stack.callback(running_store.remove_bucket, {**bucket, "force_destroy": True})
-        port = stack.enter_context(serving(gate(cloud, identity, running_store)))
-        yield Place(cloud=cloud, identity=identity, store=running_store, url=f"http://127.0.0.1:{port}")
+    with two_buckets(tmp_path / "cloud", identity, running_store) as made:
+        yield made

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.buckets import BUCKET, SERVER
 from localcloud.machine.background import serving
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.storage import ObjectStore, gate
 from localcloud.terraform.model import Refused
-from tests.localcloud.machine.conftest import BUCKET, SERVER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.localcloud.machine.conftest import Place
+    from harness.buckets import Place
 
 MIB = 1024 * 1024
 DEADLINE_S = 20

@@ -10,14 +10,14 @@ import httpx
 import pytest
 from google.api_core.exceptions import BadRequest, Forbidden, NotFound
 
+from harness.buckets import ADA, OTHER, SERVER
 from localcloud.machine.identity import ISSUER, IdentityProvider
 from localcloud.services.iam import ProjectMember
 from localcloud.services.storage import BucketMember
-from tests.localcloud.machine.conftest import ADA, OTHER, SERVER
 
 if TYPE_CHECKING:
+    from harness.buckets import Place
     from localcloud.terraform.model import Object
-    from tests.localcloud.machine.conftest import Place
 
 MIB = 1024 * 1024
 
