@@ -20,8 +20,10 @@ from cdktf_cdktf_provider_google.storage_bucket import (
 )
 from constructs import Construct
 
+from stacks import addresses
 from stacks.kinds import KINDS, apis_of
-from stacks.names import image_repository, pin
+from stacks.names import image_repository
+from stacks.resources import pin
 from stacks.root import RootStack
 from stacks.settings.model import Settings
 
@@ -66,7 +68,7 @@ class BootstrapStack(RootStack):
                 # Others in the project may use the API, and disabling it would delete what it serves.
                 disable_on_destroy=False,
             ),
-            "enabled",
+            addresses.APIS,
         )
 
     def _make_repository(self, settings: Settings, enabled: ProjectService) -> None:
@@ -100,7 +102,7 @@ class BootstrapStack(RootStack):
                 ],
                 depends_on=[enabled],
             ),
-            "images",
+            addresses.IMAGES,
         )
         TerraformOutput(
             self,
@@ -132,6 +134,6 @@ class BootstrapStack(RootStack):
                 labels=settings.labels,
                 depends_on=[enabled],
             ),
-            "state",
+            addresses.STATE_BUCKET,
         )
         TerraformOutput(self, "state_bucket", value=bucket.name, description="Where the other states are kept.")

@@ -19,13 +19,18 @@ StringMap: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:
-    """Where everything goes: one project and one region, so that no two parts can differ."""
+    """Where everything goes: one project and one region, so that no two parts can differ.
+
+    Attributes:
+        prefix: Of logical ids and local values, in a stack that holds several of a kind; the first has none.
+    """
 
     names: CloudNames
     region: str
     labels: StringMap
     project_id: str
     project_number: str
+    prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,18 +56,25 @@ class InstanceInputs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FoundationInputs:
-    """What the service stands on: it is made by the same root, or it exists.
+class Account:
+    """Who a workload is: a service account.
 
     Attributes:
-        service_account: E-mail address of the account that the service runs as.
-        service_account_member: The same as an IAM member.
+        email: Its e-mail address.
+        member: The same as an IAM member, `serviceAccount:EMAIL`.
     """
 
+    email: str
+    member: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundationInputs:
+    """What the service stands on: it is made by the same root, or it exists."""
+
+    account: Account
     bucket_name: str
     instance: InstanceInputs
-    service_account: str
-    service_account_member: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from cdktf import TerraformResource
 from constructs import Construct
+
+from stacks.resources import addresses_in
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,4 +87,4 @@ def apis_of(types: Iterable[str]) -> list[str]:
 
 def types_in(scope: Construct) -> set[str]:
     """The types of all resources below a construct."""
-    return {one.terraform_resource_type for one in scope.node.find_all() if isinstance(one, TerraformResource)}
+    return {address.type for address in addresses_in(scope)}

@@ -9,10 +9,11 @@ from constructs import Construct
 from stacks import versions
 from stacks.constructs.expressions import local, string
 from stacks.hcl import type_of
-from stacks.inputs import FoundationInputs, Inputs, InstanceInputs, Placement, ServingInputs
+from stacks.inputs import Account, FoundationInputs, Inputs, InstanceInputs, Placement, ServingInputs
 from stacks.kinds import apis_of, types_in
 from stacks.names import CloudNames
 from stacks.outputs import add_outputs, addresses
+from stacks.resources import add_moved
 from stacks.serving import Serving
 from stacks.settings.access import Access
 from stacks.settings.bucket import Bucket
@@ -59,6 +60,7 @@ class ModuleStack(TerraformStack):
                 oauth_client_secret=f"var.{SECRET}",
             ),
         )
+        add_moved(self)
         add_outputs(self, addresses(server.foundation, server.serving))
 
 
@@ -71,7 +73,9 @@ class ServiceModuleStack(TerraformStack):
         connection = "var.database.connection_name"
         name = string(local(self, "instance", string(f'split(":", {connection})[2]')))
         project = string(local(self, "instance_project", string(f'split(":", {connection})[0]')))
+        email = _variable("service_account_email", "string")
         foundation = FoundationInputs(
+            account=Account(email=email, member=f"serviceAccount:{email}"),
             bucket_name=_variable("bucket_name", "string"),
             instance=InstanceInputs(
                 name=name,
@@ -82,8 +86,6 @@ class ServiceModuleStack(TerraformStack):
                 database=_variable("database.name", "string"),
                 user=_variable("database.user", "string"),
             ),
-            service_account=_variable("service_account_email", "string"),
-            service_account_member=f"serviceAccount:{_variable('service_account_email', 'string')}",
         )
         serving = Serving(
             self,
@@ -97,6 +99,7 @@ class ServiceModuleStack(TerraformStack):
                 oauth_client_secret=f"var.{SECRET}",
             ),
         )
+        add_moved(self)
         add_outputs(self, addresses(foundation, serving))
 
 

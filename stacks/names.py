@@ -1,20 +1,14 @@
-"""Every cloud name, logical id and fixed address of the system, once.
+"""Every cloud name and fixed path of the system, once.
 
-Logical ids are API: renaming one destroys and recreates the resource behind it, so a rename comes with a `moved` block
-and a changelog line. Functions take plain strings or Terraform tokens alike: they only concatenate.
+Functions take plain strings or Terraform tokens alike: they only concatenate.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final
 
 from image.mlflow_cloudrun import accounts
-
-if TYPE_CHECKING:
-    from cdktf import TerraformResource
-
-_Resource = TypeVar("_Resource", bound="TerraformResource")
 
 DATABASE: Final = "mlflow"
 DATABASE_USER: Final = "mlflow"
@@ -81,9 +75,3 @@ def service_host(service: str, project_number: str, region: str) -> str:
     Source: https://cloud.google.com/run/docs/triggering/https-request#deterministic
     """
     return f"{service}-{project_number}.{region}.run.app"
-
-
-def pin(resource: _Resource, logical_id: str) -> _Resource:
-    """Gives a resource the address `TYPE.LOGICAL_ID`, free of the construct path and its hash."""
-    resource.override_logical_id(logical_id)
-    return resource

@@ -42,8 +42,8 @@ def addresses(foundation: FoundationInputs, serving: Serving) -> list[Output]:
             {name: secret.id for name, secret in serving.secrets.items()},
             "The secrets, projects/PROJECT/secrets/NAME: what holds the connection string and the sign-in's secrets.",
         ),
-        ("service_account_email", foundation.service_account, "The account that the service runs as."),
-        ("service_account_member", foundation.service_account_member, "The same account as an IAM member."),
+        ("service_account_email", foundation.account.email, "The account that the service runs as."),
+        ("service_account_member", foundation.account.member, "The same account as an IAM member."),
         ("service_id", serving.service.id, "projects/PROJECT/locations/REGION/services/NAME of the service."),
         ("service_name", serving.service.name, "Name of the Cloud Run service."),
         (

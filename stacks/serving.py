@@ -4,13 +4,12 @@ from cdktf import Token
 from constructs import Construct
 
 from stacks import mlflow
-from stacks.constructs.artifacts import ArtifactAccess
+from stacks.constructs.artifacts import ArtifactAccess, ArtifactAccessConfig
 from stacks.constructs.database import Database, DatabaseConfig
-from stacks.constructs.expressions import local, string
 from stacks.constructs.guard import Origin
-from stacks.constructs.secrets import Secret, SecretConfig
 from stacks.constructs.service import Service, ServiceConfig
 from stacks.constructs.sign_in import SignIn, SignInConfig
+from stacks.constructs.workload import Workload
 from stacks.inputs import FoundationInputs, ServingInputs
 from stacks.names import service_host
 
@@ -34,16 +33,30 @@ class Serving(Construct):
         database = Database(
             self,
             "database",
-            config=DatabaseConfig(instance=foundation.instance, rotation=inputs.database_rotation),
+            config=DatabaseConfig(
+                instance=foundation.instance,
+                placement=placement,
+                rotation=inputs.database_rotation,
+                secret_id=placement.names.backend_store_uri_secret,
+            ),
         )
         artifacts = ArtifactAccess(
-            self, "artifacts", bucket_name=foundation.bucket_name, writers=inputs.access.artifact_writers
+            self,
+            "artifacts",
+            config=ArtifactAccessConfig(
+                placement=placement,
+                bucket_name=foundation.bucket_name,
+                writers=inputs.access.artifact_writers,
+                roots=inputs.service.artifact_roots,
+            ),
         )
         sign_in = SignIn(
             self,
             "sign-in",
             config=SignInConfig(
                 inputs=inputs.access,
+                placement=placement,
+                secret_id=placement.names.oauth2_proxy_secret,
                 oauth_client_secret=inputs.oauth_client_secret,
                 service_url=self.url,
                 public_url=inputs.service.public_url,
@@ -51,65 +64,32 @@ class Serving(Construct):
         )
         self.base_url = sign_in.base_url
         self.redirect_uri = sign_in.redirect_uri
+        self.secrets = {"backend_store_uri": database.secret, "oauth2_proxy": sign_in.secret}
 
-        backend_store_uri = Secret(
-            self,
-            "backend-store-uri",
-            config=SecretConfig(
-                secret_id=placement.names.backend_store_uri_secret,
-                logical_id="backend_store_uri",
-                placement=placement,
-                value=database.connection_string,
-                value_version=inputs.database_rotation,
-                after=database.ready,
-            ),
+        server = Workload(account=foundation.account)
+        server.set(mlflow.ENVIRONMENT)
+        server.set(
+            {
+                # The image names traces by it: https://cloud.google.com/run/docs/logging#correlate-logs
+                "GOOGLE_CLOUD_PROJECT": placement.project_id,
+                "REQUEST_TIMEOUT_SECONDS": Token.as_string(inputs.service.timeout_seconds),
+            }
         )
-        proxy_file = Secret(
-            self,
-            "oauth2-proxy",
-            config=SecretConfig(
-                secret_id=placement.names.oauth2_proxy_secret,
-                logical_id="oauth2_proxy",
-                placement=placement,
-                value=sign_in.secret_file,
-                value_version=inputs.access.sign_in_rotation,
-                after=[],
-            ),
-        )
-        self.secrets = {"backend_store_uri": backend_store_uri, "oauth2_proxy": proxy_file}
+        database.connect(server)
+        artifacts.let_read(server)
+        sign_in.guard(server)
+        server.set_of_user(inputs.service.env)
 
-        member = foundation.service_account_member
-        grants = [
-            database.grant_client(member),
-            artifacts.grant_viewer(member),
-            *(secret.grant_accessor(member) for secret in self.secrets.values()),
-        ]
-        origin = Origin(
-            self, "origin", region=local(self, "region", placement.region), engine=foundation.instance.engine
-        )
+        origin = Origin(self, "origin", placement=placement, engine=foundation.instance.engine)
         self.service = Service(
             self,
             "service",
             config=ServiceConfig(
                 inputs=inputs.service,
                 placement=placement,
-                service_account=foundation.service_account,
+                name=placement.names.service,
+                workload=server,
                 invoker_iam_disabled=inputs.access.invoker_iam_disabled,
-                environment={
-                    **mlflow.ENVIRONMENT,
-                    **sign_in.environment,
-                    "ARTIFACT_ROOTS": string(
-                        f'join(",", {local(self, "artifact_roots", inputs.service.artifact_roots)})'
-                    ),
-                    "DEFAULT_ARTIFACT_ROOT": artifacts.root,
-                    # The image names traces by it: https://cloud.google.com/run/docs/logging#correlate-logs
-                    "GOOGLE_CLOUD_PROJECT": placement.project_id,
-                    "REQUEST_TIMEOUT_SECONDS": Token.as_string(inputs.service.timeout_seconds),
-                },
-                backend_store_uri=backend_store_uri,
-                proxy_file=proxy_file,
-                connection_name=foundation.instance.connection_name,
-                ready=[*database.ready, *grants],
                 stays=origin.stays,
             ),
         )

@@ -6,9 +6,10 @@ from stacks import names
 from stacks.constructs.artifacts import Artifacts, ArtifactsConfig
 from stacks.constructs.expressions import local
 from stacks.constructs.guard import DestroyGuard
-from stacks.constructs.identity import Identity
+from stacks.constructs.identity import Identity, IdentityConfig
 from stacks.constructs.instance import Instance, InstanceConfig
 from stacks.inputs import FoundationInputs, Inputs, InstanceInputs, ServingInputs
+from stacks.resources import addresses_in
 from stacks.serving import Serving
 
 
@@ -18,10 +19,24 @@ class TrackingServer(Construct):
     def __init__(self, scope: Construct, id_: str, *, inputs: Inputs) -> None:
         super().__init__(scope, id_)
         placement = inputs.placement
-        identity = Identity(self, "identity", placement=placement)
-        instance = Instance(self, "instance", config=InstanceConfig(inputs=inputs.database, placement=placement))
+        identity = Identity(
+            self,
+            "identity",
+            config=IdentityConfig(
+                placement=placement,
+                account_id=placement.names.service_account,
+                display_name="MLflow tracking server",
+                description="Runs the MLflow tracking server on Cloud Run; used by nothing else.",
+            ),
+        )
+        instance = Instance(
+            self,
+            "instance",
+            config=InstanceConfig(inputs=inputs.database, placement=placement, name=placement.names.instance),
+        )
         artifacts = Artifacts(self, "artifacts", config=ArtifactsConfig(inputs=inputs.bucket, placement=placement))
         self.foundation = FoundationInputs(
+            account=identity.account,
             bucket_name=artifacts.bucket_name,
             instance=InstanceInputs(
                 name=instance.name,
@@ -32,8 +47,6 @@ class TrackingServer(Construct):
                 database=names.DATABASE,
                 user=names.DATABASE_USER,
             ),
-            service_account=identity.email,
-            service_account_member=identity.member,
         )
         self.serving = Serving(
             self,
@@ -47,15 +60,13 @@ class TrackingServer(Construct):
                 oauth_client_secret=inputs.oauth_client_secret,
             ),
         )
-        protection = local(self, "database_deletion_protection", inputs.database.deletion_protection)
-        discard = local(self, "bucket_force_destroy", inputs.bucket.force_destroy)
+        prefix = placement.prefix
+        protection = local(self, f"{prefix}database_deletion_protection", inputs.database.deletion_protection)
+        discard = local(self, f"{prefix}bucket_force_destroy", inputs.bucket.force_destroy)
         DestroyGuard(
             self,
             "guard",
+            prefix=prefix,
             is_protected=f"{protection} || !{discard}",
-            protects=(
-                "google_cloud_run_v2_service.tracking",
-                "google_cloud_run_v2_service_iam_member.public",
-                "google_storage_bucket_iam_member.clients_write",
-            ),
+            protects=addresses_in(self),
         )

@@ -3,15 +3,19 @@
 import argparse
 import json
 import os
+import re
 import sys
 from typing import Any, Final
 
 from stacks import bindings
+from stacks.addresses import MOVED
 from tools import module_pages
 from tools.docs import CHECKOUT, Part, refresh
 
 FOLDER: Final = "module"
 SERVICE: Final = "modules/service/"
+
+_BY_HAND: Final = ("*.md", "*.tf", "*.hcl")
 
 Documents = dict[str, dict[str, Any]]
 
@@ -22,6 +26,21 @@ def documents() -> Documents:
     from stacks.module import module_files  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy
 
     return module_files()
+
+
+def renamed() -> list[Part]:
+    """The pages, examples and tests of Terraform that name an address which has another name now, as they should be."""
+    pages = [file for suffix in _BY_HAND for folder in (FOLDER, "docs") for file in (CHECKOUT / folder).rglob(suffix)]
+    return [
+        Part(file=str(file.relative_to(CHECKOUT)), name=None, text=_with_new_addresses(file.read_text()))
+        for file in sorted(pages)
+    ]
+
+
+def _with_new_addresses(text: str) -> str:
+    for old, new in MOVED.items():
+        text = re.sub(rf"\b{re.escape(old)}\b", new, text)
+    return text
 
 
 def generate(made: Documents) -> list[Part]:
@@ -62,12 +81,13 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 when something drifted")
     parser.add_argument("--release", metavar="VERSION", help="note the interface of a version that is released now")
     options = parser.parse_args()
+    status = refresh(renamed(), check=options.check, target="module")
     made = documents()
     if options.release:
         released = CHECKOUT / FOLDER / "released" / f"{options.release}.txt"
         released.parent.mkdir(exist_ok=True)
         released.write_text("\n".join(interface(made)) + "\n")
-    return refresh(generate(made), check=options.check, target="module")
+    return refresh(generate(made), check=options.check, target="module") or status
 
 
 if __name__ == "__main__":

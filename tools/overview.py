@@ -6,20 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
+from stacks.addresses import ACCOUNT, BACKEND_STORE_URI, BUCKET, INSTANCE, OAUTH2_PROXY, SERVICE
 from stacks.kinds import kind_of
 
 Block: TypeAlias = dict[str, Any]
 
-_SERVICE: Final = "google_cloud_run_v2_service.tracking"
-_ACCOUNT: Final = "google_service_account.tracking"
-_INSTANCE: Final = "google_sql_database_instance.tracking"
-_MAIN_PARTS: Final = {
-    _SERVICE: "Cloud Run<br/>oauth2-proxy, MLflow",
-    _ACCOUNT: "service account",
-    _INSTANCE: "Cloud SQL<br/>database mlflow",
-    "google_storage_bucket.artifacts": "bucket<br/>artifacts",
-    "google_secret_manager_secret.backend_store_uri": "secret<br/>connection string",
-    "google_secret_manager_secret.oauth2_proxy": "secret<br/>oauth2-proxy file",
+_MAIN_PARTS: Final[dict[str, str]] = {
+    SERVICE: "Cloud Run<br/>oauth2-proxy, MLflow",
+    ACCOUNT: "service account",
+    INSTANCE: "Cloud SQL<br/>database mlflow",
+    BUCKET: "bucket<br/>artifacts",
+    BACKEND_STORE_URI: "secret<br/>connection string",
+    OAUTH2_PROXY: "secret<br/>oauth2-proxy file",
     "ephemeral.random_password.database": "ephemeral<br/>database password",
     "ephemeral.random_password.cookie_secret": "ephemeral<br/>cookie secret",
     "var.oauth_client_secret": "variable, ephemeral<br/>OAuth client secret",
@@ -70,7 +68,7 @@ def diagram(document: Block) -> str:
 def calls(document: Block) -> str:
     """A Mermaid flow chart of who calls what: an arrow is a role; that of the service's account is the service's."""
     return _flow_chart(
-        (_SERVICE if source == _ACCOUNT else source, f"-->|{role}|", target)
+        (SERVICE if source == ACCOUNT else source, f"-->|{role}|", target)
         for source, role, target in _granted(document)
     )
 
@@ -127,7 +125,7 @@ def _is_grant(kind: str) -> bool:
 def _granted_on(document: Block, kind: str, grant: Block) -> list[str]:
     if kind not in _TARGET_ARGUMENTS:
         # The role exists on projects only, and its condition says which instance: by name, for that is known earlier.
-        return [_INSTANCE]
+        return [INSTANCE]
     return [_owner(document, reference) for reference in _mentioned(grant[_TARGET_ARGUMENTS[kind]])]
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_google.storage_bucket import (
     StorageBucket,
     StorageBucketLifecycleRule,
@@ -14,9 +13,11 @@ from cdktf_cdktf_provider_google.storage_bucket import (
 from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
 from constructs import Construct
 
+from stacks import addresses
 from stacks.constructs.expressions import local, number, string
+from stacks.constructs.workload import Workload
 from stacks.inputs import Placement, StringMap
-from stacks.names import pin
+from stacks.resources import pin
 from stacks.settings.bucket import Bucket
 
 _SECONDS_PER_DAY = 86_400
@@ -24,7 +25,7 @@ _SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArtifactsConfig:
-    """What the bucket needs; strings may be Terraform tokens."""
+    """What a bucket needs; strings may be Terraform tokens."""
 
     inputs: Bucket
     placement: Placement
@@ -39,7 +40,8 @@ class Artifacts(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, config: ArtifactsConfig) -> None:
         super().__init__(scope, id_)
-        soft_delete_days = local(self, "bucket_soft_delete_days", config.inputs.soft_delete_days)
+        prefix = config.placement.prefix
+        soft_delete_days = local(self, f"{prefix}bucket_soft_delete_days", config.inputs.soft_delete_days)
         bucket = pin(
             StorageBucket(
                 self,
@@ -69,9 +71,24 @@ class Artifacts(Construct):
                 ],
                 labels=config.placement.labels,
             ),
-            "artifacts",
+            addresses.BUCKET.of(prefix),
         )
         self.bucket_name = bucket.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtifactAccessConfig:
+    """Whose artifacts are in a bucket, which may be made elsewhere.
+
+    Attributes:
+        writers: Members that write to the bucket, by any key.
+        roots: Further places, gs://BUCKET or gs://BUCKET/FOLDER.
+    """
+
+    placement: Placement
+    bucket_name: str
+    writers: StringMap
+    roots: list[str]
 
 
 class ArtifactAccess(Construct):
@@ -79,39 +96,44 @@ class ArtifactAccess(Construct):
 
     Clients write to the bucket themselves: through the server a file would pass its memory and the 32 MiB limit of
     https://cloud.google.com/run/quotas.
-
-    Attributes:
-        root: `gs://BUCKET`, MLflow's default artifact root.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, bucket_name: str, writers: StringMap) -> None:
+    def __init__(self, scope: Construct, id_: str, *, config: ArtifactAccessConfig) -> None:
         super().__init__(scope, id_)
-        self._bucket_name = bucket_name
-        self.root = f"gs://{bucket_name}"
+        self._bucket_name, self._prefix = config.bucket_name, config.placement.prefix
+        self._roots = local(self, f"{self._prefix}artifact_roots", config.roots)
         clients = pin(
             StorageBucketIamMember(
                 self,
                 "clients",
-                bucket=bucket_name,
+                bucket=config.bucket_name,
                 # Why: clients upload artifacts to the bucket, and MLflow's own clients also delete and overwrite.
                 role="roles/storage.objectUser",
                 member=string("each.value"),
             ),
-            "clients_write",
+            addresses.ARTIFACT_WRITERS.of(config.placement.prefix),
         )
         # By the keys of the map: a member may be a secret, or known only after the apply.
-        clients.add_override("for_each", string(local(self, "artifact_writers", writers)))
+        clients.add_override("for_each", string(local(self, f"{self._prefix}artifact_writers", config.writers)))
 
-    def grant_viewer(self, member: str) -> ITerraformDependable:
-        """Lets a member read the objects of this bucket."""
-        return pin(
-            StorageBucketIamMember(
-                self,
-                "server",
-                bucket=self._bucket_name,
-                # Why: the web page shows artifacts through the server's own read access.
-                role="roles/storage.objectViewer",
-                member=member,
-            ),
-            "server_reads",
+    def let_read(self, workload: Workload) -> None:
+        """Tells a workload where artifacts are, and lets it read those in this bucket."""
+        workload.set(
+            {
+                "ARTIFACT_ROOTS": string(f'join(",", {self._roots})'),
+                "DEFAULT_ARTIFACT_ROOT": f"gs://{self._bucket_name}",
+            }
+        )
+        workload.wait_for(
+            pin(
+                StorageBucketIamMember(
+                    self,
+                    f"{workload.prefix}server",
+                    bucket=self._bucket_name,
+                    # Why: the web page shows artifacts through the server's own read access.
+                    role="roles/storage.objectViewer",
+                    member=workload.account.member,
+                ),
+                addresses.ARTIFACT_VIEWER.of(self._prefix).of(workload.prefix),
+            )
         )

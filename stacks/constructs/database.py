@@ -8,35 +8,43 @@ from cdktf_cdktf_provider_google.sql_database import SqlDatabase
 from cdktf_cdktf_provider_google.sql_user import SqlUser
 from constructs import Construct
 
-from stacks import names
+from stacks import addresses, names
 from stacks.constructs.ephemeral import random_password
 from stacks.constructs.expressions import string
-from stacks.inputs import InstanceInputs
-from stacks.names import pin
+from stacks.constructs.secrets import Secret, SecretConfig
+from stacks.constructs.workload import Workload
+from stacks.inputs import InstanceInputs, Placement
+from stacks.resources import pin
 
 _PASSWORD_LENGTH = 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseConfig:
-    """What the database needs; strings and numbers may be Terraform tokens."""
+    """What a database needs; strings and numbers may be Terraform tokens.
+
+    Attributes:
+        rotation: Raised for a new password.
+        secret_id: The secret that holds the connection string.
+    """
 
     instance: InstanceInputs
+    placement: Placement
     rotation: float
+    secret_id: str
 
 
 class Database(Construct):
     """MLflow's database and its one user, in an instance that this construct does not make.
 
     Attributes:
-        connection_string: The BACKEND_STORE_URI, ephemeral: fit for write-only arguments alone.
-        ready: What a dependant waits for before it connects.
+        secret: The connection string, BACKEND_STORE_URI.
     """
 
     def __init__(self, scope: Construct, id_: str, *, config: DatabaseConfig) -> None:
         super().__init__(scope, id_)
-        self._instance = config.instance
-        database = pin(
+        self._instance, self._prefix = config.instance, config.placement.prefix
+        self._database = pin(
             SqlDatabase(
                 self,
                 "database",
@@ -46,10 +54,10 @@ class Database(Construct):
                 # PostgreSQL refuses to drop a database with open connections; the instance takes it along.
                 deletion_policy="ABANDON",
             ),
-            "mlflow",
+            addresses.DATABASE.of(config.placement.prefix),
         )
-        password = random_password(self, "database", length=_PASSWORD_LENGTH)
-        user = pin(
+        password = random_password(self, f"{config.placement.prefix}database", length=_PASSWORD_LENGTH)
+        self._user = pin(
             SqlUser(
                 self,
                 "user",
@@ -61,22 +69,37 @@ class Database(Construct):
                 # A PostgreSQL role that owns tables cannot be dropped; the instance takes it along.
                 deletion_policy="ABANDON",
             ),
-            "mlflow",
+            addresses.DATABASE_USER.of(config.placement.prefix),
         )
-        self.connection_string = _connection_string(config.instance, password)
-        self.ready: list[ITerraformDependable] = [database, user]
+        self.secret = Secret(
+            self,
+            "backend-store-uri",
+            config=SecretConfig(
+                address=addresses.BACKEND_STORE_URI.of(config.placement.prefix),
+                secret_id=config.secret_id,
+                placement=config.placement,
+                value=_connection_string(config.instance, password),
+                value_version=config.rotation,
+                after=[self._database, self._user],
+            ),
+        )
 
-    def grant_client(self, member: str) -> ITerraformDependable:
-        """Lets a member connect to this instance, and to no other of the project."""
+    def connect(self, workload: Workload) -> None:
+        """Gives a workload the database: its connection string, its socket, and the right to use both."""
+        workload.wait_for(self._database, self._user, self._grant_client(workload))
+        workload.set_secret("BACKEND_STORE_URI", self.secret)
+        workload.mount_sockets(self._instance.connection_name)
+
+    def _grant_client(self, workload: Workload) -> ITerraformDependable:
         return pin(
             ProjectIamMember(
                 self,
-                "client",
+                f"{workload.prefix}client",
                 project=self._instance.project_id,
-                # Why: Cloud Run opens the connection as the service's account. The role exists on projects only:
+                # Why: Cloud Run opens the connection as the workload's account. The role exists on projects only:
                 # https://cloud.google.com/sql/docs/postgres/iam-conditions narrows it to the instance.
                 role="roles/cloudsql.client",
-                member=member,
+                member=workload.account.member,
                 condition=ProjectIamMemberCondition(
                     title="only-the-tracking-instance",
                     # Its name, and not the instance: a grant takes minutes to have effect, and is made while the
@@ -86,7 +109,7 @@ class Database(Construct):
                     ),
                 ),
             ),
-            "cloudsql_client",
+            addresses.DATABASE_CLIENT.of(self._prefix).of(workload.prefix),
         )
 
 

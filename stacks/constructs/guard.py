@@ -4,12 +4,13 @@ Both are kept in Terraform's own state, by its built-in terraform_data: no cloud
 https://developer.hashicorp.com/terraform/language/resources/terraform-data
 """
 
-from collections.abc import Iterable
-
 from cdktf import Precondition, TerraformStack
 from constructs import Construct
 
-from stacks.constructs.expressions import string
+from stacks import addresses
+from stacks.addresses import Address
+from stacks.constructs.expressions import local, string
+from stacks.inputs import Placement
 
 _PROTECTED = (
     "Nothing was destroyed: the data are protected. Set database.deletion_protection = false and"
@@ -27,24 +28,26 @@ class Origin(Construct):
         stays: The precondition for what must not move; it fails at plan.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, region: str, engine: str) -> None:
+    def __init__(self, scope: Construct, id_: str, *, placement: Placement, engine: str) -> None:
         """Makes it.
 
         Args:
             scope: Where.
             id_: Its id.
-            region: An expression.
+            placement: Whose region it remembers.
             engine: An expression.
         """
         super().__init__(scope, id_)
+        address = addresses.ORIGIN.of(placement.prefix)
+        region = local(self, f"{placement.prefix}region", placement.region)
         TerraformStack.of(self).add_override(
-            "resource.terraform_data.origin",
+            f"resource.{address}",
             {
                 "input": {"region": string(region), "engine": string(engine)},
                 "lifecycle": {"ignore_changes": ["input"]},
             },
         )
-        began = "terraform_data.origin.output"
+        began = f"{address}.output"
         self.stays = Precondition(
             condition=string(f"{began}.region == {region} && {began}.engine == {engine}"),
             error_message=(
@@ -62,24 +65,25 @@ class DestroyGuard(Construct):
     applied counts, for a destroy does not read the configuration.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, is_protected: str, protects: Iterable[str]) -> None:
+    def __init__(self, scope: Construct, id_: str, *, prefix: str, is_protected: str, protects: list[Address]) -> None:
         """Makes it.
 
         Args:
             scope: Where.
             id_: Its id.
+            prefix: Of its logical id.
             is_protected: An expression.
-            protects: Addresses of resources; what those depend on is protected, too.
+            protects: The resources that it is destroyed before.
         """
         super().__init__(scope, id_)
         # `echo` and `exit` are words of every shell that Terraform calls:
         # https://developer.hashicorp.com/terraform/language/provisioners#destroy-time-provisioners
         refuse = f'self.input ? "echo {_PROTECTED} && exit 1" : "exit 0"'
         TerraformStack.of(self).add_override(
-            "resource.terraform_data.guard",
+            f"resource.{addresses.DESTROY_GUARD.of(prefix)}",
             {
                 "input": string(is_protected),
-                "depends_on": list(protects),
+                "depends_on": list[str](protects),
                 "provisioner": [{"local-exec": {"when": "destroy", "command": string(refuse)}}],
             },
         )

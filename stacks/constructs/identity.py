@@ -1,32 +1,48 @@
-"""Who the service is: one service account that nothing else uses."""
+"""Who a workload is: one service account that nothing else uses."""
+
+from dataclasses import dataclass
 
 from cdktf_cdktf_provider_google.service_account import ServiceAccount
 from constructs import Construct
 
-from stacks.inputs import Placement
-from stacks.names import pin
+from stacks import addresses
+from stacks.inputs import Account, Placement
+from stacks.resources import pin
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdentityConfig:
+    """What an account needs.
+
+    Attributes:
+        account_id: What stands before the @.
+        description: What runs as it.
+    """
+
+    placement: Placement
+    account_id: str
+    display_name: str
+    description: str
 
 
 class Identity(Construct):
-    """The dedicated service account; the grants live with the resources that are granted.
+    """A dedicated service account; the grants live with the resources that are granted.
 
     Attributes:
-        email: The account's e-mail address.
-        member: The account as an IAM member, `serviceAccount:EMAIL`.
+        account: The account.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, placement: Placement) -> None:
+    def __init__(self, scope: Construct, id_: str, *, config: IdentityConfig) -> None:
         super().__init__(scope, id_)
         account = pin(
             ServiceAccount(
                 self,
                 "account",
-                account_id=placement.names.service_account,
-                project=placement.project_id,
-                display_name="MLflow tracking server",
-                description="Runs the MLflow tracking server on Cloud Run; used by nothing else.",
+                account_id=config.account_id,
+                project=config.placement.project_id,
+                display_name=config.display_name,
+                description=config.description,
             ),
-            "tracking",
+            addresses.ACCOUNT.of(config.placement.prefix),
         )
-        self.email = account.email
-        self.member = account.member
+        self.account = Account(email=account.email, member=account.member)

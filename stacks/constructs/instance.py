@@ -14,9 +14,10 @@ from cdktf_cdktf_provider_google.sql_database_instance import (
 )
 from constructs import Construct
 
+from stacks import addresses
 from stacks.constructs.expressions import add_name_value_blocks, flag, local, number, string
 from stacks.inputs import Placement, StringMap
-from stacks.names import pin
+from stacks.resources import pin
 from stacks.settings.database import Database
 
 _FLAGS = {
@@ -39,14 +40,15 @@ _LOG_DAYS = 7
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstanceConfig:
-    """What the instance needs; strings may be Terraform tokens."""
+    """What an instance needs; strings may be Terraform tokens."""
 
     inputs: Database
     placement: Placement
+    name: str
 
 
 class Instance(Construct):
-    """The Cloud SQL instance.
+    """A Cloud SQL instance.
 
     Attributes:
         name: The instance's name.
@@ -56,18 +58,18 @@ class Instance(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, config: InstanceConfig) -> None:
         super().__init__(scope, id_)
-        inputs = config.inputs
-        engine = local(self, "database_engine", inputs.engine)
-        version = local(self, "database_version", inputs.version)
-        disk = local(self, "database_disk_gb", inputs.disk_gb)
-        standby = local(self, "database_high_availability", inputs.high_availability)
-        retention = local(self, "database_backup_retention", inputs.backup_retention)
-        recovery = local(self, "database_point_in_time_recovery", inputs.point_in_time_recovery)
+        inputs, prefix = config.inputs, config.placement.prefix
+        engine = local(self, f"{prefix}database_engine", inputs.engine)
+        version = local(self, f"{prefix}database_version", inputs.version)
+        disk = local(self, f"{prefix}database_disk_gb", inputs.disk_gb)
+        standby = local(self, f"{prefix}database_high_availability", inputs.high_availability)
+        retention = local(self, f"{prefix}database_backup_retention", inputs.backup_retention)
+        recovery = local(self, f"{prefix}database_point_in_time_recovery", inputs.point_in_time_recovery)
         instance = pin(
             SqlDatabaseInstance(
                 self,
                 "instance",
-                name=config.placement.names.instance,
+                name=config.name,
                 project=config.placement.project_id,
                 region=config.placement.region,
                 database_version=(
@@ -119,7 +121,7 @@ class Instance(Construct):
                     ),
                 ),
             ),
-            "tracking",
+            addresses.INSTANCE.of(prefix),
         )
         add_name_value_blocks(instance, "settings", "database_flags", _flags_of(inputs.engine, engine))
         self.name = instance.name

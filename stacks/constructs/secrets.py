@@ -1,5 +1,6 @@
-"""The two secrets: the database connection string and what is secret in oauth2-proxy's configuration."""
+"""A secret, its version in use, and who may read it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cdktf import ITerraformDependable, TerraformResourceLifecycle
@@ -13,8 +14,9 @@ from cdktf_cdktf_provider_google.secret_manager_secret_iam_member import SecretM
 from cdktf_cdktf_provider_google.secret_manager_secret_version import SecretManagerSecretVersion
 from constructs import Construct
 
-from stacks.inputs import Placement
-from stacks.names import pin
+from stacks.addresses import Address, accessor_of, version_of
+from stacks.inputs import Account, Placement
+from stacks.resources import pin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,15 +24,18 @@ class SecretConfig:
     """What one secret needs; strings and numbers may be Terraform tokens.
 
     Attributes:
-        after: What must have been written before the value is: a password exists before the string that holds it.
+        secret_id: Its name in the project.
+        value: An ephemeral string.
+        value_version: The value is written when it rises.
+        after: What is written before the value is: a password exists before the string that holds it.
     """
 
+    address: Address
     secret_id: str
-    logical_id: str
     placement: Placement
     value: str
     value_version: float
-    after: list[ITerraformDependable]
+    after: Sequence[ITerraformDependable] = ()
 
 
 class Secret(Construct):
@@ -47,7 +52,7 @@ class Secret(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, config: SecretConfig) -> None:
         super().__init__(scope, id_)
-        self._logical_id = config.logical_id
+        self._address = config.address
         self._secret = pin(
             SecretManagerSecret(
                 self,
@@ -61,7 +66,7 @@ class Secret(Construct):
                 ),
                 labels=config.placement.labels,
             ),
-            config.logical_id,
+            config.address,
         )
         version = pin(
             SecretManagerSecretVersion(
@@ -72,10 +77,10 @@ class Secret(Construct):
                 # The revision that serves needs the old version until the new one has taken over, and a way back
                 # needs it longer: made before the old one goes, which is disabled, not destroyed.
                 deletion_policy="DISABLE",
-                depends_on=config.after,
+                depends_on=list(config.after),
                 lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
             ),
-            config.logical_id,
+            version_of(config.address),
         )
         # A number in the bindings of hashicorp/google 6, a string in those of 8; the document is the same.
         version.add_override("secret_data_wo_version", config.value_version)
@@ -83,16 +88,16 @@ class Secret(Construct):
         self.name = self._secret.secret_id
         self.version = version.version
 
-    def grant_accessor(self, member: str) -> ITerraformDependable:
-        """Lets a member read the values of this secret, and of no other."""
+    def grant_accessor(self, account: Account, *, prefix: str) -> ITerraformDependable:
+        """Lets an account read the values of this secret, and of no other."""
         return pin(
             SecretManagerSecretIamMember(
                 self,
-                "accessor",
+                f"{prefix}accessor",
                 secret_id=self._secret.id,
-                # Why: Cloud Run reads the value as the service's account when an instance starts.
+                # Why: Cloud Run reads the value as the workload's account when a container starts.
                 role="roles/secretmanager.secretAccessor",
-                member=member,
+                member=account.member,
             ),
-            self._logical_id,
+            accessor_of(self._address).of(prefix),
         )

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 from constructs import Construct
 
-from stacks import names
+from stacks import addresses, names
 from stacks.constructs.ephemeral import random_password
 from stacks.constructs.expressions import local, string
+from stacks.constructs.secrets import Secret, SecretConfig
+from stacks.constructs.workload import Workload
+from stacks.inputs import Placement
 from stacks.settings.access import Access
 
 # 43 letters and digits are URL-safe base64 of 32 bytes, the longest of the three lengths that oauth2-proxy takes:
@@ -25,12 +28,15 @@ class SignInConfig:
     """What sign-in needs; strings may be Terraform tokens.
 
     Attributes:
+        secret_id: The secret that holds what is secret in oauth2-proxy's configuration.
         oauth_client_secret: An ephemeral expression.
         service_url: The URL that Cloud Run gives the service.
         public_url: Another URL under which people reach it, or the empty string.
     """
 
     inputs: Access
+    placement: Placement
+    secret_id: str
     oauth_client_secret: str
     service_url: str
     public_url: str
@@ -42,30 +48,32 @@ class SignIn(Construct):
     Attributes:
         base_url: Where people open the service.
         redirect_uri: What to register with the OAuth client.
-        secret_file: The secret part of the configuration, TOML, ephemeral: fit for write-only arguments alone.
-        environment: The plain part, variable by variable, with the names by which MLflow is called.
+        secret: The secret part of the configuration, TOML.
     """
 
     def __init__(self, scope: Construct, id_: str, *, config: SignInConfig) -> None:
         super().__init__(scope, id_)
-        inputs = config.inputs
-        service_url = local(self, "service_url", config.service_url)
-        public_url = local(self, "public_url", config.public_url)
-        base_url = local(self, "base_url", string(f"coalesce({public_url}, {service_url})"))
-        emails = local(self, "emails", inputs.emails)
-        email_domains = local(self, "email_domains", inputs.email_domains)
-        service_accounts = local(self, "service_accounts", inputs.service_accounts)
+        inputs, self._prefix = config.inputs, config.placement.prefix
+        service_url = self._local("service_url", config.service_url)
+        public_url = self._local("public_url", config.public_url)
+        base_url = self._local("base_url", string(f"coalesce({public_url}, {service_url})"))
+        emails = self._local("emails", inputs.emails)
+        email_domains = self._local("email_domains", inputs.email_domains)
+        service_accounts = self._local("service_accounts", inputs.service_accounts)
         self.base_url = string(base_url)
         self.redirect_uri = f"{self.base_url}{names.CALLBACK_PATH}"
-        self.secret_file = "".join(
-            f"{key} = {_toml_string(expression)}\n"
-            for key, expression in (
-                ("client_id", local(self, "oauth_client_id", inputs.oauth_client_id)),
-                ("client_secret", config.oauth_client_secret),
-                ("cookie_secret", random_password(self, "cookie_secret", length=_COOKIE_SECRET_LENGTH)),
-            )
+        self.secret = Secret(
+            self,
+            "oauth2-proxy",
+            config=SecretConfig(
+                address=addresses.OAUTH2_PROXY.of(config.placement.prefix),
+                secret_id=config.secret_id,
+                placement=config.placement,
+                value=self._secret_file(config),
+                value_version=inputs.sign_in_rotation,
+            ),
         )
-        self.environment = {
+        self._environment = {
             "OAUTH_PROXY_CONFIG": f"{names.PROXY_CONFIG_FOLDER}/{names.PROXY_CONFIG_FILE}",
             "OAUTH_PROXY_EMAILS": string(f'join(",", concat({emails}, {service_accounts}))'),
             "OAUTH2_PROXY_EMAIL_DOMAINS": string(f'join(",", {email_domains})'),
@@ -79,10 +87,31 @@ class SignIn(Construct):
             "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": string(f'join(",", compact([{service_url}, {public_url}]))'),
         }
 
+    def guard(self, workload: Workload) -> None:
+        """Gives a workload the configuration of its oauth2-proxy, and MLflow the names by which it is called."""
+        workload.set(self._environment)
+        workload.mount_secret(
+            "oauth2-proxy", self.secret, folder=names.PROXY_CONFIG_FOLDER, file=names.PROXY_CONFIG_FILE
+        )
+
+    def _secret_file(self, config: SignInConfig) -> str:
+        cookie_secret = random_password(self, f"{config.placement.prefix}cookie_secret", length=_COOKIE_SECRET_LENGTH)
+        return "".join(
+            f"{key} = {_toml_string(expression)}\n"
+            for key, expression in (
+                ("client_id", self._local("oauth_client_id", config.inputs.oauth_client_id)),
+                ("client_secret", config.oauth_client_secret),
+                ("cookie_secret", cookie_secret),
+            )
+        )
+
+    def _local(self, name: str, value: object) -> str:
+        return local(self, f"{self._prefix}{name}", value)
+
     def _audiences(self, inputs: Access, service_url: str, public_url: str) -> str:
-        extra = local(self, "extra_audiences", inputs.extra_audiences)
-        gcloud = f'{local(self, "gcloud_tokens", inputs.gcloud_tokens)} ? "{names.GCLOUD_AUDIENCE}" : ""'
-        adc = f'{local(self, "adc_tokens", inputs.adc_tokens)} ? "{names.ADC_AUDIENCE}" : ""'
+        extra = self._local("extra_audiences", inputs.extra_audiences)
+        gcloud = f'{self._local("gcloud_tokens", inputs.gcloud_tokens)} ? "{names.GCLOUD_AUDIENCE}" : ""'
+        adc = f'{self._local("adc_tokens", inputs.adc_tokens)} ? "{names.ADC_AUDIENCE}" : ""'
         return string(f'join(",", compact(concat([{service_url}, {public_url}, {gcloud}, {adc}], {extra})))')
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from harness.world import SEARCH, WRITER
+from stacks import addresses
 from tests.e2e.browser import visiting
 from tests.e2e.calls import DOWNLOAD, OF_THE_SERVER, UPLOAD, Caller
 from tests.e2e.programs import run
@@ -21,19 +22,19 @@ if TYPE_CHECKING:
 
 # What fails without a grant that is used while the service runs.
 RUN_TIME = {
-    "google_storage_bucket_iam_member.server_reads": {"list artifacts", "show an artifact"},
-    "google_storage_bucket_iam_member.clients_write": {UPLOAD, DOWNLOAD},
-    "google_cloud_run_v2_service_iam_member.public": OF_THE_SERVER,
+    addresses.ARTIFACT_VIEWER: {"list artifacts", "show an artifact"},
+    addresses.ARTIFACT_WRITERS: {UPLOAD, DOWNLOAD},
+    addresses.PUBLIC_INVOKER: OF_THE_SERVER,
 }
 # What the local cloud's log, as Cloud Run's, names when a grant that is used at the start of an instance is missing.
 START_TIME = {
-    "google_secret_manager_secret_iam_member.backend_store_uri": (
+    addresses.accessor_of(addresses.BACKEND_STORE_URI): (
         "Permission denied on secret: projects/123456789012/secrets/mlflow-backend-store-uri"
     ),
-    "google_secret_manager_secret_iam_member.oauth2_proxy": (
+    addresses.accessor_of(addresses.OAUTH2_PROXY): (
         "Permission denied on secret: projects/123456789012/secrets/mlflow-oauth2-proxy"
     ),
-    "google_project_iam_member.cloudsql_client": "connect to Cloud SQL instance mlflow-demo:europe-west1:mlflow-db",
+    addresses.DATABASE_CLIENT: "connect to Cloud SQL instance mlflow-demo:europe-west1:mlflow-db",
 }
 
 

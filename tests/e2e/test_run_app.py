@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 
 from harness.world import SEARCH, WRITER
 from localcloud.machine.background import free_port
+from stacks import addresses
 from tests.e2e.browser import visiting
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def test_a_browser_signs_in_at_the_name_that_cloud_run_gives(world: World) -> No
 def test_the_invoker_check_switched_off_serves_as_the_public_invoker_does(world: World) -> None:
     world.synthesize(ACCESS__INVOKER_IAM_DISABLED="true")
     world.tracking.apply()
-    assert "google_cloud_run_v2_service_iam_member.public[0]" not in world.tracking.addresses()
+    assert f"{addresses.PUBLIC_INVOKER}[0]" not in world.tracking.addresses()
     assert search(world) == 200
 
 

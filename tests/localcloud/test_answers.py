@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from localcloud.store import Store
+from stacks import addresses
 
 if TYPE_CHECKING:
     from harness.workspace import Workspace
     from tests.localcloud.conftest import Open
 
-SERVICE = "google_cloud_run_v2_service.tracking"
+SERVICE = addresses.SERVICE
 NUMBER = ("--project", "acme-ml-dev=123456789012")
 
 
@@ -65,16 +66,16 @@ def test_what_gcloud_notes_on_the_service_is_no_change(applied: Workspace, open_
     [
         (SERVICE, "template.0.containers.0.ports.0.name", "http1"),
         (SERVICE, "traffic.0.percent", 100),
-        ("google_artifact_registry_repository.images", "mode", "STANDARD_REPOSITORY"),
-        ("google_secret_manager_secret_version.oauth2_proxy", "enabled", True),
-        ("google_sql_database.mlflow", "collation", "en_US.UTF8"),
-        ("google_sql_database_instance.tracking", "settings.0.activation_policy", "ALWAYS"),
-        ("google_sql_database_instance.tracking", "settings.0.disk_size", 10),
-        ("google_sql_database_instance.tracking", "settings.0.location_preference.0.zone", "europe-west1-b"),
-        ("google_sql_database_instance.tracking", "ip_address.1.type", "OUTGOING"),
-        ("google_storage_bucket.artifacts", "location", "EUROPE-WEST1"),
-        ("google_storage_bucket.artifacts", "terraform_labels.goog-terraform-provisioned", "true"),
-        ("google_storage_bucket_iam_member.server_reads", "bucket", "b/acme-ml-dev-mlflow-artifacts"),
+        (addresses.IMAGES, "mode", "STANDARD_REPOSITORY"),
+        (addresses.version_of(addresses.OAUTH2_PROXY), "enabled", True),
+        (addresses.DATABASE, "collation", "en_US.UTF8"),
+        (addresses.INSTANCE, "settings.0.activation_policy", "ALWAYS"),
+        (addresses.INSTANCE, "settings.0.disk_size", 10),
+        (addresses.INSTANCE, "settings.0.location_preference.0.zone", "europe-west1-b"),
+        (addresses.INSTANCE, "ip_address.1.type", "OUTGOING"),
+        (addresses.BUCKET, "location", "EUROPE-WEST1"),
+        (addresses.BUCKET, "terraform_labels.goog-terraform-provisioned", "true"),
+        (addresses.ARTIFACT_VIEWER, "bucket", "b/acme-ml-dev-mlflow-artifacts"),
     ],
 )
 def test_what_nobody_said_has_googles_value(open_workspace: Open, address: str, path: str, value: object) -> None:
@@ -88,11 +89,11 @@ def test_what_nobody_said_has_googles_value(open_workspace: Open, address: str, 
 
 def test_a_plan_shows_the_providers_defaults_and_not_googles_values(open_workspace: Open) -> None:
     changes = {change["address"]: change["change"] for change in open_workspace().plan()["resource_changes"]}
-    instance = changes["google_sql_database_instance.tracking"]
+    instance = changes[addresses.INSTANCE]
     assert instance["after"]["settings"][0]["pricing_plan"] == "PER_USE"
     assert instance["after_unknown"]["settings"][0]["disk_size"] is True
     assert instance["after_unknown"]["settings"][0]["location_preference"] is True
-    account = changes["google_service_account.tracking"]["after"]
+    account = changes[addresses.ACCOUNT]["after"]
     assert account["member"] == "serviceAccount:mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
 
 
@@ -100,8 +101,8 @@ def test_secrets_are_named_by_the_projects_number(open_workspace: Open) -> None:
     workspace = open_workspace(options=NUMBER)
     workspace.apply()
     name = "projects/123456789012/secrets/mlflow-oauth2-proxy"
-    assert attributes(workspace, "google_secret_manager_secret.oauth2_proxy")["name"] == name
-    version = attributes(workspace, "google_secret_manager_secret_version.oauth2_proxy")
+    assert attributes(workspace, addresses.OAUTH2_PROXY)["name"] == name
+    version = attributes(workspace, addresses.version_of(addresses.OAUTH2_PROXY))
     assert version["id"] == version["name"] == f"{name}/versions/1"
 
 
@@ -160,7 +161,7 @@ def test_an_abandoned_database_is_still_there_and_can_be_imported(open_workspace
     workspace.document = whole
     assert 'pq: database "mlflow" already exists' in workspace.apply_fails()
     name = "projects/acme-ml-dev/instances/mlflow-db/databases/mlflow"
-    workspace.terraform("import", "-input=false", "google_sql_database.mlflow", name)
+    workspace.terraform("import", "-input=false", addresses.DATABASE, name)
     whole["resource"]["google_sql_user"]["mlflow"]["password_wo_version"] = 2
     whole["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]["secret_data_wo_version"] = 2
     workspace.document = whole
@@ -214,7 +215,7 @@ def test_the_edition_follows_from_the_version(open_workspace: Open, version: str
     instance["settings"] |= {"edition": None, "tier": tier, "backup_configuration": {"enabled": True}}
     workspace.document = document
     workspace.terraform("apply", "-auto-approve", "-input=false", "-target=google_sql_database_instance.tracking")
-    assert attributes(workspace, "google_sql_database_instance.tracking")["settings"][0]["edition"] == edition
+    assert attributes(workspace, addresses.INSTANCE)["settings"][0]["edition"] == edition
 
 
 def test_mysql_with_a_standby_needs_the_binary_log(open_workspace: Open) -> None:

@@ -11,6 +11,7 @@ from localcloud.services import iam
 from localcloud.services.artifactregistry import RepositoryMember
 from localcloud.services.permissions import CALLS, needed
 from localcloud.store import Store
+from stacks import addresses
 from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def test_an_image_of_another_registry_is_refused_before_anything_is_made(open_wo
     workspace = open_workspace()
     _deploy(workspace, image)
     assert f"docker.io but obtained {image}" in workspace.apply_fails()
-    assert "google_cloud_run_v2_service.tracking" not in workspace.addresses()
+    assert addresses.SERVICE not in workspace.addresses()
 
 
 @pytest.mark.parametrize(

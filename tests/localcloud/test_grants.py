@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stacks import addresses
+
 if TYPE_CHECKING:
     from harness.workspace import Workspace
     from tests.localcloud.conftest import Open
@@ -17,16 +19,16 @@ ACCOUNT = "mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
 NUMBER = ("--project", "acme-ml-dev=123456789012")  # Secret Manager names secrets by it
 # What start-up needs, and what the refusal says when it is missing.
 NEEDED = {
-    "google_project_iam_member.cloudsql_client": (
+    addresses.DATABASE_CLIENT: (
         "The container cannot connect to Cloud SQL instance acme-ml-dev:europe-west1:mlflow-db",
         f"{ACCOUNT} needs the role roles/cloudsql.client",
     ),
-    "google_secret_manager_secret_iam_member.backend_store_uri": (
+    addresses.accessor_of(addresses.BACKEND_STORE_URI): (
         "Permission denied on secret: projects/123456789012/secrets/mlflow-backend-store-uri/versions/1",
         f"for Revision service account {ACCOUNT}",
         "roles/secretmanager.secretAccessor",
     ),
-    "google_secret_manager_secret_iam_member.oauth2_proxy": (
+    addresses.accessor_of(addresses.OAUTH2_PROXY): (
         "Permission denied on secret: projects/123456789012/secrets/mlflow-oauth2-proxy/versions/1",
         f"for Revision service account {ACCOUNT}",
         "roles/secretmanager.secretAccessor",
@@ -34,16 +36,16 @@ NEEDED = {
 }
 # Grants that only running code, or callers, need: starting works without them.
 NOT_AT_START = {
-    "google_cloud_run_v2_service_iam_member.public",
-    "google_storage_bucket_iam_member.clients_write",
-    "google_storage_bucket_iam_member.server_reads",
+    addresses.PUBLIC_INVOKER,
+    addresses.ARTIFACT_WRITERS,
+    addresses.ARTIFACT_VIEWER,
 }
 QUIET = "0.5"  # seconds; however busy the machine is, Terraform has made every call by then
 # As the log of the local cloud names them.
 IN_LOG = {
-    "google_project_iam_member.cloudsql_client": "roles/cloudsql.client",
-    "google_secret_manager_secret_iam_member.backend_store_uri": "mlflow-backend-store-uri/roles",
-    "google_secret_manager_secret_iam_member.oauth2_proxy": "mlflow-oauth2-proxy/roles",
+    addresses.DATABASE_CLIENT: "roles/cloudsql.client",
+    addresses.accessor_of(addresses.BACKEND_STORE_URI): "mlflow-backend-store-uri/roles",
+    addresses.accessor_of(addresses.OAUTH2_PROXY): "mlflow-oauth2-proxy/roles",
 }
 
 
@@ -116,7 +118,8 @@ def test_a_revision_that_does_not_wait_for_the_user_cannot_log_in(open_workspace
     document = workspace.document
     version = document["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]
     version["depends_on"] = []
-    _depends_on(document["resource"]["google_cloud_run_v2_service"]["tracking"], without="google_sql_user.mlflow")
+    for resource in (addresses.SERVICE, addresses.DESTROY_GUARD):
+        _depends_on(document["resource"][resource.type][resource.logical_id], without=addresses.DATABASE_USER)
     del document["resource"]["google_sql_user"]
     workspace.document = document
     assert 'password authentication failed for user "mlflow"' in workspace.apply_fails()

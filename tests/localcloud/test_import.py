@@ -14,24 +14,25 @@ if TYPE_CHECKING:
     from tests.localcloud.conftest import Open
 
 from harness.workspace import one_line
+from stacks import addresses
 
 RUNBOOK = CHECKOUT / "docs" / "runbook.md"
 IDS = {
-    "google_storage_bucket.artifacts": ["acme-ml-dev-mlflow-artifacts", "acme-ml-dev/acme-ml-dev-mlflow-artifacts"],
-    "google_sql_database_instance.tracking": [
+    addresses.BUCKET: ["acme-ml-dev-mlflow-artifacts", "acme-ml-dev/acme-ml-dev-mlflow-artifacts"],
+    addresses.INSTANCE: [
         "mlflow-db",
         "acme-ml-dev/mlflow-db",
         "projects/acme-ml-dev/instances/mlflow-db",
     ],
-    "google_sql_database.mlflow": [
+    addresses.DATABASE: [
         "projects/acme-ml-dev/instances/mlflow-db/databases/mlflow",
         "acme-ml-dev/mlflow-db/mlflow",
         "mlflow-db/mlflow",
     ],
-    "google_service_account.tracking": [
+    addresses.ACCOUNT: [
         "projects/acme-ml-dev/serviceAccounts/mlflow-server@acme-ml-dev.iam.gserviceaccount.com",
     ],
-    "google_cloud_run_v2_service.tracking": [
+    addresses.SERVICE: [
         "projects/acme-ml-dev/locations/europe-west1/services/mlflow",
         "europe-west1/mlflow",
     ],
@@ -90,5 +91,5 @@ def test_what_exists_is_not_created_again(applied: Workspace) -> None:
 )
 def test_an_id_of_nothing_is_refused(open_workspace: Open, import_id: str, words: str) -> None:
     workspace = open_workspace()
-    result = workspace.terraform("import", "google_sql_database_instance.tracking", import_id, ok=False)
+    result = workspace.terraform("import", addresses.INSTANCE, import_id, ok=False)
     assert words in one_line(result.stderr)

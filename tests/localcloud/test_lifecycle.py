@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.workspace import one_line
+from stacks import addresses
 from tests.stacks.documents import NAMES
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def test_the_tracking_stack_comes_stays_and_goes(open_workspace: Open, environme
     workspace = open_workspace(environment, **UNPROTECTED)
     workspace.terraform("validate")
     workspace.apply()
-    assert "google_cloud_run_v2_service.tracking" in workspace.addresses()
+    assert addresses.SERVICE in workspace.addresses()
     assert workspace.plans_nothing()
     workspace.destroy()
     assert workspace.addresses() == []
@@ -32,7 +33,7 @@ def test_the_bootstrap_stack_comes_stays_and_goes(open_workspace: Open, environm
     workspace = open_workspace(environment, "bootstrap")
     workspace.terraform("validate")
     workspace.apply()
-    assert "google_artifact_registry_repository.images" in workspace.addresses()
+    assert addresses.IMAGES in workspace.addresses()
     assert workspace.plans_nothing()
     workspace.destroy()
     assert workspace.addresses() == []

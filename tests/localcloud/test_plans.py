@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from stacks import addresses
 from tests.localcloud.changes import actions, reviewable
 from tests.stacks.documents import NAMES, STACKS
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from harness.workspace import Workspace
     from tests.localcloud.conftest import Documents, Open
 
-SERVICE = "google_cloud_run_v2_service.tracking"
-INSTANCE = "google_sql_database_instance.tracking"
-USER = "google_sql_user.mlflow"
+SERVICE = addresses.SERVICE
+INSTANCE = addresses.INSTANCE
+USER = addresses.DATABASE_USER
 # What a user changes on a running system, each in one line of the settings file.
 CHANGES = {
     "tier_up": {"database__tier": "db-custom-2-7680"},
@@ -65,14 +66,14 @@ def test_database_rotation_changes_the_user_one_secret_and_the_service(
 ) -> None:
     assert actions(_plan_of(open_workspace, documents, "database_rotation")) == {
         USER: "update",
-        "google_secret_manager_secret_version.backend_store_uri": "create then delete",
+        addresses.version_of(addresses.BACKEND_STORE_URI): "create then delete",
         SERVICE: "update",
     }
 
 
 def test_sign_in_rotation_changes_the_other_secret_and_the_service(open_workspace: Open, documents: Documents) -> None:
     assert actions(_plan_of(open_workspace, documents, "sign_in_rotation")) == {
-        "google_secret_manager_secret_version.oauth2_proxy": "create then delete",
+        addresses.version_of(addresses.OAUTH2_PROXY): "create then delete",
         SERVICE: "update",
     }
 
@@ -86,7 +87,7 @@ def test_a_rotation_is_one_new_revision_and_keeps_the_old_version_disabled(
     workspace.apply()
     revision = _attribute(workspace, SERVICE, "latest_ready_revision")
     assert "-00002-" in revision
-    assert _attribute(workspace, "google_secret_manager_secret_version.backend_store_uri", "version") == "2"
+    assert _attribute(workspace, addresses.version_of(addresses.BACKEND_STORE_URI), "version") == "2"
     assert workspace.plans_nothing()
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+from stacks import addresses
 from tests.stacks.documents import NAMES
 from tools.scan import scan
 
@@ -38,9 +39,7 @@ def test_a_plan_that_breaks_a_policy_is_found(open_workspace: Open, tmp_path: Pa
     settings["ip_configuration"]["authorized_networks"] = [{"name": "all", "value": "0.0.0.0/0"}]
     workspace.document = document
     (tmp_path / "plan.json").write_text(json.dumps(workspace.plan()))
-    assert "google_sql_database_instance.tracking" in {
-        finding.resource for finding in scan(tmp_path / "plan.json").failed
-    }
+    assert addresses.INSTANCE in {finding.resource for finding in scan(tmp_path / "plan.json").failed}
 
 
 def _forget(*folders: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.workspace import one_line
 from localcloud.store import Store
+from stacks import addresses
 from tests.localcloud.changes import actions
 from tests.stacks.documents import resources
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from harness.workspace import Workspace
     from tests.localcloud.conftest import Documents, Open
 
-DATABASE = "google_sql_database.mlflow"
+DATABASE = addresses.DATABASE
 DATABASE_ID = "projects/acme-ml-prod/instances/mlflow-db/databases/mlflow"
 PROTECTIONS = {"database__deletion_protection": "true", "bucket__force_destroy": "false"}
 UNPROTECTED = {"database__deletion_protection": "false", "bucket__force_destroy": "true"}
@@ -51,8 +52,8 @@ def test_the_guard_goes_before_everything_else(open_workspace: Open) -> None:
     workspace = open_workspace()
     workspace.apply()
     (guard,) = [one for one in workspace.state()["resources"] if one["name"] == "guard"]
-    everything = set(resources("dev")) - {"terraform_data.guard", "google_cloud_run_v2_service_iam_member.public"}
-    assert everything <= {*guard["instances"][0]["dependencies"], "google_storage_bucket_iam_member.clients_write"}
+    everything = set(resources("dev")) - {addresses.DESTROY_GUARD, addresses.PUBLIC_INVOKER}
+    assert everything <= {*guard["instances"][0]["dependencies"], addresses.ARTIFACT_WRITERS}
 
 
 def test_what_was_unprotected_but_not_applied_is_still_protected(open_workspace: Open, documents: Documents) -> None:
@@ -69,9 +70,9 @@ def test_half_a_destroy_is_undone(open_workspace: Open, documents: Documents) ->
     """As without the guard: what is unprotected is gone, and the database was left to its instance."""
     workspace = open_workspace("prod")
     workspace.apply()
-    workspace.terraform("state", "rm", "terraform_data.guard")
+    workspace.terraform("state", "rm", addresses.DESTROY_GUARD)
     assert "failed to delete instance because deletion_protection is set to true" in destroy_fails(workspace)
-    assert "google_cloud_run_v2_service.tracking" not in workspace.addresses()
+    assert addresses.SERVICE not in workspace.addresses()
 
     _become(workspace, documents, "prod", database__rotation="2")
     workspace.init()
@@ -104,7 +105,7 @@ def test_a_smaller_disk_is_refused_by_google_and_nothing_is_gone(open_workspace:
     workspace.apply()
     before = there(workspace)
     _become(workspace, documents, "dev", database__disk_gb="100")
-    assert "delete" in actions(workspace.plan())["google_sql_database_instance.tracking"]
+    assert "delete" in actions(workspace.plan())[addresses.INSTANCE]
     assert "The Cloud SQL instance already exists., instanceAlreadyExists" in workspace.apply_fails()
     assert there(workspace) == before
 

@@ -10,6 +10,7 @@ import pytest
 
 from harness.workspace import one_line
 from localcloud.store import Store
+from stacks import addresses
 from tests.module.clouds import MODULE, copy_of_module, opened, prepare
 
 if TYPE_CHECKING:
@@ -107,12 +108,12 @@ def test_what_was_made_by_hand_is_adopted_and_nothing_is_destroyed(tmp_path: Pat
             change["address"].removeprefix("module.mlflow.") for change in changes if "importing" in change["change"]
         }
         assert imported == {
-            "google_cloud_run_v2_service.tracking",
-            "google_service_account.tracking",
-            "google_sql_database.mlflow",
-            "google_sql_database_instance.tracking",
-            "google_sql_user.mlflow",
-            "google_storage_bucket.artifacts",
+            addresses.SERVICE,
+            addresses.ACCOUNT,
+            addresses.DATABASE,
+            addresses.INSTANCE,
+            addresses.DATABASE_USER,
+            addresses.BUCKET,
         }
         assert {address for address, action in actions.items() if action == ["create"]} == actions.keys() - imported
         workspace.apply()

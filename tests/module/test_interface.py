@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stacks import addresses
 from stacks.module import split
 from tests.module.clouds import MODULE
 from tests.stacks.documents import resources
@@ -52,17 +53,18 @@ def test_nothing_that_was_released_is_gone() -> None:
     assert not gone, "add a `moved` block for an address; a variable or an output stays until the next major version"
 
 
-def test_an_address_that_is_renamed_is_noticed_unless_it_is_moved() -> None:
-    old, new = "google_storage_bucket.artifacts", "google_storage_bucket.models"
-    renamed = json.loads(json.dumps(documents()["main.tf.json"]))
-    renamed["resource"]["google_storage_bucket"]["models"] = renamed["resource"]["google_storage_bucket"].pop(
-        "artifacts"
-    )
-    files = split({**renamed, "output": {}, "variable": {}})
-    assert f". {old}" not in module.interface(files)
-    assert f". {old}" not in moved(files)
-    files = split({**renamed, "output": {}, "variable": {}, "moved": [{"from": old, "to": new}]})
+def test_a_rename_is_a_new_address_and_the_old_one_in_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = addresses.BUCKET, addresses.Address("google_storage_bucket.models")
+    monkeypatch.setattr(addresses, "BUCKET", new)
+    assert f". {old}" not in module.interface(module.documents())
+    monkeypatch.setitem(addresses.MOVED, old, new)
+    files = module.documents()
+    assert files["main.tf.json"]["moved"] == [{"from": old, "to": new}]
     assert f". {old}" in moved(files)
+    assert "moved" not in files["modules/service/main.tf.json"]
+    renamed = {part.file: part.text for part in module.renamed()}
+    assert not [file for file, text in renamed.items() if re.search(rf"{re.escape(old)}\b", text)]
+    assert f"to = module.mlflow.{new}" in renamed["module/examples/adopt/main.tf"]
 
 
 def test_what_the_module_has_no_file_for_is_an_error() -> None:

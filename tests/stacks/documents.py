@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stacks import addresses
 from stacks.settings.load import load
 
 ENVIRONMENTS = Path(__file__).parent / "environments"
@@ -48,7 +49,7 @@ def resources(environment: str, stack: str = "tracking") -> dict[str, Json]:
 
 def container(environment: str) -> Json:
     """The one container of the Cloud Run service."""
-    return resource(environment, "google_cloud_run_v2_service.tracking")["template"]["containers"][0]
+    return resource(environment, addresses.SERVICE)["template"]["containers"][0]
 
 
 def variables(environment: str) -> dict[str, Json]:

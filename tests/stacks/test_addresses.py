@@ -4,15 +4,16 @@ import re
 
 import pytest
 
+from stacks import addresses
 from tests.stacks.documents import NAMES, document, resources
 
 STATEFUL = {
-    "google_sql_database_instance.tracking",
-    "google_sql_database.mlflow",
-    "google_sql_user.mlflow",
-    "google_storage_bucket.artifacts",
-    "google_secret_manager_secret.backend_store_uri",
-    "google_secret_manager_secret.oauth2_proxy",
+    addresses.INSTANCE,
+    addresses.DATABASE,
+    addresses.DATABASE_USER,
+    addresses.BUCKET,
+    addresses.BACKEND_STORE_URI,
+    addresses.OAUTH2_PROXY,
 }
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from localcloud.services import RESOURCES
+from stacks import addresses
 from stacks.bootstrap import APIS
 from stacks.kinds import apis_of
 from tests.stacks.documents import NAMES, STACKS, document, resource, resources
@@ -24,13 +25,13 @@ def test_a_type_that_nobody_explained_stops_the_synthesis() -> None:
 
 
 def test_apis_are_never_disabled() -> None:
-    apis = resource("dev", "google_project_service.enabled", "bootstrap")
+    apis = resource("dev", addresses.APIS, "bootstrap")
     assert apis["disable_on_destroy"] is False
     assert all(f'"{api}"' in apis["for_each"] for api in APIS)
 
 
 def test_old_untagged_images_go_and_recent_ones_stay() -> None:
-    repository = resource("dev", "google_artifact_registry_repository.images", "bootstrap")
+    repository = resource("dev", addresses.IMAGES, "bootstrap")
     policies = {policy["id"]: policy for policy in repository["cleanup_policies"]}
     assert policies["keep-most-recent"]["action"] == "KEEP"
     assert policies["delete-old-untagged"]["condition"]["tag_state"] == "UNTAGGED"
@@ -38,7 +39,7 @@ def test_old_untagged_images_go_and_recent_ones_stay() -> None:
 
 
 def test_a_state_bucket_is_versioned_private_and_not_destroyed_with_its_objects() -> None:
-    bucket = resource("prod", "google_storage_bucket.state", "bootstrap")
+    bucket = resource("prod", addresses.STATE_BUCKET, "bootstrap")
     assert bucket["name"] == "acme-ml-prod-tfstate"
     assert bucket["versioning"] == {"enabled": True}
     assert bucket["uniform_bucket_level_access"] is True
@@ -47,7 +48,7 @@ def test_a_state_bucket_is_versioned_private_and_not_destroyed_with_its_objects(
 
 
 def test_without_a_state_bucket_none_is_made() -> None:
-    assert "google_storage_bucket.state" not in resources("dev", "bootstrap")
+    assert addresses.STATE_BUCKET not in resources("dev", "bootstrap")
 
 
 def test_the_state_goes_to_the_bucket_or_to_a_file_by_a_relative_path() -> None:

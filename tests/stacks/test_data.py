@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from stacks import addresses
 from tests.stacks.documents import NAMES, document, resource, resources
 from tests.stacks.evaluate import evaluate
 
 
 @cache
 def evaluated_instance(environment: str) -> dict[str, Any]:
-    instance = resource(environment, "google_sql_database_instance.tracking")
+    instance = resource(environment, addresses.INSTANCE)
     return evaluate(instance, locals_=document(environment)["locals"])
 
 
@@ -19,10 +20,10 @@ def evaluated_instance(environment: str) -> dict[str, Any]:
 def test_everything_is_in_one_region(environment: str) -> None:
     found = resources(environment)
     regions = {
-        found["google_sql_database_instance.tracking"]["region"],
-        found["google_storage_bucket.artifacts"]["location"],
-        found["google_cloud_run_v2_service.tracking"]["location"],
-        resource(environment, "google_artifact_registry_repository.images", "bootstrap")["location"],
+        found[addresses.INSTANCE]["region"],
+        found[addresses.BUCKET]["location"],
+        found[addresses.SERVICE]["location"],
+        resource(environment, addresses.IMAGES, "bootstrap")["location"],
         document(environment)["provider"]["google"][0]["region"],
     }
     for secret in ("backend_store_uri", "oauth2_proxy"):
@@ -34,13 +35,13 @@ def test_everything_is_in_one_region(environment: str) -> None:
 
 @pytest.mark.parametrize("environment", NAMES)
 def test_the_database_is_reached_by_connectors_alone(environment: str) -> None:
-    network = resource(environment, "google_sql_database_instance.tracking")["settings"]["ip_configuration"]
+    network = resource(environment, addresses.INSTANCE)["settings"]["ip_configuration"]
     assert network == {"ipv4_enabled": True, "ssl_mode": "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"}
 
 
 @pytest.mark.parametrize("environment", NAMES)
 def test_the_edition_has_the_tier(environment: str) -> None:
-    assert resource(environment, "google_sql_database_instance.tracking")["settings"]["edition"] == "ENTERPRISE"
+    assert resource(environment, addresses.INSTANCE)["settings"]["edition"] == "ENTERPRISE"
 
 
 def test_the_default_is_one_cpu_that_grows_its_own_disk() -> None:
@@ -70,8 +71,8 @@ def test_dev_can_be_thrown_away() -> None:
     assert instance["settings"]["deletion_protection_enabled"] is False
     assert instance["settings"]["availability_type"] == "ZONAL"
     assert instance["settings"]["retain_backups_on_delete"] is False
-    assert resource("dev", "google_storage_bucket.artifacts")["force_destroy"] is True
-    for address in ("google_sql_user.mlflow", "google_sql_database.mlflow"):
+    assert resource("dev", addresses.BUCKET)["force_destroy"] is True
+    for address in (addresses.DATABASE_USER, addresses.DATABASE):
         assert resource("dev", address)["deletion_policy"] == "ABANDON"
 
 
@@ -90,20 +91,20 @@ def test_postgresql_recovers_from_its_write_ahead_log() -> None:
 
 
 def test_a_growing_disk_has_the_limit_that_was_set() -> None:
-    settings = resource("mysql", "google_sql_database_instance.tracking")["settings"]
+    settings = resource("mysql", addresses.INSTANCE)["settings"]
     assert evaluate(settings, locals_=document("mysql")["locals"])["disk_autoresize"] is True
     assert settings["disk_autoresize_limit"] == 50
 
 
 def test_maintenance_and_backups_follow_the_settings() -> None:
-    settings = resource("maximal", "google_sql_database_instance.tracking")["settings"]
+    settings = resource("maximal", addresses.INSTANCE)["settings"]
     assert (settings["maintenance_window"]["day"], settings["maintenance_window"]["hour"]) == (6, 22)
     assert settings["backup_configuration"]["backup_retention_settings"]["retained_backups"] == 30
 
 
 @pytest.mark.parametrize(("backups", "days"), [(1, 1), (3, 3), (7, 7), (30, 7)])
 def test_logs_are_kept_for_no_longer_than_backups_and_than_the_edition_keeps_them(backups: int, days: int) -> None:
-    instance = resource("dev", "google_sql_database_instance.tracking")["settings"]["backup_configuration"]
+    instance = resource("dev", addresses.INSTANCE)["settings"]["backup_configuration"]
     locals_ = document("dev")["locals"] | {"database_backup_retention": backups}
     assert evaluate(instance, locals_=locals_)["transaction_log_retention_days"] == days
 
@@ -112,39 +113,39 @@ def test_logs_are_kept_for_no_longer_than_backups_and_than_the_edition_keeps_the
     ("environment", "flag"), [("dev", ("log_connections", "on")), ("mysql", ("local_infile", "off"))]
 )
 def test_each_engine_has_its_own_flags(environment: str, flag: tuple[str, str]) -> None:
-    flags = resource(environment, "google_sql_database_instance.tracking")["settings"]["database_flags"]
+    flags = resource(environment, addresses.INSTANCE)["settings"]["database_flags"]
     assert flag in {(block["name"], block["value"]) for block in flags}
 
 
 def test_the_database_and_its_user_are_called_mlflow() -> None:
-    assert resource("dev", "google_sql_database.mlflow")["name"] == "mlflow"
-    assert resource("dev", "google_sql_user.mlflow")["name"] == "mlflow"
+    assert resource("dev", addresses.DATABASE)["name"] == "mlflow"
+    assert resource("dev", addresses.DATABASE_USER)["name"] == "mlflow"
 
 
 @pytest.mark.parametrize("environment", NAMES)
 def test_the_bucket_is_private(environment: str) -> None:
-    bucket = resource(environment, "google_storage_bucket.artifacts")
+    bucket = resource(environment, addresses.BUCKET)
     assert bucket["uniform_bucket_level_access"] is True
     assert bucket["public_access_prevention"] == "enforced"
 
 
 @pytest.mark.parametrize("environment", NAMES)
 def test_a_deleted_model_can_be_restored(environment: str) -> None:
-    bucket = resource(environment, "google_storage_bucket.artifacts")
+    bucket = resource(environment, addresses.BUCKET)
     kept = evaluate(bucket["soft_delete_policy"], locals_=document(environment)["locals"])
     assert bucket["versioning"]["enabled"] or kept["retention_duration_seconds"] >= 7 * 86_400
 
 
 def test_the_bucket_cleans_up_after_itself() -> None:
-    rules = resource("maximal", "google_storage_bucket.artifacts")["lifecycle_rule"]
+    rules = resource("maximal", addresses.BUCKET)["lifecycle_rule"]
     assert [rule["action"]["type"] for rule in rules] == ["Delete", "AbortIncompleteMultipartUpload"]
     assert rules[0]["condition"] == {"days_since_noncurrent_time": 90, "with_state": "ARCHIVED"}
 
 
 def test_prod_keeps_a_bucket_that_holds_objects() -> None:
-    assert resource("prod", "google_storage_bucket.artifacts")["force_destroy"] is False
+    assert resource("prod", addresses.BUCKET)["force_destroy"] is False
 
 
 def test_a_bucket_name_is_the_settings_or_derived() -> None:
-    assert resource("dev", "google_storage_bucket.artifacts")["name"] == "acme-ml-dev-mlflow-artifacts"
-    assert resource("maximal", "google_storage_bucket.artifacts")["name"] == "acme-models"
+    assert resource("dev", addresses.BUCKET)["name"] == "acme-ml-dev-mlflow-artifacts"
+    assert resource("maximal", addresses.BUCKET)["name"] == "acme-models"

@@ -4,17 +4,18 @@ import json
 
 import pytest
 
+from stacks import addresses
 from tests.stacks.documents import NAMES, document, resource, resources
 
-SERVER = "${google_service_account.tracking.member}"
+SERVER = addresses.ACCOUNT.ref("member")
 
 GRANTS = {
-    ("google_project_iam_member.cloudsql_client", "roles/cloudsql.client", SERVER),
-    ("google_secret_manager_secret_iam_member.backend_store_uri", "roles/secretmanager.secretAccessor", SERVER),
-    ("google_secret_manager_secret_iam_member.oauth2_proxy", "roles/secretmanager.secretAccessor", SERVER),
-    ("google_storage_bucket_iam_member.server_reads", "roles/storage.objectViewer", SERVER),
-    ("google_storage_bucket_iam_member.clients_write", "roles/storage.objectUser", "${each.value}"),
-    ("google_cloud_run_v2_service_iam_member.public", "roles/run.invoker", "allUsers"),
+    (addresses.DATABASE_CLIENT, "roles/cloudsql.client", SERVER),
+    (addresses.accessor_of(addresses.BACKEND_STORE_URI), "roles/secretmanager.secretAccessor", SERVER),
+    (addresses.accessor_of(addresses.OAUTH2_PROXY), "roles/secretmanager.secretAccessor", SERVER),
+    (addresses.ARTIFACT_VIEWER, "roles/storage.objectViewer", SERVER),
+    (addresses.ARTIFACT_WRITERS, "roles/storage.objectUser", "${each.value}"),
+    (addresses.PUBLIC_INVOKER, "roles/run.invoker", "allUsers"),
 }
 
 
@@ -30,14 +31,14 @@ def test_these_are_all_the_grants(environment: str) -> None:
 
 @pytest.mark.parametrize("environment", NAMES)
 def test_the_service_runs_as_an_account_of_its_own(environment: str) -> None:
-    template = resource(environment, "google_cloud_run_v2_service.tracking")["template"]
-    assert template["service_account"] == "${google_service_account.tracking.email}"
+    template = resource(environment, addresses.SERVICE)["template"]
+    assert template["service_account"] == addresses.ACCOUNT.ref("email")
     others = json.dumps({k: v for k, v in resources(environment).items() if "iam_member" not in k})
-    assert others.count("google_service_account.tracking.") == 1
+    assert others.count(f"{addresses.ACCOUNT}.") == 1
 
 
 def test_the_database_role_holds_for_the_one_instance() -> None:
-    grant = resource("dev", "google_project_iam_member.cloudsql_client")
+    grant = resource("dev", addresses.DATABASE_CLIENT)
     assert grant["project"] == "acme-ml-dev"
     assert grant["condition"]["expression"] == (
         "resource.name == 'projects/acme-ml-dev/instances/mlflow-db' && resource.service == 'sqladmin.googleapis.com'"
@@ -45,17 +46,14 @@ def test_the_database_role_holds_for_the_one_instance() -> None:
 
 
 def test_each_secret_and_the_bucket_are_granted_alone() -> None:
-    for name in ("backend_store_uri", "oauth2_proxy"):
-        grant = resource("dev", f"google_secret_manager_secret_iam_member.{name}")
-        assert grant["secret_id"] == f"${{google_secret_manager_secret.{name}.id}}"
-    for name in ("server_reads", "clients_write"):
-        assert resource("dev", f"google_storage_bucket_iam_member.{name}")["bucket"] == (
-            "${google_storage_bucket.artifacts.name}"
-        )
+    for secret in (addresses.BACKEND_STORE_URI, addresses.OAUTH2_PROXY):
+        assert resource("dev", addresses.accessor_of(secret))["secret_id"] == secret.ref("id")
+    for grant in (addresses.ARTIFACT_VIEWER, addresses.ARTIFACT_WRITERS):
+        assert resource("dev", grant)["bucket"] == addresses.BUCKET.ref("name")
 
 
 def test_writers_are_the_client_members_of_the_settings() -> None:
-    grant = resource("maximal", "google_storage_bucket_iam_member.clients_write")
+    grant = resource("maximal", addresses.ARTIFACT_WRITERS)
     assert grant["for_each"] == "${local.artifact_writers}"
     assert document("maximal")["locals"]["artifact_writers"] == {
         "data-science": "group:data-science@example.com",
@@ -64,17 +62,15 @@ def test_writers_are_the_client_members_of_the_settings() -> None:
 
 
 def test_a_revision_waits_for_every_grant_that_it_needs() -> None:
-    waits_for = resource("dev", "google_cloud_run_v2_service.tracking")["depends_on"]
+    waits_for = resource("dev", addresses.SERVICE)["depends_on"]
     needed = {address for address, _, member in GRANTS if member == SERVER}
     assert needed <= set(waits_for)
-    assert {"google_sql_user.mlflow", "google_sql_database.mlflow"} <= set(waits_for)
+    assert {addresses.DATABASE_USER, addresses.DATABASE} <= set(waits_for)
 
 
 def test_only_the_settings_decide_how_the_public_reaches_it() -> None:
-    assert resource("dev", "google_cloud_run_v2_service.tracking")["invoker_iam_disabled"] is True
-    assert resource("maximal", "google_cloud_run_v2_service.tracking")["invoker_iam_disabled"] is False
+    assert resource("dev", addresses.SERVICE)["invoker_iam_disabled"] is True
+    assert resource("maximal", addresses.SERVICE)["invoker_iam_disabled"] is False
     assert document("dev")["locals"]["invoker_iam_disabled"] is True
     assert document("maximal")["locals"]["invoker_iam_disabled"] is False
-    assert resource("dev", "google_cloud_run_v2_service_iam_member.public")["count"] == (
-        "${nonsensitive(local.invoker_iam_disabled) ? 0 : 1}"
-    )
+    assert resource("dev", addresses.PUBLIC_INVOKER)["count"] == ("${nonsensitive(local.invoker_iam_disabled) ? 0 : 1}")

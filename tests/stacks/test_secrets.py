@@ -8,6 +8,7 @@ import tomllib
 import pytest
 
 from image.mlflow_cloudrun import environment
+from stacks import addresses
 from tests.stacks.documents import NAMES, document, resource, resources, text
 from tests.stacks.evaluate import evaluate
 
@@ -19,8 +20,8 @@ AWKWARD = "GOCSPX-'#=[]{}<>&\u007f\u00e9\u2028@:/?%+ tail"
 def test_there_are_two_secrets(environment: str) -> None:
     secrets = {address for address in resources(environment) if address.startswith("google_secret_manager_secret.")}
     assert secrets == {
-        "google_secret_manager_secret.backend_store_uri",
-        "google_secret_manager_secret.oauth2_proxy",
+        addresses.BACKEND_STORE_URI,
+        addresses.OAUTH2_PROXY,
     }
 
 
@@ -34,9 +35,9 @@ def test_secret_values_go_through_write_only_arguments_alone(environment: str) -
         if any(name in json.dumps(value) for name in ephemeral)
     }
     assert carriers == {
-        ("google_secret_manager_secret_version.backend_store_uri", "secret_data_wo"),
-        ("google_secret_manager_secret_version.oauth2_proxy", "secret_data_wo"),
-        ("google_sql_user.mlflow", "password_wo"),
+        (addresses.version_of(addresses.BACKEND_STORE_URI), "secret_data_wo"),
+        (addresses.version_of(addresses.OAUTH2_PROXY), "secret_data_wo"),
+        (addresses.DATABASE_USER, "password_wo"),
     }
     rest = {key: value for key, value in document(environment).items() if key not in ("resource", "ephemeral")}
     assert not any(f"{name}" in json.dumps(rest) for name in ("ephemeral.", "var.oauth_client_secret}"))
@@ -50,8 +51,8 @@ def test_the_client_secret_is_an_ephemeral_variable_without_a_default() -> None:
 
 
 def test_the_password_is_written_before_the_string_that_holds_it() -> None:
-    version = resource("dev", "google_secret_manager_secret_version.backend_store_uri")
-    assert "google_sql_user.mlflow" in version["depends_on"]
+    version = resource("dev", addresses.version_of(addresses.BACKEND_STORE_URI))
+    assert addresses.DATABASE_USER in version["depends_on"]
 
 
 @pytest.mark.parametrize("name", ["backend_store_uri", "oauth2_proxy"])
@@ -62,9 +63,9 @@ def test_a_new_version_exists_before_the_old_is_disabled(name: str) -> None:
 
 
 def test_database_and_sign_in_rotate_apart() -> None:
-    database = resource("maximal", "google_secret_manager_secret_version.backend_store_uri")
-    sign_in = resource("maximal", "google_secret_manager_secret_version.oauth2_proxy")
-    user = resource("maximal", "google_sql_user.mlflow")
+    database = resource("maximal", addresses.version_of(addresses.BACKEND_STORE_URI))
+    sign_in = resource("maximal", addresses.version_of(addresses.OAUTH2_PROXY))
+    user = resource("maximal", addresses.DATABASE_USER)
     assert database["secret_data_wo_version"] == user["password_wo_version"] == 3
     assert sign_in["secret_data_wo_version"] == 5
     assert "random_password.cookie_secret" not in database["secret_data_wo"]
@@ -80,11 +81,11 @@ def test_database_and_sign_in_rotate_apart() -> None:
 )
 def test_the_connection_string_is_the_engines(environment: str, expected: str) -> None:
     value = evaluate(
-        resource(environment, "google_secret_manager_secret_version.backend_store_uri")["secret_data_wo"],
+        resource(environment, addresses.version_of(addresses.BACKEND_STORE_URI))["secret_data_wo"],
         locals_=document(environment)["locals"],
         stand_ins={
             "ephemeral.random_password.database.result": "p@ss/w:rd",
-            "google_sql_database_instance.tracking.connection_name": "P:R:I",
+            f"{addresses.INSTANCE}.connection_name": "P:R:I",
         },
     )
     assert value == expected.format("p%40ss%2Fw%3Ard")
@@ -92,7 +93,7 @@ def test_the_connection_string_is_the_engines(environment: str, expected: str) -
 
 def test_the_proxy_file_is_toml_for_any_value() -> None:
     value = evaluate(
-        resource("dev", "google_secret_manager_secret_version.oauth2_proxy")["secret_data_wo"],
+        resource("dev", addresses.version_of(addresses.OAUTH2_PROXY))["secret_data_wo"],
         locals_=document("dev")["locals"],
         stand_ins={"var.oauth_client_secret": AWKWARD, "ephemeral.random_password.cookie_secret.result": "c" * 43},
     )

@@ -2,11 +2,12 @@
 
 import pytest
 
+from stacks import addresses
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
 from tests.stacks.documents import NAMES, container, document, resource, variables
 from tests.stacks.evaluate import evaluate
 
-SERVICE = "google_cloud_run_v2_service.tracking"
+SERVICE = addresses.SERVICE
 
 
 @pytest.mark.parametrize("environment", NAMES)
@@ -59,18 +60,16 @@ def test_the_database_is_a_mounted_socket(environment: str) -> None:
     volumes = {volume["name"]: volume for volume in resource(environment, SERVICE)["template"]["volumes"]}
     mounts = {mount["name"]: mount["mount_path"] for mount in container(environment)["volume_mounts"]}
     assert mounts["cloudsql"] == "/cloudsql"
-    assert volumes["cloudsql"]["cloud_sql_instance"] == {
-        "instances": ["${google_sql_database_instance.tracking.connection_name}"]
-    }
+    assert volumes["cloudsql"]["cloud_sql_instance"] == {"instances": [addresses.INSTANCE.ref("connection_name")]}
 
 
 @pytest.mark.parametrize("environment", NAMES)
 def test_both_secrets_are_named_by_version_number(environment: str) -> None:
     store = variables(environment)["BACKEND_STORE_URI"]["value_source"]["secret_key_ref"]
-    assert store["version"] == "${google_secret_manager_secret_version.backend_store_uri.version}"
+    assert store["version"] == addresses.version_of(addresses.BACKEND_STORE_URI).ref("version")
     volumes = {volume["name"]: volume for volume in resource(environment, SERVICE)["template"]["volumes"]}
     (item,) = volumes["oauth2-proxy"]["secret"]["items"]
-    assert item["version"] == "${google_secret_manager_secret_version.oauth2_proxy.version}"
+    assert item["version"] == addresses.version_of(addresses.OAUTH2_PROXY).ref("version")
 
 
 @pytest.mark.parametrize("environment", NAMES)

@@ -1,0 +1,116 @@
+"""What a container of this project's image needs, whether a service or a job runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from cdktf import Token
+
+from stacks import names
+from stacks.constructs.expressions import add_name_value_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdktf import ITerraformDependable, TerraformResource
+
+    from stacks.constructs.secrets import Secret
+    from stacks.inputs import Account, StringMap
+
+_SOCKETS: Final = "cloudsql"
+
+
+class Workload:
+    """Built up by the features of the system: each adds its variables, secrets and grants, and what it waits for.
+
+    Attributes:
+        account: Who it runs as; features grant it what it needs.
+        prefix: Of the logical ids of its grants; none for the service, one of its own for each job.
+        ready: What must exist before a container can start.
+    """
+
+    def __init__(self, *, account: Account, prefix: str = "") -> None:
+        self.account = account
+        self.prefix = prefix
+        self.ready: list[ITerraformDependable] = []
+        self._variables: dict[str, str] = {}
+        self._unknown: StringMap = {}
+        self._secrets: dict[str, Secret] = {}
+        self._files: list[tuple[str, Secret, str, str]] = []
+        self._instances: list[str] = []
+
+    def set(self, variables: Mapping[str, str]) -> None:
+        """Sets plain environment variables, readable in every plan."""
+        self._variables |= variables
+
+    def set_of_user(self, variables: StringMap) -> None:
+        """Sets the variables that the user adds; a module knows their names only when Terraform runs."""
+        if Token.is_unresolved(variables):
+            self._unknown = variables
+        else:
+            self.set(variables)
+
+    def set_secret(self, variable: str, secret: Secret) -> None:
+        """Sets an environment variable to the value of a secret, which the account may then read."""
+        self._secrets[variable] = secret
+        self.wait_for(secret.grant_accessor(self.account, prefix=self.prefix))
+
+    def mount_secret(self, volume: str, secret: Secret, *, folder: str, file: str) -> None:
+        """Mounts a secret as a file, which the account may then read."""
+        self._files.append((volume, secret, folder, file))
+        self.wait_for(secret.grant_accessor(self.account, prefix=self.prefix))
+
+    def mount_sockets(self, connection_name: str) -> None:
+        """Mounts the sockets of a Cloud SQL instance."""
+        self._instances.append(connection_name)
+
+    def wait_for(self, *things: ITerraformDependable) -> None:
+        """Adds what must exist before a container can start."""
+        self.ready += things
+
+    def add_to(self, resource: TerraformResource, template: str) -> None:
+        """Writes environment and volumes into the first container of a template.
+
+        Services and jobs spell them alike, and the bindings have classes of their own for each.
+
+        Args:
+            resource: A Cloud Run service or job.
+            template: The path of the block that has `containers` and `volumes`.
+        """
+        container = f"{template}.containers.0"
+        resource.add_override(f"{container}.env", self._environment())
+        if self._unknown:
+            add_name_value_blocks(resource, container, "env", self._unknown)
+        resource.add_override(f"{container}.volume_mounts", self._volume_mounts())
+        resource.add_override(f"{template}.volumes", self._volumes())
+
+    def _environment(self) -> list[dict[str, Any]]:
+        return [
+            *({"name": name, "value": value} for name, value in sorted(self._variables.items())),
+            *(
+                {
+                    "name": name,
+                    "value_source": {"secret_key_ref": {"secret": secret.name, "version": secret.version}},
+                }
+                for name, secret in self._secrets.items()
+            ),
+        ]
+
+    # The sockets are last, as Cloud Run answers them; first, they would change places with the files at every plan:
+    # https://github.com/hashicorp/terraform-provider-google/issues/23322
+
+    def _volumes(self) -> list[dict[str, Any]]:
+        files = [
+            {
+                "name": volume,
+                "secret": {"secret": secret.name, "items": [{"path": file, "version": secret.version}]},
+            }
+            for volume, secret, _, file in self._files
+        ]
+        sockets = [{"name": _SOCKETS, "cloud_sql_instance": {"instances": self._instances}}]
+        return [*files, *(sockets if self._instances else [])]
+
+    def _volume_mounts(self) -> list[dict[str, str]]:
+        files = [{"name": volume, "mount_path": folder} for volume, _, folder, _ in self._files]
+        sockets = [{"name": _SOCKETS, "mount_path": names.CLOUDSQL_FOLDER}]
+        return [*files, *(sockets if self._instances else [])]
