@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,11 +20,13 @@ from tests.settings.test_cross_rules import CASES
 from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 _LIMIT = 120  # seconds; a plan takes one or two
-_CALLS = 50  # the time that Terraform takes for a plan rises with the square of its size
+# The calls of a plan: the time that Terraform takes for one rises with the square of its size.
+_CALLS: Final = tuple(f"call_{number:02}" for number in range(25))
+_VARIABLES: Final = json.loads((CHECKOUT / "module" / "variables.tf.json").read_text())
 _SECRET: Final = "GOCSPX-of-nobody"  # noqa: S105 - it opens nothing
 KINDS: Final = "other kinds of values"
 OTHER_KINDS: Final = (1.5, {"x": {}}, [1], "1", "true")
@@ -120,28 +121,60 @@ def problems_in_module(folder: Path, tried: Sequence[Input]) -> list[list[str]]:
     Each is a call of the module in a file of its own, by which its problems are told from those of others. A rule that
     reads several variables is held only once no variable breaks one of its own: so what was refused is taken out, and
     the rest is planned again, until a plan refuses nothing.
+
+    Inputs that change the same variables are planned together, with a module of the validations that read one of them:
+    the others judge the good settings alone, which an input without a change tries with all validations.
     """
-    return [
-        problems
-        for start in range(0, len(tried), _CALLS)
-        for problems in _problems(folder / f"{start:04}", tried[start : start + _CALLS])
-    ]
+    (folder / "module").mkdir(parents=True)
+    _write(folder / "module" / "variables", _VARIABLES)
+    for call in _CALLS:
+        _write(folder / call, {"module": {call: {"source": "./module"}}})
+    _terraform(folder, "init")
+    groups: defaultdict[frozenset[str], list[int]] = defaultdict(list)
+    for number, one in enumerate(tried):
+        groups[_changed_variables(one)].append(number)
+    said: dict[int, list[str]] = {}
+    for names, numbers in groups.items():
+        _write(folder / "module" / "variables", _reading(names) if names else _VARIABLES)
+        for start in range(0, len(numbers), len(_CALLS)):
+            batch = numbers[start : start + len(_CALLS)]
+            said |= zip(batch, _problems(folder, [tried[number] for number in batch]), strict=True)
+    return [said[number] for number in range(len(tried))]
 
 
 def _problems(folder: Path, tried: Sequence[Input]) -> list[list[str]]:
-    (folder / "module").mkdir(parents=True)
-    shutil.copy(CHECKOUT / "module" / "variables.tf.json", folder / "module")
-    calls = {f"input_{number:04}": arguments(one.changes) for number, one in enumerate(tried)}
-    for name, given in calls.items():
-        call = {"source": "./module", **escaped(given)}
-        (folder / f"{name}.tf.json").write_text(json.dumps({"module": {name: call}}))
-    _terraform(folder, "init")
+    left = dict(zip(_CALLS, tried, strict=False))
+    for call in _CALLS:
+        (folder / f"{call}.tf.json").unlink(missing_ok=True)
+    for call, one in left.items():
+        _write(folder / call, {"module": {call: {"source": "./module", **escaped(arguments(one.changes))}}})
     said: defaultdict[str, list[str]] = defaultdict(list)
-    while any(folder.glob("input_*")) and (refused := _refused(folder)):
-        for name, details in refused.items():
-            said[name] += details
-            (folder / f"{name}.tf.json").unlink()
-    return [said[name] for name in calls]
+    while left and (refused := _refused(folder)):
+        for call, details in refused.items():
+            said[call] += details
+            (folder / f"{call}.tf.json").unlink()
+            del left[call]
+    return [said[call] for call in _CALLS[: len(tried)]]
+
+
+def _changed_variables(one: Input) -> frozenset[str]:
+    good, given = arguments({}), arguments(one.changes)
+    # As JSON, for 1 is True in Python.
+    return frozenset(name for name in given if json.dumps(given[name]) != json.dumps(good[name]))
+
+
+def _reading(names: Iterable[str]) -> dict[str, Any]:
+    """The module's variables, with those of their validations that read one of `names`."""
+    reads = re.compile(rf"\bvar\.({'|'.join(names)})\b")
+    variables = {
+        name: {**variable, "validation": [one for one in variable.get("validation", ()) if reads.search(str(one))]}
+        for name, variable in _VARIABLES["variable"].items()
+    }
+    return {"variable": variables}
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.with_name(f"{path.name}.tf.json").write_text(json.dumps(document, indent=1))
 
 
 def arguments(changes: Table) -> dict[str, Any]:
@@ -159,7 +192,7 @@ def _refused(folder: Path) -> dict[str, list[str]]:
         if message["@level"] == "error":
             diagnostic = message["diagnostic"]
             # Of a value that has the wrong type, OpenTofu shows where the variable is declared, and says whose it is.
-            named = re.search(r"\binput_\d+", f"{diagnostic['range']['filename']} {diagnostic['detail']}")
+            named = re.search(r"\bcall_\d+", f"{diagnostic['range']['filename']} {diagnostic['detail']}")
             assert named, f"the module itself is wrong: {diagnostic}"
             name = named[0]
             shown = [
@@ -173,7 +206,8 @@ def _terraform(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [ENGINE, *command, "-no-color"],
         cwd=folder,
-        env=os.environ | {"CHECKPOINT_DISABLE": "1"},
+        # So short a run has little use for Go's garbage collector: https://go.dev/doc/gc-guide#GOGC.
+        env=os.environ | {"CHECKPOINT_DISABLE": "1", "GOGC": "400"},
         capture_output=True,
         text=True,
         timeout=_LIMIT,
