@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.differences import leaves
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,13 +39,14 @@ def _told(change: dict[str, Any]) -> dict[str, Any]:
     if not after:
         return told
     after = _with_unknown(after, unknown)
-    differences = dict(_differences("", before, after)) if before else dict(_leaves("", after))
+    differences = dict(_differences(before, after)) if before else _set(after)
     unassigned = {path for path, value in differences.items() if _is_unknown(value)}
     told["known_after_apply"] = sorted(unassigned)
     told["values"] = {
         path: value
         for path, value in sorted(differences.items())
-        if path not in unassigned and not path.startswith(tuple(f"{parent}." for parent in unassigned))
+        if path not in unassigned
+        and not path.startswith(tuple(f"{parent}{end}" for parent in unassigned for end in ".["))
     }
     return told
 
@@ -52,21 +55,14 @@ def _is_unknown(value: Any) -> bool:
     return (value[-1] if isinstance(value, list) else value) == _UNKNOWN
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _set(value: Any) -> dict[str, Any]:
     """Every value that is set, by its path."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _leaves(f"{path}.{name}".lstrip("."), item)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(f"{path}.{index}", item)
-    elif value is not None:
-        yield path, value
+    return {path: one for path, one in leaves(value) if one not in (None, {}, [])}
 
 
-def _differences(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any]]:
+def _differences(before: Any, after: Any) -> Iterator[tuple[str, Any]]:
     """[before, after] of every value that differs, by its path."""
-    old, new = dict(_leaves(path, before)), dict(_leaves(path, after))
+    old, new = _set(before), _set(after)
     for name in {*old, *new}:
         if old.get(name) != new.get(name):
             yield name, [old.get(name), new.get(name)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import pytest
 
@@ -16,6 +16,9 @@ from tests.stacks.documents import ENVIRONMENTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+Bootstrapped: TypeAlias = "Callable[[str], Path]"
 
 
 class Documents(Protocol):
@@ -51,7 +54,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
 
 
 @pytest.fixture(scope="session")
-def bootstrapped(documents: Documents, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def bootstrapped(documents: Documents, tmp_path_factory: pytest.TempPathFactory) -> Bootstrapped:
     """Gives the folder of a local cloud in which the bootstrap stack of an environment was applied."""
     made: dict[str, Path] = {}
 
@@ -69,14 +72,15 @@ def bootstrapped(documents: Documents, tmp_path_factory: pytest.TempPathFactory)
     return make
 
 
-@pytest.fixture
-def open_workspace(tmp_path: Path, documents: Documents, bootstrapped: Callable[[str], Path]) -> Iterator[Open]:
+@contextmanager
+def opening(work: Path, documents: Documents, bootstrapped: Bootstrapped) -> Iterator[Open]:
+    """Opens workspaces of one cloud, whose files lie in `work`."""
     with ExitStack() as opened:
 
         def make(
             environment: str = "dev", stack: str = "tracking", options: tuple[str, ...] = (), **overrides: str
         ) -> Workspace:
-            folder, home = tmp_path / stack, tmp_path / "cloud"
+            folder, home = work / stack, work / "cloud"
             if not folder.exists():
                 shutil.copytree(documents(environment, **overrides) / stack, folder)
             if stack == "tracking" and not home.exists():
@@ -87,6 +91,12 @@ def open_workspace(tmp_path: Path, documents: Documents, bootstrapped: Callable[
             workspace.init()
             return workspace
 
+        yield make
+
+
+@pytest.fixture
+def open_workspace(tmp_path: Path, documents: Documents, bootstrapped: Bootstrapped) -> Iterator[Open]:
+    with opening(tmp_path, documents, bootstrapped) as make:
         yield make
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from stacks import addresses
+from tests.differences import TextSnapshot, differences
 from tests.localcloud.changes import actions, reviewable
+from tests.localcloud.conftest import opening
 from tests.stacks.documents import NAMES, STACKS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syrupy.assertion import SnapshotAssertion
 
     from harness.workspace import Workspace
-    from tests.localcloud.conftest import Documents, Open
+    from tests.localcloud.conftest import Bootstrapped, Documents, Open
 
 SERVICE = addresses.SERVICE
 INSTANCE = addresses.INSTANCE
@@ -30,49 +35,79 @@ CHANGES = {
     "database_rotation": {"database__rotation": "2"},
     "sign_in_rotation": {"access__sign_in_rotation": "2"},
 }
+BASE, *OTHERS = NAMES
 STATEFUL = ("google_sql_database", "google_sql_database_instance", "google_sql_user", "google_storage_bucket")
 
 
-@pytest.fixture
-def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
-    return snapshot.use_extension(JSONSnapshotExtension)
+Plan = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def first_plan(
+    documents: Documents, bootstrapped: Bootstrapped, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], Plan]:
+    @cache
+    def planned(environment: str, stack: str) -> Plan:
+        with opening(tmp_path_factory.mktemp(environment), documents, bootstrapped) as open_workspace:
+            return reviewable(open_workspace(environment, stack).plan())
+
+    return planned
+
+
+@pytest.fixture(scope="module")
+def plans(
+    documents: Documents, bootstrapped: Bootstrapped, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Plan]:
+    """The plan of each change of one system, of which none is applied."""
+    found: dict[str, Plan] = {}
+    with opening(tmp_path_factory.mktemp("changes"), documents, bootstrapped) as open_workspace:
+        workspace = open_workspace()
+        workspace.apply()
+        for change in CHANGES:
+            _change(workspace, documents, change)
+            found[change] = workspace.plan()
+    return found
 
 
 @pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("environment", NAMES)
-def test_the_first_plan(open_workspace: Open, snapshot: SnapshotAssertion, environment: str, stack: str) -> None:
-    assert reviewable(open_workspace(environment, stack).plan()) == snapshot
+def test_the_first_plan(first_plan: Callable[[str, str], Plan], snapshot: SnapshotAssertion, stack: str) -> None:
+    assert first_plan(BASE, stack) == snapshot.use_extension(JSONSnapshotExtension)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("environment", OTHERS)
+def test_what_differs_in_the_first_plan(
+    first_plan: Callable[[str, str], Plan], snapshot: SnapshotAssertion, environment: str, stack: str
+) -> None:
+    found = differences(first_plan(BASE, stack), first_plan(environment, stack))
+    assert found == snapshot.use_extension(TextSnapshot)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_plan_of_a_change(
-    open_workspace: Open, documents: Documents, snapshot: SnapshotAssertion, change: str
-) -> None:
-    assert reviewable(_plan_of(open_workspace, documents, change)) == snapshot
+def test_the_plan_of_a_change(plans: dict[str, Plan], snapshot: SnapshotAssertion, change: str) -> None:
+    assert reviewable(plans[change]) == snapshot.use_extension(JSONSnapshotExtension)
 
 
 @pytest.mark.parametrize("change", ["tier_up", "disk_up"])
-def test_a_bigger_database_is_changed_in_place(open_workspace: Open, documents: Documents, change: str) -> None:
-    assert actions(_plan_of(open_workspace, documents, change))[INSTANCE] == "update"
+def test_a_bigger_database_is_changed_in_place(plans: dict[str, Plan], change: str) -> None:
+    assert actions(plans[change])[INSTANCE] == "update"
 
 
 @pytest.mark.parametrize("change", ["domain_added", "image_changed"])
-def test_access_and_image_change_the_service_only(open_workspace: Open, documents: Documents, change: str) -> None:
-    assert actions(_plan_of(open_workspace, documents, change)) == {SERVICE: "update"}
+def test_access_and_image_change_the_service_only(plans: dict[str, Plan], change: str) -> None:
+    assert actions(plans[change]) == {SERVICE: "update"}
 
 
-def test_database_rotation_changes_the_user_one_secret_and_the_service(
-    open_workspace: Open, documents: Documents
-) -> None:
-    assert actions(_plan_of(open_workspace, documents, "database_rotation")) == {
+def test_database_rotation_changes_the_user_one_secret_and_the_service(plans: dict[str, Plan]) -> None:
+    assert actions(plans["database_rotation"]) == {
         USER: "update",
         addresses.version_of(addresses.BACKEND_STORE_URI): "create then delete",
         SERVICE: "update",
     }
 
 
-def test_sign_in_rotation_changes_the_other_secret_and_the_service(open_workspace: Open, documents: Documents) -> None:
-    assert actions(_plan_of(open_workspace, documents, "sign_in_rotation")) == {
+def test_sign_in_rotation_changes_the_other_secret_and_the_service(plans: dict[str, Plan]) -> None:
+    assert actions(plans["sign_in_rotation"]) == {
         addresses.version_of(addresses.OAUTH2_PROXY): "create then delete",
         SERVICE: "update",
     }
@@ -96,13 +131,6 @@ def test_prod_to_dev_destroys_nothing_stateful(open_workspace: Open, documents: 
     workspace.apply()
     shutil.copytree(documents("prod", profile="dev") / "tracking", workspace.folder, dirs_exist_ok=True)
     _assert_keeps_data(workspace)
-
-
-def _plan_of(open_workspace: Open, documents: Documents, change: str) -> dict[str, object]:
-    workspace = open_workspace()
-    workspace.apply()
-    _change(workspace, documents, change)
-    return workspace.plan()
 
 
 def _change(workspace: Workspace, documents: Documents, change: str, environment: str = "dev") -> None:
