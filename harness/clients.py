@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import credentials, google
-from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google
+from harness.google import ADC_AUDIENCE, PERSON, ROBOT, Google
 from harness.service import SERVICE_URL
+from localcloud.machine.identity import GCLOUD_AUDIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

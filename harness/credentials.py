@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, GOOD, IAM, OAUTH2, PERSON, POOL, ROBOT, STS, SUBJECT
+from harness.google import ADC_AUDIENCE, GOOD, IAM, OAUTH2, PERSON, POOL, ROBOT, STS, SUBJECT
+from localcloud.machine.identity import GCLOUD_AUDIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path

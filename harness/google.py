@@ -36,7 +36,6 @@ HOSTS = frozenset({IAM, OAUTH2, STS, "cloudresourcemanager.googleapis.com"})
 ROBOT = "trainer@demo-project.iam.gserviceaccount.com"
 PERSON = "ada@example.com"
 ADC_AUDIENCE = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
-GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"
 GOOD = "good"
 FEDERATED = "federated-token"
 SUBJECT = "subject-token"

@@ -135,6 +135,11 @@ class Revision:
             raise Retired
         starting.result()
 
+    @property
+    def starting(self) -> bool:
+        """Whether a request has woken it, and its first instance is not ready yet."""
+        return self._starting is not None
+
     def _forget_start(self, _: asyncio.Task[None]) -> None:
         self._starting = None
 
@@ -163,7 +168,7 @@ class Revision:
             await asyncio.sleep(pause)
             if time.monotonic() - self._used > self._idle_s:
                 await self._end_idle()
-            if len(self.instances) < self.spec.min_instances and self._starting is None:
+            if len(self.instances) < self.spec.min_instances and not self.starting:
                 try:
                     await self._start_from_zero()
                     pause = _TICK_S

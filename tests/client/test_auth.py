@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from harness import gate as gates
-from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, ROBOT
+from harness.google import ADC_AUDIENCE, ROBOT
+from localcloud.machine.identity import GCLOUD_AUDIENCE
 from tests.client.test_tokens import IDENTITY, Source
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "src"))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import credentials, google
-from harness.google import ADC_AUDIENCE, GCLOUD_AUDIENCE, PERSON, ROBOT, Google, claims
-from localcloud.machine.identity import IdentityProvider
+from harness.google import ADC_AUDIENCE, PERSON, ROBOT, Google, claims
+from localcloud.machine.identity import GCLOUD_AUDIENCE, IdentityProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

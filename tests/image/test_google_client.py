@@ -146,6 +146,9 @@ class Training:
     def running(self) -> bool:
         return self._program.poll() is None
 
+    def kill(self) -> None:
+        self._program.kill()
+
     def result(self) -> dict[str, Any]:
         """Waits for its end; returns what it found."""
         printed, _ = self._program.communicate(timeout=600)
@@ -186,7 +189,7 @@ def test_trainings_outlive_their_tokens_and_all_that_breaks_meanwhile(
         finally:
             print("\n".join(world.log))
             for training in trainings:
-                training._program.kill()
+                training.kill()
     assert world.cloud.signed >= TOKENS * len(VERSIONS)
     for result in results:
         print(result)

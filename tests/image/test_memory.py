@@ -13,6 +13,7 @@ from harness.attackers import peak_of
 from harness.load import mixed_calls
 from harness.service import COOKIE_SECRET, SECRETS_FOLDER, Platform, Service, write_secret
 from harness.waiting import wait_for
+from localcloud.machine.identity import GCLOUD_AUDIENCE
 
 ARTICLE = Path(__file__).parent / "article"
 # As published, with the values filled in.
@@ -22,7 +23,7 @@ provider = "google"
 client_id = "1234.apps.googleusercontent.com"
 client_secret = "a-client-secret"
 skip_jwt_bearer_tokens = true
-extra_jwt_issuers = "https://accounts.google.com=32555940559.apps.googleusercontent.com"
+extra_jwt_issuers = "https://accounts.google.com={GCLOUD_AUDIENCE}"
 cookie_secret = "{COOKIE_SECRET}"
 """
 LIMIT_MIB = 1024
@@ -92,6 +93,6 @@ def test_the_articles_configuration_file_works_in_our_image(platform: Platform, 
     theirs = replace(platform, secrets=tmp_path)
     lists = ("OAUTH2_PROXY_EMAIL_DOMAINS", "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES", "OAUTH_PROXY_EMAILS")
     with theirs.service(uri, **dict.fromkeys(lists, "")) as service:
-        token = service.bearer(audience="32555940559.apps.googleusercontent.com")
+        token = service.bearer(audience=GCLOUD_AUDIENCE)
         assert service.http.get("/api/2.0/mlflow/experiments/get?experiment_id=0", headers=token).status_code == 200
         assert service.search().status_code == 403  # another audience

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.service import CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, SECRETS_FILE
+from localcloud.machine.identity import GCLOUD_AUDIENCE
 from stacks import mlflow
 from stacks.settings.section import DOMAIN_REGEX
 from tests.settings.rows import ROWS
@@ -18,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun import environment, proxy_options, settings
 
 Environment = dict[str, str]
-GCLOUD = "32555940559.apps.googleusercontent.com"
 PLAYGROUND = "407408718192.apps.googleusercontent.com"
 FIXED = tomllib.loads(proxy_options.FIXED_CONFIG.read_text())
 
@@ -75,12 +75,14 @@ def test_single_addresses_become_the_file_that_the_proxy_wants(environ: Environm
 
 def test_the_articles_file_is_taken_and_its_audience_with_it(environ: Environment, tmp_path: Path) -> None:
     article = 'provider = "google"\nskip_jwt_bearer_tokens = true\nemail_domains = ["example.org"]\n'
-    secret_file(environ, f'{SECRETS_FILE}{article}extra_jwt_issuers = "https://accounts.google.com={GCLOUD}"\n')
+    secret_file(
+        environ, f'{SECRETS_FILE}{article}extra_jwt_issuers = "https://accounts.google.com={GCLOUD_AUDIENCE}"\n'
+    )
     environ["OAUTH2_PROXY_EMAIL_DOMAINS"] = ""
     assert settings.configure("serve", environ, tmp_path / "out") == []
     config = written(tmp_path / "out")
     assert (config["provider"], config["email_domains"]) == ("oidc", ["example.org"])
-    assert config["oidc_extra_audiences"] == [GCLOUD]
+    assert config["oidc_extra_audiences"] == [GCLOUD_AUDIENCE]
     assert "extra_jwt_issuers" not in config
 
 

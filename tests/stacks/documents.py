@@ -1,6 +1,7 @@
 """The documents that the test environments become."""
 
 import json
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -55,3 +56,8 @@ def container(environment: str) -> Json:
 def variables(environment: str) -> dict[str, Json]:
     """The container's environment variables by name."""
     return {variable["name"]: variable for variable in container(environment)["env"]}
+
+
+def is_words(name: str) -> bool:
+    """Whether a logical id is words, and no hash of a synthesizer is in it."""
+    return bool(re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", name)) and not re.search("[0-9A-F]{8}", name)

@@ -1,11 +1,9 @@
 """Addresses are API: who renames one destroys what stands behind it."""
 
-import re
-
 import pytest
 
 from stacks import addresses
-from tests.stacks.documents import NAMES, document, resources
+from tests.stacks.documents import NAMES, document, is_words, resources
 
 STATEFUL = {
     addresses.INSTANCE,
@@ -29,6 +27,9 @@ def test_what_holds_data_stays_at_its_address() -> None:
 
 def test_addresses_are_words_without_hashes() -> None:
     for address in (*resources("maximal"), *resources("maximal", "bootstrap")):
-        name = address.split(".")[1]
-        assert re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", name), address
-        assert not re.search("[0-9A-F]{8}", name), address
+        assert is_words(address.split(".")[1]), address
+
+
+@pytest.mark.parametrize("name", ["BUCKET", "artifacts-bucket", "artifacts__all", "artifacts_12345678"])
+def test_a_hash_or_other_spelling_would_be_noticed(name: str) -> None:
+    assert not is_words(name)

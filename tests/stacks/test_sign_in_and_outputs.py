@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
+from harness.google import ADC_AUDIENCE
+from localcloud.machine.identity import GCLOUD_AUDIENCE
 from tests.stacks.documents import NAMES, document, variables
 from tests.stacks.evaluate import evaluate
-
-GCLOUD = "32555940559.apps.googleusercontent.com"
-ADC = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
 
 
 def value(environment: str, name: str) -> str:
@@ -38,10 +37,10 @@ def test_tokens_are_accepted_for_the_services_urls() -> None:
 def test_tokens_for_clients_of_google_are_accepted_in_dev_alone() -> None:
     assert value("dev", "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES").split(",") == [
         "https://mlflow-123456789012.europe-west1.run.app",
-        GCLOUD,
-        ADC,
+        GCLOUD_AUDIENCE,
+        ADC_AUDIENCE,
     ]
-    for client in (GCLOUD, ADC):
+    for client in (GCLOUD_AUDIENCE, ADC_AUDIENCE):
         assert client not in value("prod", "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES")
 
 

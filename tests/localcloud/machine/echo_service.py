@@ -36,7 +36,7 @@ ACCOUNT = "echo@tests.iam.gserviceaccount.com"
 class Place:
     """One local cloud with one service, and a client of it."""
 
-    def __init__(self, folder: Path, engine: Engine, image: str) -> None:
+    def __init__(self, folder: Path, engine: Engine, image: str, *, idle_s: float = 900) -> None:
         self.engine = engine
         self.label = f"test-{uuid4().hex[:8]}"
         self.mounts = folder / "mounts"
@@ -44,19 +44,20 @@ class Place:
         self.cloud.store.put(iam.ServiceAccount.type, f"projects/tests/serviceAccounts/{ACCOUNT}", {"email": ACCOUNT})
         self._image = image
         self._logs = folder / "logs"
+        self._idle_s = idle_s
         self.services = self.make_services()
         self.loop = asyncio.new_event_loop()
         self.http = httpx.Client(timeout=30)
         self._number = 0
 
-    def make_services(self, idle_s: float = 900) -> Services:
+    def make_services(self) -> Services:
         async def environment() -> Mapping[str, str]:
             return {}
 
         surroundings = Surroundings(
             environment=environment, sockets=lambda _: {}, secrets=self.mounts, label=self.label
         )
-        return Services(self.cloud, self.engine, surroundings, logs=self._logs, idle_s=idle_s)
+        return Services(self.cloud, self.engine, surroundings, logs=self._logs, idle_s=self._idle_s)
 
     def application(self) -> web.Application:
         async def learn_loop(_: web.Application) -> None:

@@ -40,8 +40,14 @@ def image(engine: Engine) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path, engine: Engine, image: str) -> Iterator[Place]:
-    place = Place(tmp_path, engine, image)
+def idle_s() -> float:
+    """Seconds without a request after which an instance ends."""
+    return 900
+
+
+@pytest.fixture
+def place(tmp_path: Path, engine: Engine, image: str, idle_s: float) -> Iterator[Place]:
+    place = Place(tmp_path, engine, image, idle_s=idle_s)
     with serving(place.application(), callers=EVERYBODY) as port:
         place.http.base_url = f"http://127.0.0.1:{port}"
         try:
@@ -168,15 +174,15 @@ def test_a_hung_instance_is_replaced_when_its_liveness_probe_fails(place: Place)
     assert not hung.id.startswith(place.get()["instance"])
 
 
+@pytest.mark.parametrize("idle_s", [0.5])
 def test_an_idle_service_has_no_instance_and_answers_all_the_same(place: Place) -> None:
-    place.services._idle_s = 0.5
     place.deploy()
     wait_for(lambda: not place.containers(), "scale to zero")
     assert place.get()
 
 
+@pytest.mark.parametrize("idle_s", [2])
 def test_many_requests_at_once_wake_one_instance(place: Place) -> None:
-    place.services._idle_s = 2
     place.deploy()
     wait_for(lambda: not place.containers(), "scale to zero")
     with ThreadPoolExecutor(8) as pool:
@@ -248,13 +254,13 @@ def test_with_cpu_idle_a_container_stands_still_between_requests(place: Place) -
     wait_for(lambda: frozen(place), "a frozen container")
 
 
+@pytest.mark.parametrize("idle_s", [0.5])
 def test_a_service_that_starts_from_zero_can_be_removed(place: Place) -> None:
-    place.services._idle_s = 0.5
     place.deploy()
     wait_for(lambda: not place.containers(), "scale to zero")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(place.http.get, "/")
-        wait_for(lambda: place.services.revisions[NAME]._starting, "a start")
+        wait_for(lambda: place.services.revisions[NAME].starting, "a start")
         place.do(place.services.remove(NAME))
         assert not place.containers()
         assert waiting.result().status_code == 503
