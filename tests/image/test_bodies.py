@@ -1,8 +1,7 @@
-"""What stands between a request's body and MLflow's memory, without MLflow: limits, packing, shapes, turns."""
+"""What stands between a request's body and MLflow's memory, without MLflow: limits, packing, turns."""
 
 import asyncio
 import gzip
-import json
 import sys
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -11,56 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.image.body import GRAPHQL, LOG_BATCH, MIB, PROTOBUF, TRACES, echo, in_parts, post, spans
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun import bodies, limits
 from mlflow_cloudrun.artifacts import StreamedArtifacts
 from mlflow_cloudrun.budget import Lanes
-
-MIB = 1024 * 1024
-LOG_BATCH = "/api/2.0/mlflow/runs/log-batch"
-TRACES = "/v1/traces"
-PROTOBUF = {"Content-Type": "application/x-protobuf"}
-GRAPHQL = "/graphql"
-
-
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """An application that answers with what it got, in one piece."""
-    message = await receive()
-    assert not message.get("more_body")
-    names = [name.decode() for name, _ in scope["headers"]]
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-names", " ".join(names).encode())]})
-    await send({"type": "http.response.body", "body": message["body"]})
-
-
-def post(path: str, content: bytes | AsyncIterator[bytes], **headers: str) -> httpx.Response:
-    """Returns the answer to one request."""
-
-    async def call() -> httpx.Response:
-        transport = httpx.ASGITransport(app=bodies.BoundedBodies(echo))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return await client.post(path, content=content, headers=named)
-
-    return asyncio.run(call())
-
-
-def in_parts(part: bytes, count: int) -> AsyncIterator[bytes]:
-    async def parts() -> AsyncIterator[bytes]:
-        for _ in range(count):
-            yield part
-
-    return parts()
-
-
-def spans(count: int) -> bytes:
-    """Returns an export of many spans as small as they can be."""
-    request = ExportTraceServiceRequest()
-    scope = request.resource_spans.add().scope_spans.add()
-    for number in range(count):
-        scope.spans.add(trace_id=bytes(16), span_id=number.to_bytes(8, "big"))
-    return request.SerializeToString()
 
 
 def test_a_body_arrives_as_it_was_sent() -> None:
@@ -147,82 +103,6 @@ def test_what_cannot_be_unpacked_is_refused(path: str, coding: str, body: bytes,
 
 def test_forms_with_files_are_refused() -> None:
     assert post(LOG_BATCH, b"--x", content_type="multipart/form-data; boundary=x").status_code == 415
-
-
-DEEP = b"[" * 101 + b"]" * 101
-SHAPES: dict[str, tuple[str, bytes, int]] = {
-    "deep lists": (LOG_BATCH, DEEP, 400),
-    "deep objects": (LOG_BATCH, b'{"a":' * 101 + b"1" + b"}" * 101, 400),
-    "deep, in a string, as old clients send it": (LOG_BATCH, json.dumps(DEEP.decode()).encode(), 400),
-    "deep in a trace": (TRACES, DEEP, 400),
-    "empty lists": (LOG_BATCH, b"[" + b"[]," * MIB + b"[]]", 413),
-    "empty objects": (LOG_BATCH, b"[" + b"{}," * MIB + b"{}]", 413),
-    "empty records in a string": (
-        "/api/3.0/mlflow/datasets/d-1/records",
-        json.dumps({"records": "[" + "{}," * MIB + "{}]"}).encode(),
-        413,
-    ),
-    "records of wide letters": (
-        "/api/3.0/mlflow/datasets/d-1/records",
-        json.dumps({"records": "x" * 12 * MIB + "\U0001f600"}, ensure_ascii=False).encode(),
-        413,
-    ),
-    "records of wide letters, escaped": (
-        "/api/3.0/mlflow/datasets/d-1/records",
-        json.dumps({"records": "x" * 12 * MIB + "\U0001f600"}).encode(),
-        413,
-    ),
-    "records of Chinese": (
-        "/api/3.0/mlflow/datasets/d-1/records",
-        json.dumps({"records": "\u6f22" * 4 * MIB}, ensure_ascii=False).encode(),
-        200,
-    ),
-    "half a surrogate pair": (LOG_BATCH, b'{"a": "\\ud83d!"}', 400),
-    "a whole pair": (LOG_BATCH, b'{"a": "\\ud83d\\ude00"}', 200),
-    "an escaped backslash before it": (LOG_BATCH, b'{"a": "\\\\ud83d"}', 200),
-    "a number of 400 digits": (LOG_BATCH, b'{"a": ' + b"1" * 400 + b"}", 400),
-    "a text of 400 digits": (LOG_BATCH, b'{"a": "' + b"1" * 400 + b'"}', 200),
-    "a text without an end, all quotes": (LOG_BATCH, b"[" * 101 + b'"' + b'\\"' * MIB, 400),
-    "a text that ends in a backslash": (LOG_BATCH, b"[" * 101 + b'"x\\', 400),
-    "brackets in a text without an end": (LOG_BATCH, b'{"value": "' + b"[" * 1000, 200),
-    "brackets in a text": (LOG_BATCH, json.dumps({"value": "[" * 1000 + '"\\'}).encode(), 200),
-    "an ordinary query": (
-        GRAPHQL,
-        b'{"query": "query A($i: I!) { a(input: $i) { b { c } } }", "variables": null}',
-        200,
-    ),
-    "no query": (GRAPHQL, b"{}", 400),
-    "a list": (GRAPHQL, b"[]", 400),
-    "no JSON": (GRAPHQL, b"query { a }", 400),
-    "half a query": (GRAPHQL, b'{"query": "{ a {"}', 400),
-    "variables of another kind": (GRAPHQL, b'{"query": "{ a }", "variables": []}', 400),
-    "a deep query": (GRAPHQL, json.dumps({"query": "{a" * 30 + "}" * 30}).encode(), 400),
-    "a deep value": (GRAPHQL, json.dumps({"query": "{a(b:" + "[" * 30 + "]" * 30 + ")}"}).encode(), 400),
-    "a wide query": (GRAPHQL, json.dumps({"query": "{" + "a " * 2000 + "}"}).encode(), 400),
-    "many fragments": (GRAPHQL, json.dumps({"query": "{a}" + "fragment A on B {a}" * 200}).encode(), 400),
-}
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_what_the_shape_of_a_body_leads_to(shape: str) -> None:
-    path, body, status = SHAPES[shape]
-    answer = post(path, body, content_type="application/json")
-    assert answer.status_code == status, answer.text
-
-
-def test_many_small_spans_are_refused_and_an_exporters_batch_is_not() -> None:
-    assert post(TRACES, spans(512), **PROTOBUF).status_code == 200
-    assert post(TRACES, spans(200_000), **PROTOBUF).status_code == 413
-
-
-def test_spans_of_more_fields_than_can_be_counted_quickly_are_refused() -> None:
-    unknown = b"\x98\x06\x01"  # field 99, a number
-    assert post(TRACES, unknown * (5 * MIB), **PROTOBUF).status_code == 413
-
-
-@pytest.mark.parametrize("body", [b"\x0a", b"\x0a\x05\x0a", b"\xff" * 20, b"\x0b\x0c"])
-def test_malformed_spans_do_not_raise(body: bytes) -> None:
-    assert post(TRACES, body, **PROTOBUF).status_code in (200, 400)
 
 
 def test_large_ones_wait_in_line_and_small_ones_pass_them() -> None:

@@ -8,60 +8,15 @@ from aiohttp import web
 
 from containers.engine import HOST
 from harness.load import API
-from harness.service import SECRETS_FOLDER, Platform, Service
+from harness.service import Platform, Service
 from localcloud.machine.background import serving
 from tests.image import traces
+from tests.image.foreign import FOREIGN, SERVED
 from tests.image.stored import spans
 from tests.image.test_routes import INVENTORY, run_in
 
 TRACES = "/api/3.0/mlflow/traces"
 UUID = "0b7a4b0e-6f0e-4f6a-9a52-3f6f0c3b1a11"
-FOREIGN = [
-    "file:///etc",
-    "/etc",
-    "etc",
-    "FILE:///etc",
-    f"file://{SECRETS_FOLDER}",
-    "gs://somebody-elses-bucket",
-    "gs://artifacts-of-somebody-else/x",
-    "gs://artifacts/../somebody-elses-bucket",
-    "gs://artifacts/x/%2e%2e/%2e%2e/y",
-    "gs://artifacts/x/%252e%252e/y",
-    "gs://artifacts@evil.test/x",
-    "gs://evil.test@artifacts/x",
-    "gs://artifacts:443/x",
-    "gs://artifacts?x=y",
-    "gs://artifacts#x",
-    "gs://artifacts\\x",
-    "gs:artifacts/x",
-    "gs:/artifacts/x",
-    "gs:///artifacts/x",
-    "GS://artifacts/x",
-    "gs://ARTIFACTS/x",
-    "gs://shared",
-    "gs://shared/other",
-    "gs://shared/models-of-others",
-    "s3://artifacts/x",
-    "http://evil.test/x",
-    "https://evil.test/x",
-    "ftp://evil.test/x",
-    "sftp://evil.test/x",
-    "hdfs://evil.test/x",
-    "dbfs:/x",
-    "wasbs://c@evil.test/x",
-    "abfss://c@evil.test/x",
-    "r2://b@evil.test/x",
-    "mlflow-artifacts:/x",
-    "mlflow-artifacts://evil.test/x",
-    "runs://evil.test/x",
-    "models://evil.test/x",
-    "unknown://x",
-    "gs://[x]",
-    "//[",
-    "http://[::1",
-    "gs://artifacts\u2100x/y",
-]
-SERVED = ["gs://artifacts/x", "gs://artifacts/x y/é", "gs://shared/models", "gs://shared/models/x"]
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ import pytest
 
 from stacks.settings.derived import DERIVED
 from stacks.settings.model import Settings, field_names, section_of
+from tests.settings.entries import BAD_LABEL_VALUES, BAD_LABELS, FREE_NAMES, RESERVED, SECRETS
 from tests.settings.files import GOOD, changed, read, refused
-from tests.settings.rows import BAD_LABEL_VALUES, BAD_LABELS, FREE_NAMES, RESERVED, ROWS, SECRETS
+from tests.settings.rows import ROWS
 
 CHECKOUT = Path(__file__).parents[2]
 
