@@ -48,12 +48,12 @@ class Services:
 
     Attributes:
         resources: the types that have a meaning here.
-        admit: refuses a call by whom it comes from, or where to: the cloud, the type, the verb (create, read, update or
-            delete), and the values of the object.
+        authorize: refuses a call by whom it comes from, or where to: the cloud, the type, the verb (create, read,
+            update or delete), and the values of the object.
     """
 
     resources: Iterable[Resource]
-    admit: Callable[[Cloud, str, str, Object], None]
+    authorize: Callable[[Cloud, Resource, str, Object], None]
 
 
 class ResourceProvider:
@@ -80,14 +80,14 @@ class ResourceProvider:
         self._cloud = cloud
         self._resources = {resource.type: resource for resource in services.resources}
         self._schema = schema
-        self._admit = services.admit
+        self._authorize = services.authorize
         self._traffic = traffic
         self._fault = fault
         self._blocks = dict(schema.resources(self._resources))
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def schemas(self) -> Schemas:
-        """The types with a meaning here, and those that the documents name without one, so that `check` can say so."""
+        """The types with a meaning here, and those that documents name without one, for `validate` to refuse."""
         missing = self._schema.mentioned() - self._blocks.keys()
         if missing:
             self._blocks |= self._schema.resources(missing)
@@ -102,11 +102,11 @@ class ResourceProvider:
             {k: v for k, v in labels.items() if isinstance(v, str)} if isinstance(labels, dict) else {}
         )
 
-    def check(self, type_name: str, config: Object) -> Sequence[Problem]:
+    def validate(self, type_name: str, config: Object) -> Sequence[Problem]:
         """Every broken rule that the configuration shows by itself."""
         if type_name not in self._resources:
             return [_no_meaning(type_name)]
-        return list(self._resources[type_name].check(config))
+        return list(self._resources[type_name].validate(config))
 
     def upgrade(self, type_name: str, state: Object) -> Object:
         """Brings a state into the schema of the pinned bindings."""
@@ -115,11 +115,11 @@ class ResourceProvider:
     def read(self, type_name: str, state: Object) -> Object | None:
         """What the cloud remembers; None if someone removed it."""
         resource = self._resource(type_name)
-        self._admit(self._cloud, type_name, "read", state)
+        self._authorize(self._cloud, resource, "read", state)
         found = self._cloud.store.get(type_name, resource.key(state))
         if found is None:
             return None
-        kept = {name: state.get(name) for name in resource.kept_by_terraform}
+        kept = {name: state.get(name) for name in resource.state_only}
         return planning.conform(self._block(type_name), found | kept)
 
     def plan(
@@ -132,13 +132,13 @@ class ResourceProvider:
         known = resource.known(self._cloud, block, proposed)
         if block.attributes.get("project") and known.get("project", "") is None:
             raise Refused(Problem("No project", "Set project in the resource or in the provider block.", ("project",)))
-        assigned = {"id", *resource.assigned, *resource.given} if prior is None else set(resource.given)
-        filling = planning.Filling(known=known, defaults=resource.defaults, assigned=sorted(assigned))
+        computed = resource.computed_on_create(block) if prior is None else resource.api_defaults
+        filling = planning.Filling(known=known, defaults=resource.defaults, computed=sorted(computed))
         planned = planning.plan(block, proposed, config, prior, filling)
         if prior is None:
             return planned, []
-        planned |= {name: prior[name] for name in resource.alike if _alike(resource, name, prior, planned)}
-        return (prior, []) if planned == prior else (planned, resource.replacing(prior, planned))
+        planned |= {name: prior[name] for name in resource.normalized if _is_alike(resource, name, prior, planned)}
+        return (prior, []) if planned == prior else (planned, resource.replaced_by(prior, planned))
 
     def apply(
         self, type_name: str, prior: Object | None, planned: Object | None, config: Object | None
@@ -152,7 +152,7 @@ class ResourceProvider:
         self._fault.before(operation)
         new, refused = None, None
         try:
-            self._admit(self._cloud, type_name, verb, planned or prior or {})
+            self._authorize(self._cloud, resource, verb, planned or prior or {})
             if planned is None:
                 self._delete(resource, prior or {})
             else:
@@ -185,7 +185,7 @@ class ResourceProvider:
                 Problem(f"Cannot import non-existent {resource.type} {import_id!r}", "See `localcloud status`.")
             )
         self._cloud.store.mark_answered(resource.type, key)
-        return found | dict.fromkeys(resource.kept_by_terraform)
+        return found | dict.fromkeys(resource.state_only)
 
     def open(self, type_name: str, config: Object) -> Object:
         """Google's provider has no ephemeral resources here."""
@@ -203,25 +203,38 @@ class ResourceProvider:
                 and not resource.idempotent
                 and cloud.store.is_answered(resource.type, resource.key(planned))
             ):
-                raise Refused(Problem(resource.taken(cloud, planned), _TAKEN))
-            for path, value in resource.given.items():  # in their order: one may follow from those before
+                raise Refused(Problem(resource.conflict(cloud, planned), _TAKEN))
+            for path, value in resource.api_defaults.items():  # in their order: one may follow from those before
                 planned = planning.settle(planned, path, value(planned) if callable(value) else value)
             refused = None
-            resource.admit(cloud, planned, config)
+            resource.precheck(cloud, planned, config)
             try:
-                assigned = resource.realize(cloud, planned, config, prior)
+                if prior is None:
+                    computed = resource.create(cloud, planned, config)
+                else:
+                    computed = resource.update(cloud, planned, config, prior)
             except Kept as kept:
-                assigned, refused = kept.assigned, kept
-            assigned |= {"id": resource.identify(planned | assigned)}
-            answer = resource.answer(planning.finish(planned, assigned))
-            new = planning.conform(self._block(resource.type), answer)
+                computed, refused = kept.computed, kept
+            computed |= {"id": resource.identify(planned | computed)}
+            found = resource.read(planning.finish(planned, computed))
+            new = planning.conform(self._block(resource.type), found)
             cloud.store.put(resource.type, resource.key(new), new)
         return new, refused
 
     def _delete(self, resource: Resource, prior: Object) -> None:
         if self._cloud.store.get(resource.type, resource.key(prior)) is not None and not resource.abandons(prior):
-            resource.remove(self._cloud, prior)
-            self._cloud.store.remove(resource.type, resource.key(prior))
+            resource.delete(self._cloud, prior)
+            self._forget(resource, prior)
+
+    def _forget(self, resource: Resource, values: Object) -> None:
+        """Removes an object from the books, and before it those that it owns."""
+        store, owner = self._cloud.store, (resource.type, resource.key(values))
+        for other in self._resources.values():
+            for found in store.all(other.type) if other is not resource else ():
+                if other.owner(found) == owner:
+                    self._forget(other, found)
+        resource.forget(self._cloud, values)
+        store.remove(*owner)
 
     def _resource(self, type_name: str) -> Resource:
         if type_name not in self._resources:
@@ -234,9 +247,9 @@ class ResourceProvider:
         return self._blocks[type_name]
 
 
-def _alike(resource: Resource, name: str, prior: Object, planned: Object) -> bool:
-    """Whether an attribute is only written in another way than Google does."""
-    form = resource.alike[name]
+def _is_alike(resource: Resource, name: str, prior: Object, planned: Object) -> bool:
+    """Whether an attribute is only written in another form than Google's."""
+    form = resource.normalized[name]
     return planned.get(name) not in (None, UNKNOWN) and form(planned) == form(prior)
 
 

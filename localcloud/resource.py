@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from localcloud.circumstances import Circumstances
 from localcloud.platform import Platform
 from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value, at, text
+from localcloud.terraform.schema import Corrections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,17 +22,22 @@ if TYPE_CHECKING:
 
 ENABLED_API = "serviceusage.api"
 _SINCE = "resource.since"
-Given: TypeAlias = "Value | Callable[[Object], Value]"
-"""What Google gives an attribute that nobody named: a value, or how it follows from the object."""
-_API_TITLES = {
-    "artifactregistry.googleapis.com": "Artifact Registry API",
-    "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
-    "iam.googleapis.com": "Identity and Access Management (IAM) API",
-    "run.googleapis.com": "Cloud Run Admin API",
-    "secretmanager.googleapis.com": "Secret Manager API",
-    "sqladmin.googleapis.com": "Cloud SQL Admin API",
-}
+ApiDefault: TypeAlias = "Value | Callable[[Object], Value]"
+"""The value that Google gives an attribute that nobody set, or how it follows from the object."""
 _ATTRIBUTION = {"goog-terraform-provisioned": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A Google API.
+
+    Attributes:
+        name: its host name; "" for one that is enabled in every project.
+        title: its name in messages.
+    """
+
+    name: str = ""
+    title: str = ""
 
 
 @dataclass(slots=True)
@@ -54,41 +60,50 @@ class Kept(Refused):
     """What was asked for does not work, and Google keeps it all the same.
 
     Attributes:
-        assigned: as `Resource.realize` returns them.
+        computed: as `Resource.create` returns it.
     """
 
-    def __init__(self, assigned: Object, *problems: Problem) -> None:
+    def __init__(self, computed: Object, *problems: Problem) -> None:
         super().__init__(*problems)
-        self.assigned = assigned
+        self.computed = computed
 
 
 class Resource:
-    """One resource type. Subclasses say what differs; objects are whole, as the schema says.
+    """One resource type, in the words of https://developer.hashicorp.com/terraform/plugin/framework/resources.
+
+    Subclasses say what differs. Objects are whole, as the schema says.
 
     Attributes:
         type: Terraform's name of the type.
-        api: the Google API that must be enabled in the project; "" for those that every project has.
+        api: the Google API that must be enabled in the project.
+        permissions: create, read, update or delete -> what the caller must be permitted; `crud` and `policy` make it.
         id_format: the id, with `{attribute}` in it.
-        immutable: attributes whose change means a new object.
-        assigned: computed attributes that `realize` gives values to.
-        defaults: path -> what the provider itself says where nothing was said; a plan shows it.
-        given: path -> what Google gives where nothing was said; a plan calls it unknown, and it stays after that.
-        alike: attributes -> their form at Google, where one that is written otherwise is no change.
-        kept_by_terraform: attributes that Google does not know, so reading leaves them as they are in the state.
+        requires_replace: attributes whose change means a new object.
+        computed: optional attributes to which `create` gives a value where none is set. Those that are computed and not
+            optional are known from the schema.
+        unset: computed attributes that stay null here.
+        defaults: path -> the provider's own default; a plan shows it.
+        api_defaults: path -> Google's default; a plan calls it unknown, and the value stays from then on.
+        normalized: attribute -> its form at Google; writing it in another form is no change.
+        state_only: attributes that Google does not know, so reading leaves them as they are in the state.
+        corrections: what the bindings do not tell about the schema.
         late: the change takes effect a little after the call.
         idempotent: creating what exists already is no error.
         imports: forms of the ids that `terraform import` takes, with `{attribute}` in them.
     """
 
     type: ClassVar[str]
-    api: ClassVar[str] = ""
+    api: ClassVar[Api] = Api()
+    permissions: ClassVar[Mapping[str, tuple[str, ...]]]
     id_format: ClassVar[str]
-    immutable: ClassVar[frozenset[str]] = frozenset()
-    assigned: ClassVar[frozenset[str]] = frozenset()
+    requires_replace: ClassVar[frozenset[str]] = frozenset()
+    computed: ClassVar[frozenset[str]] = frozenset()
+    unset: ClassVar[frozenset[str]] = frozenset()
     defaults: ClassVar[Mapping[str, Value]] = {}
-    given: ClassVar[Mapping[str, Given]] = {}
-    alike: ClassVar[Mapping[str, Callable[[Object], Value]]] = {}
-    kept_by_terraform: ClassVar[frozenset[str]] = frozenset()
+    api_defaults: ClassVar[Mapping[str, ApiDefault]] = {}
+    normalized: ClassVar[Mapping[str, Callable[[Object], Value]]] = {}
+    state_only: ClassVar[frozenset[str]] = frozenset()
+    corrections: ClassVar[Corrections] = Corrections()
     late: ClassVar[bool] = False
     idempotent: ClassVar[bool] = False
     imports: ClassVar[tuple[str, ...]] = ()
@@ -100,6 +115,21 @@ class Resource:
     def identify(self, values: Object) -> str:
         """The `id` that Terraform shows, in the provider's format."""
         return self.id_format.format_map({name: value for name, value in values.items() if isinstance(value, str)})
+
+    def permissions_for(self, verb: str, values: Object) -> tuple[str, ...]:
+        """What the caller must be permitted.
+
+        Args:
+            verb: create, read, update or delete.
+            values: the object.
+        """
+        del values
+        return self.permissions[verb]
+
+    def computed_on_create(self, block: Block) -> frozenset[str]:
+        """The attributes that a plan for a new object calls unknown where they are not set."""
+        by_schema = {name for name, attribute in block.attributes.items() if attribute.computed > attribute.optional}
+        return frozenset({"id", *by_schema, *self.computed, *self.api_defaults} - self.unset)
 
     def known(self, cloud: Cloud, block: Block, values: Object) -> Object:
         """Computed values that are certain before the apply, by attribute."""
@@ -113,45 +143,71 @@ class Resource:
             known["effective_labels"] = known["terraform_labels"]
         return known
 
-    def replacing(self, prior: Object, planned: Object) -> list[str]:
-        """The attributes whose change means a new object."""
-        return sorted(name for name in self.immutable if planned.get(name) != prior.get(name))
+    def replaced_by(self, prior: Object, planned: Object) -> list[str]:
+        """The attributes whose change between two objects means a new object."""
+        return sorted(name for name in self.requires_replace if planned.get(name) != prior.get(name))
 
-    def check(self, values: Object) -> Iterator[Problem]:
+    def validate(self, config: Object) -> Iterator[Problem]:
         """What is wrong with a configuration by itself; values may be unknown."""
-        del values
+        del config
         yield from ()
 
-    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
-        """Refuses what Google would refuse at the moment of the call, by what else there is."""
-        del cloud, values, config
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
+        """Refuses what Google refuses before it creates or updates anything, by what else there is.
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Makes the object exist, or changes it.
+        Args:
+            cloud: where.
+            planned: the planned object, without write-only values.
+            config: the configuration, with write-only values.
+        """
+        del cloud, planned, config
+
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Makes the object exist; its computed attributes are in what it returns.
 
         A creation that was cut short is tried again: what the first try left is taken over, not made twice.
 
         Args:
             cloud: where.
-            values: the planned object, without write-only values.
+            planned: the planned object, without write-only values.
             config: the configuration, with write-only values.
-            prior: the object before the change, None for a new one.
-
-        Returns:
-            Values of the attributes in `assigned`, and of others that Google gives anew at every change.
 
         Raises:
             Kept: it does not work, and Google keeps it all the same.
         """
-        del cloud, values, config, prior
+        del cloud, planned, config
         return {}
 
-    def answer(self, values: Object) -> Object:
-        """The object as Google answers it, which may have another order and other spellings than it was sent with."""
-        return values | {name: form(values) for name, form in self.alike.items() if values.get(name) is not None}
+    def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
+        """Changes the object; what it returns are the computed attributes that change with it.
 
-    def remove(self, cloud: Cloud, values: Object) -> None:
-        """Undoes `realize`, or refuses."""
+        Args:
+            cloud: where.
+            planned: as for `create`.
+            config: as for `create`.
+            prior: the object before the change.
+
+        Raises:
+            Kept: as for `create`.
+        """
+        del cloud, planned, config, prior
+        return {}
+
+    def read(self, values: Object) -> Object:
+        """The object as Google returns it, which may have another order and other spellings than it was sent with."""
+        return values | {name: form(values) for name, form in self.normalized.items() if values.get(name) is not None}
+
+    def delete(self, cloud: Cloud, values: Object) -> None:
+        """Undoes `create`, or refuses."""
+        del cloud, values
+
+    def owner(self, values: Object) -> tuple[str, str] | None:
+        """Type and key of the object that takes this one along when it is deleted; None if there is none."""
+        del values
+        return None
+
+    def forget(self, cloud: Cloud, values: Object) -> None:
+        """Removes what the cloud remembers of the object beside it, once it is deleted or gone with its owner."""
         del cloud, values
 
     def abandons(self, values: Object) -> bool:
@@ -159,29 +215,44 @@ class Resource:
         del values
         return False
 
-    def taken(self, cloud: Cloud, values: Object) -> str:
+    def conflict(self, cloud: Cloud, values: Object) -> str:
         """What Google says when there is one of the same name already."""
         del cloud
         return f"googleapi: Error 409: {self.type} {self.key(values)!r} already exists"
 
 
-def require_api(cloud: Cloud, api: str, project: str) -> None:
+def crud(kind: str, **others: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The permissions for objects of a kind, such as `storage.buckets`; `others` replace those of a verb.
+
+    https://cloud.google.com/iam/docs/permissions-reference
+    """
+    usual = {verb: (f"{kind}.{verb}",) for verb in ("create", "update", "delete")} | {"read": (f"{kind}.get",)}
+    return usual | others
+
+
+def policy(kind: str) -> dict[str, tuple[str, ...]]:
+    """The permissions for a binding on an object of a kind."""
+    change = (f"{kind}.getIamPolicy", f"{kind}.setIamPolicy")
+    return {"create": change, "update": change, "delete": change, "read": change[:1]}
+
+
+def require_api(cloud: Cloud, api: Api, project: str) -> None:
     """Refuses, as Google does, what belongs to an API that is not enabled.
 
     Raises:
         Refused: https://cloud.google.com/service-usage/docs/enable-disable
     """
-    name = f"{project}/{api}"
+    name = f"{project}/{api.name}"
     is_on = cloud.store.get(ENABLED_API, name) and is_old_enough(cloud, name, cloud.circumstances.delays.api)
-    if api and not is_on:
-        page = f"https://console.developers.google.com/apis/api/{api}/overview?project={project}"
+    if api.name and not is_on:
+        page = f"https://console.developers.google.com/apis/api/{api.name}/overview?project={project}"
         raise Refused(
             Problem(
-                f"googleapi: Error 403: {_API_TITLES[api]} has not been used in project {project} before or it is "
+                f"googleapi: Error 403: {api.title} has not been used in project {project} before or it is "
                 f"disabled. Enable it by visiting {page} then retry. If you enabled this API recently, wait a few "
                 "minutes for the action to propagate to our systems and retry., SERVICE_DISABLED",
-                f"Enable {api} first: a google_project_service for it (the bootstrap stack has them), applied before, "
-                "or a missing depends_on on it. https://cloud.google.com/service-usage/docs/enable-disable",
+                f"Enable {api.name} first: a google_project_service for it, applied before, or a missing depends_on on "
+                "it. https://cloud.google.com/service-usage/docs/enable-disable",
             )
         )
 

@@ -65,27 +65,14 @@ def providers(cloud: Cloud, documents: Path, traffic: Traffic, fault: Fault) -> 
     Yields:
         The value of TF_REATTACH_PROVIDERS.
     """
-    from localcloud.provider import ResourceProvider, SchemaSource, Services  # noqa: PLC0415
-    from localcloud.services import RESOURCES, admit  # noqa: PLC0415
-    from localcloud.terraform import protocol, schema  # noqa: PLC0415
-    from localcloud.terraform.documents import resource_types  # noqa: PLC0415
+    from localcloud import google  # noqa: PLC0415
+    from localcloud.terraform import protocol  # noqa: PLC0415
     from localcloud.terraform.random import RandomProvider  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="localcloud-") as sockets:
-        google = ResourceProvider(
-            cloud=cloud,
-            services=Services(resources=[resource() for resource in RESOURCES], admit=admit),
-            schema=SchemaSource(
-                provider=schema.provider_schema(),
-                resources=schema.resource_schemas,
-                mentioned=lambda: resource_types(documents),
-            ),
-            traffic=traffic,
-            fault=fault,
-        )
         paths = {GOOGLE: Path(sockets, "google.sock"), RANDOM: Path(sockets, "random.sock")}
         servers = [
-            protocol.start(google, paths[GOOGLE], traffic),
+            protocol.start(google.provider(cloud, documents, traffic, fault), paths[GOOGLE], traffic),
             protocol.start(RandomProvider(), paths[RANDOM], traffic),
         ]
         try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from localcloud.machine import template
 from localcloud.machine.instance import Instance, StartFailed
 from localcloud.machine.revision import Revision
-from localcloud.services import revision as rules
+from localcloud.services.revision import check_startable
 from localcloud.services.run import Service, serving
 from localcloud.terraform.model import Object, Problem, Refused, objects, text
 
@@ -138,7 +138,7 @@ class Services:
         async def start() -> Instance:
             try:
                 for wanted in objects(service, "template"):
-                    rules.start(self._cloud, project, wanted, spec.name)
+                    check_startable(self._cloud, project, wanted, spec.name)
             except Refused as refused:
                 raise StartFailed(str(refused), "") from refused
             return await Instance.start(self._engine, spec, self._logs)

@@ -10,6 +10,7 @@ from localcloud.services import (
     secretmanager,
     serviceusage,
     sql,
+    sql_parts,
     storage,
 )
 from localcloud.terraform.model import Object
@@ -25,20 +26,20 @@ RESOURCES: tuple[type[Resource], ...] = (
     secretmanager.SecretMember,
     secretmanager.SecretVersion,
     serviceusage.ProjectService,
-    sql.Database,
     sql.Instance,
-    sql.User,
+    sql_parts.Database,
+    sql_parts.User,
     storage.Bucket,
     storage.BucketMember,
 )
 
 
-def admit(cloud: Cloud, type_name: str, verb: str, values: Object) -> None:
+def authorize(cloud: Cloud, resource: Resource, verb: str, values: Object) -> None:
     """Refuses a call that the person who deploys is not permitted, or that the organization forbids.
 
     Raises:
         Refused: with what to do.
     """
-    permissions.require(cloud, type_name, verb, values)
+    permissions.require(cloud, resource, verb, values)
     if verb in {"create", "update"}:
-        orgpolicy.obey(cloud, type_name, values)
+        orgpolicy.enforce(cloud, resource.type, values)

@@ -7,27 +7,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.resource import Cloud, Resource, name_problem, now
+from localcloud.resource import Api, Cloud, Resource, crud, name_problem, now, policy
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import Object, Problem, Value, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from localcloud.resource import Given
+    from localcloud.resource import ApiDefault
     from localcloud.terraform.model import Block
+
+_API = Api("artifactregistry.googleapis.com", "Artifact Registry API")
+_KIND = "artifactregistry.repositories"
 
 
 class Repository(Resource):
     """A repository in one region."""
 
     type = "google_artifact_registry_repository"
-    api = "artifactregistry.googleapis.com"
+    api = _API
+    permissions = crud(_KIND)
     id_format = "projects/{project}/locations/{location}/repositories/{repository_id}"
-    immutable = frozenset({"format", "kms_key_name", "location", "mode", "project", "repository_id"})
-    assigned = frozenset({"create_time", "name", "update_time"})
+    requires_replace = frozenset({"format", "kms_key_name", "location", "mode", "project", "repository_id"})
     defaults: ClassVar[Mapping[str, Value]] = {"mode": "STANDARD_REPOSITORY"}
-    given: ClassVar[Mapping[str, Given]] = {
+    api_defaults: ClassVar[Mapping[str, ApiDefault]] = {
         "vulnerability_scanning_config": [
             {
                 "enablement_config": "",
@@ -39,10 +42,10 @@ class Repository(Resource):
     }
     imports = (id_format, "{project}/{location}/{repository_id}", "{location}/{repository_id}", "{repository_id}")
 
-    def check(self, values: Object) -> Iterator[Problem]:
+    def validate(self, config: Object) -> Iterator[Problem]:
         """Names as https://cloud.google.com/artifact-registry/docs/repositories/create-repos has them."""
         yield from name_problem(
-            values,
+            config,
             "repository_id",
             r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
             "At most 63 lower-case letters, digits and hyphens, a letter first: "
@@ -53,22 +56,24 @@ class Repository(Resource):
         """The provider's region stands in for a missing location."""
         return super().known(cloud, block, values) | {"location": values.get("location") or cloud.region}
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Gives it its times."""
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Its name is the short one."""
         del cloud, config
         time = now()
-        return {
-            "create_time": text(prior, "create_time") or time,
-            "name": text(values, "repository_id"),
-            "update_time": time,
-        }
+        return {"create_time": time, "name": text(planned, "repository_id"), "update_time": time}
+
+    def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
+        """Only the time changes with it."""
+        del cloud, planned, config, prior
+        return {"update_time": now()}
 
 
 class RepositoryMember(Member):
     """A role on one repository."""
 
     type = "google_artifact_registry_repository_iam_member"
-    api = "artifactregistry.googleapis.com"
+    api = _API
+    permissions = policy(_KIND)
     target = "repository"
 
     def target_name(self, values: Object) -> str:
@@ -76,6 +81,10 @@ class RepositoryMember(Member):
         name = text(values, "repository")
         parts = {part: text(values, part) for part in ("project", "location")}
         return name if "/" in name else Repository.id_format.format(**parts, repository_id=name)
+
+    def owner(self, values: Object) -> tuple[str, str]:
+        """The repository."""
+        return Repository.type, self.target_name(values)
 
 
 def target(project: str, repository: str) -> Target:

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 import cel
 
-from localcloud.resource import Cloud, Resource, is_old_enough, name_problem, note_time, stable_number
+from localcloud.resource import (
+    Api,
+    Cloud,
+    Resource,
+    crud,
+    is_old_enough,
+    name_problem,
+    note_time,
+    policy,
+    stable_number,
+)
 from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value, objects, text
 
 if TYPE_CHECKING:
@@ -28,7 +38,6 @@ _OBJECTS = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "l
 _ACCOUNTS = {f"iam.serviceAccounts.{verb}" for verb in ("get", "list")}
 _APIS = {f"serviceusage.services.{verb}" for verb in ("disable", "enable", "get", "list")}
 _PROJECTS = {f"resourcemanager.projects.{verb}" for verb in ("get", "getIamPolicy", "setIamPolicy")}
-_MOST = {"artifactregistry.*", "cloudsql.*", "run.*"}
 # What the roles permit, of the permissions that are asked for here: https://cloud.google.com/iam/docs/roles-permissions
 _PERMISSIONS: dict[str, set[str]] = {
     "roles/artifactregistry.admin": {"artifactregistry.*"},
@@ -42,7 +51,6 @@ _PERMISSIONS: dict[str, set[str]] = {
     "roles/editor": {"cloudsql.instances.connect", "artifactregistry.repositories.downloadArtifacts"},
     "roles/iam.serviceAccountAdmin": _ACCOUNTS | {f"iam.serviceAccounts.{it}" for it in ("create", "delete", "update")},
     "roles/iam.serviceAccountUser": {*_ACCOUNTS, "iam.serviceAccounts.actAs"},
-    "roles/owner": {*_MOST, *_APIS, *_PROJECTS, "iam.*", "secretmanager.*", "storage.buckets.*"},
     "roles/resourcemanager.projectIamAdmin": _PROJECTS,
     "roles/run.admin": {"run.*"},
     "roles/run.invoker": {"run.routes.invoke"},
@@ -124,6 +132,8 @@ def allows(cloud: Cloud, member: str, permission: str, target: Target) -> bool:
 
 def permits(role: str, permission: str) -> bool:
     """Whether a role has a permission."""
+    if role == "roles/owner":
+        return not permission.startswith("storage.objects.")
     return any(fnmatchcase(permission, pattern) for pattern in _PERMISSIONS.get(role, ()))
 
 
@@ -141,10 +151,10 @@ class ServiceAccount(Resource):
     """An account for programs."""
 
     type = "google_service_account"
-    api = "iam.googleapis.com"
+    api = Api("iam.googleapis.com", "Identity and Access Management (IAM) API")
+    permissions = crud("iam.serviceAccounts")
     id_format = "projects/{project}/serviceAccounts/{email}"
-    immutable = frozenset({"account_id", "project"})
-    assigned = frozenset({"name", "unique_id"})
+    requires_replace = frozenset({"account_id", "project"})
     defaults: ClassVar[Mapping[str, Value]] = {"disabled": False}
     imports = ("projects/{project}/serviceAccounts/{email}", "{project}/{email}", "{email}")
 
@@ -154,10 +164,10 @@ class ServiceAccount(Resource):
         email = text(values, "email") or f"{text(values, 'account_id')}@{project}.iam.gserviceaccount.com"
         return self.id_format.format(project=project, email=email)
 
-    def check(self, values: Object) -> Iterator[Problem]:
+    def validate(self, config: Object) -> Iterator[Problem]:
         """6 to 30 characters: https://cloud.google.com/iam/docs/service-accounts-create."""
         yield from name_problem(
-            values,
+            config,
             "account_id",
             r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
             "6-30 lower-case letters, digits and hyphens, a letter first, no hyphen last: "
@@ -174,7 +184,7 @@ class ServiceAccount(Resource):
             "member": f"serviceAccount:{email}" if email else UNKNOWN,
         }
 
-    def taken(self, cloud: Cloud, values: Object) -> str:
+    def conflict(self, cloud: Cloud, values: Object) -> str:
         """IAM's words."""
         del cloud
         account, project = text(values, "account_id"), text(values, "project")
@@ -183,10 +193,10 @@ class ServiceAccount(Resource):
             f"project projects/{project}., alreadyExists"
         )
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Gives it its address."""
-        del cloud, config, prior
-        name = self.identify(values)
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Its address and its number follow from its name."""
+        del cloud, config
+        name = self.identify(planned)
         email = name.rpartition("/")[2]
         number = stable_number(name, digits=21)
         return {"email": email, "member": f"serviceAccount:{email}", "name": name, "unique_id": number}
@@ -208,7 +218,6 @@ class Member(Resource):
 
     late = True
     idempotent = True
-    assigned = frozenset({"etag"})
     target: ClassVar[str]
 
     def target_name(self, values: Object) -> str:
@@ -222,7 +231,7 @@ class Member(Resource):
             parts += [text(condition, name) for name in ("title", "description", "expression")]
         return "/".join(parts)
 
-    def replacing(self, prior: Object, planned: Object) -> list[str]:
+    def replaced_by(self, prior: Object, planned: Object) -> list[str]:
         """A binding never changes: it goes, and another comes."""
         return sorted(
             name
@@ -230,37 +239,37 @@ class Member(Resource):
             if planned.get(name) != prior.get(name)
         )
 
-    def check(self, values: Object) -> Iterator[Problem]:
+    def validate(self, config: Object) -> Iterator[Problem]:
         """Members and roles have a form: https://cloud.google.com/iam/docs/principal-identifiers."""
         yield from name_problem(
-            values,
+            config,
             "member",
             _MEMBER,
             "Write user:, group: or serviceAccount: and an address: https://cloud.google.com/iam/docs/principal-identifiers",
         )
         yield from name_problem(
-            values, "role", r"(projects/[^/]+/|organizations/[^/]+/)?roles/[\w.]+", "Write it like roles/run.invoker."
+            config, "role", r"(projects/[^/]+/|organizations/[^/]+/)?roles/[\w.]+", "Write it like roles/run.invoker."
         )
 
-    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
         """The account must exist, and a condition must be an expression that can be evaluated."""
         del config
-        kind, _, email = text(values, "member").partition(":")
+        kind, _, email = text(planned, "member").partition(":")
         if kind == "serviceAccount":
-            require_account(cloud, email, text(values, "project") or cloud.project)
-        for condition in objects(values, "condition"):
+            require_account(cloud, email, text(planned, "project") or cloud.project)
+        for condition in objects(planned, "condition"):
             try:
-                _condition_holds(values, Target(project="", name="", type=""))
+                _condition_holds(planned, Target(project="", name="", type=""))
             except Exception as error:
                 raise Refused(
                     Problem(f"Error 400: condition {text(condition, 'title')!r} is invalid: {error}")
                 ) from error
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Marks the version of the policy, and since when there is the binding."""
-        del config, prior
-        note_time(cloud, f"{self.type} {self.identify(values)}")
-        number = int(stable_number(self.type, self.identify(values), digits=18))
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Notes since when there is the binding; `etag` is the version of the policy."""
+        del config
+        note_time(cloud, f"{self.type} {self.identify(planned)}")
+        number = int(stable_number(self.type, self.identify(planned), digits=18))
         return {"etag": b64encode(number.to_bytes(8, "big")).decode()}
 
 
@@ -268,7 +277,8 @@ class ProjectMember(Member):
     """A role on the whole project, narrowed by a condition or not."""
 
     type = "google_project_iam_member"
-    api = "cloudresourcemanager.googleapis.com"
+    api = Api("cloudresourcemanager.googleapis.com", "Cloud Resource Manager API")
+    permissions = policy("resourcemanager.projects")
     target = "project"
 
     def target_name(self, values: Object) -> str:

@@ -22,7 +22,7 @@ _INGRESS = {
 }
 
 
-def obey(cloud: Cloud, type_name: str, values: Object) -> None:
+def enforce(cloud: Cloud, type_name: str, values: Object) -> None:
     """Refuses what a policy of the organization forbids.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from localcloud.resource import Cloud, stable_number
-from localcloud.services import artifactregistry, iam, secretmanager, sql
+from localcloud.services import artifactregistry, iam, secretmanager, sql, sql_parts
 from localcloud.terraform.model import Object, Problem, Refused, objects, strings, text
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _LATEST = "latest"
 _POLL_S = 0.1
 
 
-def start(cloud: Cloud, project: str, template: Object, name: str) -> None:
-    """Starts a revision, as far as that can fail.
+def check_startable(cloud: Cloud, project: str, template: Object, name: str) -> None:
+    """Refuses a revision that cannot start now: at its deployment, and again at each start of an instance.
 
     Args:
         cloud: where it starts.
@@ -210,4 +210,4 @@ def _log_in(cloud: Cloud, value: str, instances: list[str]) -> None:
             raise Refused(
                 Problem(f"no socket {socket} in the container", "Mount the instance as a volume of the template.")
             )
-        sql.connect(cloud, socket.removeprefix(_SQL_FOLDER), unquote(address.username or ""), password)
+        sql_parts.log_in(cloud, socket.removeprefix(_SQL_FOLDER), unquote(address.username or ""), password)

@@ -10,7 +10,18 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.resource import Cloud, Kept, Resource, name_problem, now, protected, stable_number
+from localcloud.resource import (
+    Api,
+    Cloud,
+    Kept,
+    Resource,
+    crud,
+    name_problem,
+    now,
+    policy,
+    protected,
+    stable_number,
+)
 from localcloud.services import revision
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value, at, objects, text
@@ -18,9 +29,9 @@ from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from localcloud.resource import Given
+    from localcloud.resource import ApiDefault
 
-_API = "run.googleapis.com"
+_API = Api("run.googleapis.com", "Cloud Run Admin API")
 _SQL_FOLDER = "/cloudsql"
 _REVISION = "run.revision"  # a service as it was when one of its revisions was made, by the revision's full name
 _REGION_CODES = {
@@ -52,21 +63,16 @@ class Service(Resource):
 
     type = "google_cloud_run_v2_service"
     api = _API
+    permissions = crud("run.services")
+    unset = frozenset({"effective_annotations"})
     id_format = "projects/{project}/locations/{location}/services/{name}"
-    immutable = frozenset({"location", "name", "project"})
-    assigned = frozenset(
-        {
-            "conditions", "create_time", "creator", "etag", "expire_time", "delete_time", "generation",
-            "last_modifier", "latest_created_revision", "latest_ready_revision", "observed_generation",
-            "reconciling", "terminal_condition", "traffic_statuses", "uid", "update_time", "uri", "urls",
-        }
-    )  # fmt: skip
+    requires_replace = frozenset({"location", "name", "project"})
     defaults: ClassVar[Mapping[str, Value]] = {
         "deletion_protection": True,
         **{f"template.containers.{probe}.{name}": value for probe in _PROBES for name, value in _PROBE.items()},
     }
     # https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
-    given: ClassVar[Mapping[str, Given]] = {
+    api_defaults: ClassVar[Mapping[str, ApiDefault]] = {
         "ingress": "INGRESS_TRAFFIC_ALL",
         "launch_stage": "GA",
         "template.containers.ports": [{"container_port": 8080, "name": "http1"}],
@@ -93,21 +99,30 @@ class Service(Resource):
     }
     imports = (id_format, "{project}/{location}/{name}", "{location}/{name}")
 
-    def check(self, values: Object) -> Iterator[Problem]:
+    def validate(self, config: Object) -> Iterator[Problem]:
         """Names as https://cloud.google.com/run/docs/deploying has them."""
         yield from name_problem(
-            values,
+            config,
             "name",
             r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?",
             "At most 49 lower-case letters, digits and hyphens, a letter first, no hyphen last: https://cloud.google.com/run/docs/deploying",
         )
 
-    def taken(self, cloud: Cloud, values: Object) -> str:
+    def permissions_for(self, verb: str, values: Object) -> tuple[str, ...]:
+        """Who deploys lets the revision act as its account: https://cloud.google.com/run/docs/reference/iam/roles."""
+        permissions = super().permissions_for(verb, values)
+        if verb in {"create", "update"}:
+            permissions += ("iam.serviceAccounts.actAs",)
+            if values.get("invoker_iam_disabled") is True:
+                permissions += ("run.services.setIamPolicy",)
+        return permissions
+
+    def conflict(self, cloud: Cloud, values: Object) -> str:
         """Cloud Run's words."""
         del cloud
         return f"Error creating Service: googleapi: Error 409: Resource '{text(values, 'name')}' already exists."
 
-    def answer(self, values: Object) -> Object:
+    def read(self, values: Object) -> Object:
         """The volume and the mount of Cloud SQL come back last, and all mount paths of it as /cloudsql.
 
         Also a block that nobody sent: the scaling of the service as a whole.
@@ -115,17 +130,25 @@ class Service(Resource):
         """
         scaling = values.get("scaling") or [{"manual_instance_count": 0, "min_instance_count": 0, "scaling_mode": ""}]
         template = [_answered(template) for template in objects(values, "template")]
-        return {**super().answer(values), "scaling": scaling, "template": [*template]}
+        return {**super().read(values), "scaling": scaling, "template": [*template]}
 
-    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
         """The image's registry is looked at before anything is made."""
         del cloud, config
-        for template in objects(values, "template"):
+        for template in objects(planned, "template"):
             revision.require_registry(template)
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Gives it its addresses, and a revision if the template is new."""
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Starts the first revision."""
         del config
+        return self._deploy(cloud, planned, None)
+
+    def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
+        """Starts another revision if the template changed."""
+        del config
+        return self._deploy(cloud, planned, prior)
+
+    def _deploy(self, cloud: Cloud, values: Object, prior: Object | None) -> Object:
         project, location, name = (text(values, part) for part in ("project", "location", "name"))
         full_name, time = self.identify(values), now()
         generation = str(int(text(prior, "generation") or 0) + 1)
@@ -140,7 +163,7 @@ class Service(Resource):
                 problems = refused.problems
         hashed = "".join(string.ascii_lowercase[int(digit)] for digit in stable_number(project, digits=10))
         uri = f"https://{name}-{hashed}-{_REGION_CODES.get(location, location[:2])}.a.run.app"
-        assigned: Object = {
+        computed: Object = {
             "conditions": [_condition("RoutesReady", time), _condition("ConfigurationsReady", time, problems)],
             "create_time": text(prior, "create_time") or time,
             "creator": "terraform@localhost",
@@ -163,17 +186,17 @@ class Service(Resource):
             "urls": [f"https://{name}-{cloud.project_number(project)}.{location}.run.app", uri],
         }
         if problems:
-            raise Kept(assigned, *problems)
-        return assigned
+            raise Kept(computed, *problems)
+        return computed
 
     def _start(self, cloud: Cloud, values: Object, name: str) -> None:
         for template in objects(values, "template"):
-            revision.start(cloud, text(values, "project"), template, name.rpartition("/")[2])
+            revision.check_startable(cloud, text(values, "project"), template, name.rpartition("/")[2])
         cloud.platform.run_service(values, name)
         note_revision(cloud, values | {"id": self.identify(values)}, name)
 
-    def remove(self, cloud: Cloud, values: Object) -> None:
-        """Bindings on it go with it. Protection is the default."""
+    def delete(self, cloud: Cloud, values: Object) -> None:
+        """Its revisions go with it. Protection is the default."""
         if values.get("deletion_protection") is not False:
             message = "cannot destroy service without setting deletion_protection=false and running `terraform apply`"
             raise protected(message, "deletion_protection")
@@ -181,9 +204,6 @@ class Service(Resource):
         for made in cloud.store.all(_REVISION):
             if text(made, "id") == self.identify(values):
                 cloud.store.remove(_REVISION, text(made, "revision"))
-        for member in cloud.store.all(ServiceMember.type):
-            if ServiceMember().target_name(member) == self.identify(values):
-                cloud.store.remove(ServiceMember.type, text(member, "id"))
 
 
 class ServiceMember(Member):
@@ -191,19 +211,24 @@ class ServiceMember(Member):
 
     type = "google_cloud_run_v2_service_iam_member"
     api = _API
+    permissions = policy("run.services")
     target = "name"
-    alike: ClassVar[Mapping[str, Callable[[Object], Value]]] = {"name": _full_name}
+    normalized: ClassVar[Mapping[str, Callable[[Object], Value]]] = {"name": _full_name}
 
     def target_name(self, values: Object) -> str:
         """The service's full name; the short one is allowed too."""
         return _full_name(values)
 
-    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+    def owner(self, values: Object) -> tuple[str, str]:
+        """The service."""
+        return Service.type, self.target_name(values)
+
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
         """The service must exist."""
-        super().admit(cloud, values, config)
-        if not cloud.store.get(Service.type, self.target_name(values)):
+        super().precheck(cloud, planned, config)
+        if not cloud.store.get(Service.type, self.target_name(planned)):
             raise Refused(
-                Problem(f"Error 404: no Cloud Run service {self.target_name(values)}", "Use its name and location.")
+                Problem(f"Error 404: no Cloud Run service {self.target_name(planned)}", "Use its name and location.")
             )
 
 
@@ -213,7 +238,7 @@ def target(service: Object) -> Target:
     return Target(
         project=text(service, "project"),
         name=name,
-        type="run.googleapis.com/Service",
+        type=f"{_API.name}/Service",
         member_type=ServiceMember.type,
         member_key=name,
     )

@@ -11,13 +11,15 @@ import base64
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.resource import Cloud, Resource, name_problem, now, protected
+from localcloud.resource import Api, Cloud, Resource, crud, name_problem, now, policy, protected
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import Object, Problem, Refused, Value, text
+from localcloud.terraform.schema import Corrections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_API = Api("secretmanager.googleapis.com", "Secret Manager API")
 _VERSION = "secretmanager.version"  # {name, secret, state}: the version as Google sees it; a destroyed one stays listed
 _NUMBERING = threading.Lock()
 
@@ -26,35 +28,36 @@ class Secret(Resource):
     """A secret: a name for values."""
 
     type = "google_secret_manager_secret"
-    api = "secretmanager.googleapis.com"
+    api = _API
+    permissions = crud("secretmanager.secrets")
+    unset = frozenset({"effective_annotations"})
     id_format = "projects/{project}/secrets/{secret_id}"
-    immutable = frozenset({"project", "replication", "secret_id"})
-    assigned = frozenset({"create_time", "name"})
+    requires_replace = frozenset({"project", "replication", "secret_id"})
     defaults: ClassVar[Mapping[str, Value]] = {"deletion_protection": False}
     imports = (id_format, "{project}/{secret_id}", "{secret_id}")
 
-    def check(self, values: Object) -> Iterator[Problem]:
+    def validate(self, config: Object) -> Iterator[Problem]:
         """Names as https://cloud.google.com/secret-manager/docs/creating-and-accessing-secrets has them."""
         yield from name_problem(
-            values,
+            config,
             "secret_id",
             r"[A-Za-z0-9_-]{1,255}",
             "1-255 letters, digits, hyphens and underscores: "
             "https://cloud.google.com/secret-manager/docs/creating-and-accessing-secrets",
         )
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Gives it its name."""
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Its name has the project's number."""
         del config
-        return {"create_time": text(prior, "create_time") or now(), "name": by_number(cloud, self.identify(values))}
+        return {"create_time": now(), "name": by_number(cloud, self.identify(planned))}
 
-    def taken(self, cloud: Cloud, values: Object) -> str:
+    def conflict(self, cloud: Cloud, values: Object) -> str:
         """Secret Manager's words."""
         name = by_number(cloud, self.identify(values))
         return f"Error creating Secret: googleapi: Error 409: Secret [{name}] already exists."
 
-    def remove(self, cloud: Cloud, values: Object) -> None:
-        """Its versions, disabled ones too, go with it."""
+    def delete(self, cloud: Cloud, values: Object) -> None:
+        """Its versions, disabled ones too, go with it. Protection is off by default."""
         if values.get("deletion_protection") is True:
             raise protected(
                 f"cannot destroy secret {self.identify(values)} without setting deletion_protection=false and running "
@@ -64,18 +67,21 @@ class Secret(Resource):
         for version in _versions(cloud, self.identify(values)):
             cloud.store.remove_secret(text(version, "name"))
             cloud.store.remove(_VERSION, text(version, "name"))
-        for member in cloud.store.all(SecretMember.type):
-            if SecretMember().target_name(member) == self.identify(values):
-                cloud.store.remove(SecretMember.type, text(member, "id"))
 
 
 class SecretVersion(Resource):
     """A value of a secret; it never changes, and its number is never given again."""
 
     type = "google_secret_manager_secret_version"
-    api = "secretmanager.googleapis.com"
-    immutable = frozenset({"is_secret_data_base64", "secret", "secret_data", "secret_data_wo_version"})
-    assigned = frozenset({"create_time", "destroy_time", "name", "version"})
+    api = _API
+    permissions: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "create": ("secretmanager.versions.add",),
+        "update": ("secretmanager.versions.enable", "secretmanager.versions.disable"),
+        "delete": ("secretmanager.versions.disable",),
+        "read": ("secretmanager.versions.get",),
+    }
+    corrections = Corrections(sensitive=frozenset({"secret_data"}))
+    requires_replace = frozenset({"is_secret_data_base64", "secret", "secret_data", "secret_data_wo_version"})
     defaults: ClassVar[Mapping[str, Value]] = {
         "deletion_policy": "DELETE",
         "enabled": True,
@@ -90,29 +96,35 @@ class SecretVersion(Resource):
         """The same by the project's id, as the secret is kept."""
         return _kept_name(values)
 
-    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+    def owner(self, values: Object) -> tuple[str, str]:
+        """The secret."""
+        return Secret.type, text(values, "secret")
+
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
         """The secret must exist, and there must be a value."""
-        if not cloud.store.get(Secret.type, text(values, "secret")):
-            raise _not_found(cloud, text(values, "secret"))
+        if not cloud.store.get(Secret.type, text(planned, "secret")):
+            raise _not_found(cloud, text(planned, "secret"))
         if _payload(config) is None:
             raise Refused(Problem("Error 400: no secret data", "Set secret_data_wo (it stays out of the state)."))
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Writes the value under the next number, or under that of a try whose answer was lost; changes the state."""
-        state = "DISABLED" if values.get("enabled") is False else "ENABLED"
-        if prior is not None:
-            _set_state(cloud, _kept_name(values), state)
-            return {}
-        secret = text(values, "secret")
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Writes the value under the next number, or under that of a try whose answer was lost."""
+        secret = text(planned, "secret")
         with _NUMBERING:
             lost = [version for version in cloud.store.unanswered(self.type) if text(version, "secret") == secret]
             name = _kept_name(lost[0]) if lost else f"{secret}/versions/{len(_versions(cloud, secret)) + 1}"
             cloud.store.put_secret(name, _payload(config) or "")
-            _set_state(cloud, name, state)
+            _set_state(cloud, name, _state_of(planned))
         number = name.rpartition("/")[2]
         return {"create_time": now(), "destroy_time": "", "name": by_number(cloud, name), "version": number}
 
-    def remove(self, cloud: Cloud, values: Object) -> None:
+    def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
+        """Enables or disables it."""
+        del config, prior
+        _set_state(cloud, _kept_name(planned), _state_of(planned))
+        return {}
+
+    def delete(self, cloud: Cloud, values: Object) -> None:
         """Destroys the value, disables it, or leaves it, as `deletion_policy` says."""
         name, policy = _kept_name(values), text(values, "deletion_policy")
         if policy == "ABANDON":
@@ -126,7 +138,8 @@ class SecretMember(Member):
     """A role on one secret."""
 
     type = "google_secret_manager_secret_iam_member"
-    api = "secretmanager.googleapis.com"
+    api = _API
+    permissions = policy("secretmanager.secrets")
     target = "secret_id"
 
     def target_name(self, values: Object) -> str:
@@ -134,11 +147,15 @@ class SecretMember(Member):
         secret = text(values, "secret_id")
         return secret if "/" in secret else f"projects/{text(values, 'project')}/secrets/{secret}"
 
-    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+    def owner(self, values: Object) -> tuple[str, str]:
+        """The secret."""
+        return Secret.type, self.target_name(values)
+
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
         """The secret must exist."""
-        super().admit(cloud, values, config)
-        if not cloud.store.get(Secret.type, self.target_name(values)):
-            raise _not_found(cloud, self.target_name(values))
+        super().precheck(cloud, planned, config)
+        if not cloud.store.get(Secret.type, self.target_name(planned)):
+            raise _not_found(cloud, self.target_name(planned))
 
 
 def by_number(cloud: Cloud, name: str) -> str:
@@ -166,7 +183,7 @@ def target(cloud: Cloud, secret: str) -> Target:
     return Target(
         project=secret.split("/")[1],
         name=by_number(cloud, secret),
-        type="secretmanager.googleapis.com/Secret",
+        type=f"{_API.name}/Secret",
         member_type=SecretMember.type,
         member_key=secret,
     )
@@ -211,6 +228,10 @@ def _payload(config: Object) -> str | None:
 
 def _kept_name(version: Object) -> str:
     return f"{text(version, 'secret')}/versions/{text(version, 'version') or 'new'}"
+
+
+def _state_of(version: Object) -> str:
+    return "DISABLED" if version.get("enabled") is False else "ENABLED"
 
 
 def _set_state(cloud: Cloud, name: str, state: str) -> None:

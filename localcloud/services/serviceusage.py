@@ -19,31 +19,38 @@ class ProjectService(Resource):
     """An enabled API. Enabling takes effect late: https://cloud.google.com/service-usage/docs/enable-disable."""
 
     type = "google_project_service"
+    permissions: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "create": ("serviceusage.services.enable",),
+        "update": (),
+        "delete": ("serviceusage.services.disable",),
+        "read": ("serviceusage.services.list",),
+    }
     id_format = "{project}/{service}"
-    immutable = frozenset({"project", "service"})
+    requires_replace = frozenset({"project", "service"})
     imports = ("{project}/{service}",)
     defaults: ClassVar[Mapping[str, Value]] = {"disable_on_destroy": True}
     late = True
     idempotent = True
 
-    def check(self, values: Object) -> Iterator[Problem]:
+    def validate(self, config: Object) -> Iterator[Problem]:
         """An API's name is a host name."""
         yield from name_problem(
-            values,
+            config,
             "service",
             r"[a-z0-9-]+(\.[a-z0-9-]+)+",
             "Name it like run.googleapis.com; `gcloud services list --available` lists them.",
         )
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Enables it."""
-        del config, prior
-        if not cloud.store.get(ENABLED_API, self.identify(values)):
-            note_time(cloud, self.identify(values))
-        cloud.store.put(ENABLED_API, self.identify(values), {"id": self.identify(values)})
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Notes since when the API is enabled, unless it is already."""
+        del config
+        name = self.identify(planned)
+        if not cloud.store.get(ENABLED_API, name):
+            note_time(cloud, name)
+        cloud.store.put(ENABLED_API, name, {"id": name})
         return {}
 
-    def remove(self, cloud: Cloud, values: Object) -> None:
-        """Disables it, unless that is switched off; the provider's default is on."""
+    def delete(self, cloud: Cloud, values: Object) -> None:
+        """The API stays enabled where `disable_on_destroy` is false; the provider's default is true."""
         if values.get("disable_on_destroy") is not False:
             cloud.store.remove(ENABLED_API, self.identify(values))

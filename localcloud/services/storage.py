@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.resource import Cloud, Resource, name_problem, now
+from localcloud.resource import Cloud, Resource, crud, name_problem, now, policy
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, text
+from localcloud.terraform.schema import Corrections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from localcloud.resource import Given
+    from localcloud.resource import ApiDefault
 
 _RULES = "https://cloud.google.com/storage/docs/buckets#naming"
 _MULTI_REGIONS = {"ASIA", "EU", "US"}
@@ -25,40 +26,41 @@ class Bucket(Resource):
     """A bucket. Its name is unique in the world, whatever the project."""
 
     type = "google_storage_bucket"
+    permissions = crud("storage.buckets")
+    corrections = Corrections(max_items={"lifecycle_rule": 100})
     id_format = "{name}"
-    immutable = frozenset(
+    requires_replace = frozenset(
         {"custom_placement_config", "enable_object_retention", "hierarchical_namespace", "location", "name", "project"}
     )
-    assigned = frozenset({"project_number", "self_link", "time_created", "updated", "url"})
     defaults: ClassVar[Mapping[str, Value]] = {"force_destroy": False, "storage_class": "STANDARD"}
     # https://cloud.google.com/storage/docs/json_api/v1/buckets
-    given: ClassVar[Mapping[str, Given]] = {
+    api_defaults: ClassVar[Mapping[str, ApiDefault]] = {
         "public_access_prevention": "inherited",
         "rpo": lambda bucket: "DEFAULT" if text(bucket, "location").upper() in _MULTI_REGIONS else "",
         "soft_delete_policy": lambda _: [{"effective_time": now(), "retention_duration_seconds": 604_800}],
         "soft_delete_policy.effective_time": lambda _: now(),
         "uniform_bucket_level_access": False,
     }
-    alike: ClassVar[Mapping[str, Callable[[Object], Value]]] = {
+    normalized: ClassVar[Mapping[str, Callable[[Object], Value]]] = {
         "location": lambda bucket: text(bucket, "location").upper()
     }
     imports = ("{project}/{name}", "{name}")
 
-    def check(self, values: Object) -> Iterator[Problem]:
+    def validate(self, config: Object) -> Iterator[Problem]:
         """Names as https://cloud.google.com/storage/docs/buckets#naming has them."""
         yield from name_problem(
-            values,
+            config,
             "name",
             r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]",
             f"3-63 lower-case letters, digits, hyphens, underscores and dots; letter or digit at both ends: {_RULES}",
         )
-        name = text(values, "name")
+        name = text(config, "name")
         if name.startswith("goog") or "google" in name or re.fullmatch(r"\d+(\.\d+){3}", name):
             yield Problem(
                 f"name {name!r} is reserved", f"No 'goog' at the start, no 'google', no IP address: {_RULES}", ("name",)
             )
 
-    def taken(self, cloud: Cloud, values: Object) -> str:
+    def conflict(self, cloud: Cloud, values: Object) -> str:
         """Cloud Storage's words."""
         del cloud, values
         return (
@@ -66,40 +68,43 @@ class Bucket(Resource):
             "conflict"
         )
 
-    def answer(self, values: Object) -> Object:
+    def read(self, values: Object) -> Object:
         """Soft delete that is off has no time at which it began."""
         policies = objects(values, "soft_delete_policy")
         off: Object = {"effective_time": "", "retention_duration_seconds": 0}
         shown: list[Value] = [off if at(one, "retention_duration_seconds") == 0 else one for one in policies]
-        return {**super().answer(values), "soft_delete_policy": shown}
+        return {**super().read(values), "soft_delete_policy": shown}
 
-    def realize(self, cloud: Cloud, values: Object, config: Object, prior: Object | None) -> Object:
-        """Gives it its addresses and times."""
+    def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
+        """Its addresses follow from its name."""
         del config
-        name, time = text(values, "name"), now()
-        cloud.platform.create_bucket(values)
+        name, time = text(planned, "name"), now()
+        cloud.platform.create_bucket(planned)
         return {
-            "project_number": int(cloud.project_number(text(values, "project"))),
+            "project_number": int(cloud.project_number(text(planned, "project"))),
             "self_link": f"https://www.googleapis.com/storage/v1/b/{name}",
-            "time_created": text(prior, "time_created") or time,
+            "time_created": time,
             "updated": time,
             "url": f"gs://{name}",
         }
 
-    def remove(self, cloud: Cloud, values: Object) -> None:
-        """Bindings on it go with it."""
+    def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
+        """Only the time changes with it."""
+        del cloud, planned, config, prior
+        return {"updated": now()}
+
+    def delete(self, cloud: Cloud, values: Object) -> None:
+        """It must be empty, unless `force_destroy` is true."""
         cloud.platform.remove_bucket(values)
-        for member in cloud.store.all(BucketMember.type):
-            if text(member, "bucket") == f"b/{text(values, 'name')}":
-                cloud.store.remove(BucketMember.type, text(member, "id"))
 
 
 class BucketMember(Member):
     """A role on one bucket."""
 
     type = "google_storage_bucket_iam_member"
+    permissions = policy("storage.buckets")
     target = "bucket"
-    alike: ClassVar[Mapping[str, Callable[[Object], Value]]] = {
+    normalized: ClassVar[Mapping[str, Callable[[Object], Value]]] = {
         "bucket": lambda member: f"b/{text(member, 'bucket').removeprefix('b/')}"
     }
 
@@ -107,10 +112,14 @@ class BucketMember(Member):
         """The bucket, as the provider writes it in ids."""
         return f"b/{text(values, 'bucket').removeprefix('b/')}"
 
-    def admit(self, cloud: Cloud, values: Object, config: Object) -> None:
+    def owner(self, values: Object) -> tuple[str, str]:
+        """The bucket."""
+        return Bucket.type, text(values, "bucket").removeprefix("b/")
+
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
         """The bucket must exist."""
-        super().admit(cloud, values, config)
-        name = text(values, "bucket").removeprefix("b/")
+        super().precheck(cloud, planned, config)
+        name = text(planned, "bucket").removeprefix("b/")
         if not cloud.store.get(Bucket.type, name):
             raise Refused(
                 Problem(f"Error 404: the bucket {name} does not exist", "Refer to the bucket resource's name.")

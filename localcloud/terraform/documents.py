@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_TYPE = re.compile(r"\bgoogle_[a-z0-9_]+\b")
 _OVERRIDE = "backend_override.tf.json"
 
 
@@ -21,13 +20,14 @@ def folders(root: Path) -> list[Path]:
     return [folder for folder in candidates if any(_files(folder))]
 
 
-def resource_types(root: Path) -> set[str]:
-    """The names in the documents that look like Google's resource types."""
+def resource_types(root: Path, provider: str) -> set[str]:
+    """The names in the documents that look like the resource types of a provider."""
+    form = re.compile(rf"\b{provider}_[a-z0-9_]+\b")
     return {
         name
         for folder in folders(root)
         for path in _files(folder)
-        for name in _TYPE.findall(path.read_text(errors="replace"))
+        for name in form.findall(path.read_text(errors="replace"))
     }
 
 

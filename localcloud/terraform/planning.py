@@ -26,12 +26,12 @@ class Filling:
     Attributes:
         known: attribute -> a computed value that is certain already.
         defaults: path -> what the provider says where the configuration does not.
-        assigned: paths that the cloud gives a value to when the object is made, and that stay as they are after that.
+        computed: paths to which the cloud gives a value when it creates the object, and that stay from then on.
     """
 
     known: Mapping[str, Value]
     defaults: Mapping[str, Value]
-    assigned: Iterable[str]
+    computed: Iterable[str]
 
 
 def plan(block: Block, proposed: Object, config: Object, prior: Object | None, filling: Filling) -> Object:
@@ -49,7 +49,7 @@ def plan(block: Block, proposed: Object, config: Object, prior: Object | None, f
     """
     planned = {name: None if _is_write_only(block, name) else value for name, value in proposed.items()}
     planned |= {name: value for name, value in filling.known.items() if config.get(name) is None}
-    for path, value in (*filling.defaults.items(), *((path, UNKNOWN) for path in filling.assigned)):
+    for path, value in (*filling.defaults.items(), *((path, UNKNOWN) for path in filling.computed)):
         planned = _fill(planned, config, prior, path.split("."), value)
     return planned
 
@@ -83,17 +83,17 @@ def settle(planned: Object, path: str, value: Value) -> Object:
     return _settle(planned, path.split("."), value)
 
 
-def finish(planned: Object, assigned: Mapping[str, Value]) -> Object:
+def finish(planned: Object, computed: Mapping[str, Value]) -> Object:
     """The object after the apply.
 
     Args:
         planned: the planned object.
-        assigned: attribute -> its value, whatever was planned.
+        computed: attribute -> its value, whatever was planned.
 
     Raises:
         LookupError: a planned unknown has no value; a mistake in a service module.
     """
-    finished = {**planned, **assigned}
+    finished = {**planned, **computed}
     if _has_unknown(finished):
         raise LookupError("a planned unknown has no value")
     return finished

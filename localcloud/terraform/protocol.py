@@ -55,7 +55,7 @@ class Provider(Protocol):
         """Takes the provider block."""
         ...
 
-    def check(self, type_name: str, config: Object) -> Sequence[Problem]:
+    def validate(self, type_name: str, config: Object) -> Sequence[Problem]:
         """Everything that is wrong with a configuration by itself; it may have unknown values."""
         ...
 
@@ -117,7 +117,7 @@ class _Service:
         return pb.ValidateProviderConfig.Response()
 
     def ValidateResourceConfig(self, request: pb.ValidateConfig.Request) -> pb.ValidateConfig.Response:  # noqa: N802
-        problems = self._provider.check(request.type_name, wire.decode(request.config) or {})
+        problems = self._provider.validate(request.type_name, wire.decode(request.config) or {})
         return pb.ValidateConfig.Response(diagnostics=wire.diagnostics(problems))
 
     ValidateEphemeralResourceConfig = ValidateResourceConfig
@@ -140,7 +140,7 @@ class _Service:
         return pb.ReadResource.Response(new_state=wire.encode(found))
 
     def PlanResourceChange(self, request: pb.PlanResourceChange.Request) -> pb.PlanResourceChange.Response:  # noqa: N802
-        planned, replacing = self._provider.plan(
+        planned, requires_replace = self._provider.plan(
             request.type_name,
             wire.decode(request.prior_state),
             wire.decode(request.proposed_new_state),
@@ -150,7 +150,7 @@ class _Service:
         # https://github.com/hashicorp/terraform/blob/main/docs/resource-instance-change-lifecycle.md
         return pb.PlanResourceChange.Response(
             planned_state=wire.encode(planned),
-            requires_replace=[wire.path_message((name,)) for name in replacing],
+            requires_replace=[wire.path_message((name,)) for name in requires_replace],
             legacy_type_system=True,
         )
 

@@ -50,7 +50,7 @@ class RandomProvider:
     def configure(self, config: Object) -> None:
         """There is nothing to configure."""
 
-    def check(self, type_name: str, config: Object) -> Sequence[Problem]:
+    def validate(self, type_name: str, config: Object) -> Sequence[Problem]:
         """The length must have room for what is asked for."""
         length = config.get("length")
         least = sum(value for name in _CLASSES if isinstance(value := config.get(f"min_{name}"), int))

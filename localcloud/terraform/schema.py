@@ -1,4 +1,4 @@
-"""The schema of hashicorp/google, read out of the pinned CDKTF bindings.
+"""The schema of a provider, read out of its pinned CDKTF bindings.
 
 The provider itself is a download that a closed machine cannot make, but its bindings are in the lock file, and they
 were generated from its schema. Every module of their JavaScript package carries the TypeScript that it was made from,
@@ -17,26 +17,16 @@ import os
 import re
 import tarfile
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localcloud.terraform.model import Attribute, Block, NestedBlock, Nesting, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-_BINDINGS = "cdktf_cdktf_provider_google"
 _OTHER_BINDINGS = "LOCALCLOUD_BINDINGS"  # the folder of another version's package, such as CDK Terrain's
-
-# What the bindings do not tell: which attributes the provider marks as sensitive, and limits of block lists above one.
-# https://github.com/hashicorp/terraform-provider-google/tree/v6.50.0/website/docs
-_SENSITIVE = {
-    "google_secret_manager_secret_version": {"secret_data"},
-    "google_sql_database_instance": {"root_password", "server_ca_cert", "replica_configuration.password"},
-    "google_sql_user": {"password"},
-}
-_MAX_ITEMS = {"google_storage_bucket": {"lifecycle_rule": 100}}
-
 _ATTRIBUTE_TYPES: dict[str, Type] = {
     "String": "string",
     "Number": "number",
@@ -78,71 +68,80 @@ class SchemaError(Exception):
     """The bindings have a form that this module does not know."""
 
 
-def resource_schemas(types: Iterable[str]) -> dict[str, Block]:
-    """Derives the schemas of resource types.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Corrections:
+    """What the bindings do not tell about a resource type; the provider's pages do.
 
-    Args:
-        types: names such as `google_storage_bucket`.
-
-    Returns:
-        One block a type; a type that the bindings do not have is left out.
-
-    Raises:
-        SchemaError: the bindings have a form that is not known here.
+    Attributes:
+        sensitive: the attributes that the provider marks so, as `block.attribute` inside of blocks.
+        max_items: path of a block list -> its limit, where that is above one.
     """
-    folders = {_folder(name): name for name in types}
-    return {
-        folders[folder]: _Source(folders[folder], text).resource() for folder, text in _sources(set(folders)).items()
-    }
+
+    sensitive: frozenset[str] = frozenset()
+    max_items: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-def provider_schema() -> Block:
-    """The schema of the provider block.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bindings:
+    """The installed bindings of one provider.
 
-    Returns:
-        The block; all of its attributes are optional.
+    Attributes:
+        provider: its name, with which the names of its resource types begin.
+        blocks: the blocks of its provider block, which the bindings do not tell.
+        corrections: what else they do not tell, by resource type.
     """
-    text = _sources({"provider"})["provider"]
-    body = text[text.index("synthesizeHclAttributes") :]
-    attributes = {
-        name: Attribute(type=_HCL_TYPES[storage], optional=True)
-        for name, _, storage in _HCL_SIMPLE.findall(body)
-        if name != "alias"  # Terraform's own
-    }
-    blocks = {
-        "batching": _settings({"enable_batching": "bool", "send_after": "string"}),
-        "external_credentials": _settings(
-            dict.fromkeys(("audience", "identity_token", "service_account_email"), "string"), required=True
-        ),
-    }
-    return Block(attributes, blocks)
+
+    provider: str
+    blocks: Mapping[str, NestedBlock] = field(default_factory=dict[str, NestedBlock])
+    corrections: Mapping[str, Corrections] = field(default_factory=dict[str, Corrections])
+
+    def resource_schemas(self, types: Iterable[str]) -> dict[str, Block]:
+        """Derives the schemas of resource types.
+
+        Args:
+            types: names such as `google_storage_bucket`.
+
+        Returns:
+            One block a type; a type that the bindings do not have is left out.
+
+        Raises:
+            SchemaError: the bindings have a form that is not known here.
+        """
+        folders = {name.removeprefix(f"{self.provider}_").replace("_", "-"): name for name in types}
+        sources = _sources(self._package(), set(folders))
+        blocks: dict[str, Block] = {}
+        for folder, text in sources.items():
+            name = folders[folder]
+            blocks[name] = _Source(name, text, self.corrections.get(name, Corrections())).resource()
+        return blocks
+
+    def provider_schema(self) -> Block:
+        """The schema of the provider block; all of its attributes are optional."""
+        text = _sources(self._package(), {"provider"})["provider"]
+        body = text[text.index("synthesizeHclAttributes") :]
+        attributes = {
+            name: Attribute(type=_HCL_TYPES[storage], optional=True)
+            for name, _, storage in _HCL_SIMPLE.findall(body)
+            if name != "alias"  # Terraform's own
+        }
+        return Block(attributes, dict(self.blocks))
+
+    def _package(self) -> Path:
+        """The JavaScript package inside the installed bindings (without importing them: that takes seconds)."""
+        name = f"cdktf_cdktf_provider_{self.provider}"
+        other = os.environ.get(_OTHER_BINDINGS)
+        spec = None if other else importlib.util.find_spec(name)
+        for location in [other] if other else (spec and spec.submodule_search_locations) or ():
+            for package in Path(location, "_jsii").glob("*.jsii.tgz"):
+                return package
+        raise SchemaError(f"the Python package {name} is not installed, from which the schema is read")
 
 
-def _settings(names: dict[str, str], *, required: bool = False) -> NestedBlock:
-    attributes = {name: Attribute(type=kind, required=required, optional=not required) for name, kind in names.items()}
-    return NestedBlock(block=Block(attributes), nesting=Nesting.LIST)
-
-
-def _folder(resource_type: str) -> str:
-    return resource_type.removeprefix("google_").replace("_", "-")
-
-
-def bindings_package() -> Path:
-    """The JavaScript package inside the installed bindings (without importing them: that takes seconds)."""
-    other = os.environ.get(_OTHER_BINDINGS)
-    spec = None if other else importlib.util.find_spec(_BINDINGS)
-    for location in [other] if other else (spec and spec.submodule_search_locations) or ():
-        for package in Path(location, "_jsii").glob("*.jsii.tgz"):
-            return package
-    raise SchemaError(f"the package {_BINDINGS} is not installed: run `make setup-test`")
-
-
-def _sources(folders: set[str]) -> dict[str, str]:
+def _sources(package: Path, folders: set[str]) -> dict[str, str]:
     """The TypeScript of the modules in some folders, each folder's files joined.
 
     Unpacking takes half a second, so the result is kept in the user's cache; the package's name has its version.
     """
-    package = bindings_package()
     digest = hashlib.sha256(" ".join([str(package), *sorted(folders)]).encode()).hexdigest()[:16]
     kept = Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "localcloud", f"{package.stem}-{digest}.json"
@@ -177,8 +176,9 @@ def _typescript(javascript: str) -> str:
 class _Source:
     """The TypeScript of one resource type, cut into its classes."""
 
-    def __init__(self, resource_type: str, text: str) -> None:
+    def __init__(self, resource_type: str, text: str, corrections: Corrections) -> None:
         self._type = resource_type
+        self._corrections = corrections
         starts = list(_CLASS.finditer(text))
         ends = [start.start() for start in starts[1:]] + [len(text)]
         self._classes = {start[1]: text[start.end() : end] for start, end in zip(starts, ends, strict=True)}
@@ -197,15 +197,15 @@ class _Source:
         block = Block()
         fields = list(_FIELD.finditer(body))
         ends = [following.start() for following in fields[1:]] + [len(body)]  # a block may have no field at all
-        for field, end in zip(fields, ends, strict=False):
-            name, code = field["name"], body[field.end() : end]
+        for found, end in zip(fields, ends, strict=False):
+            name, code = found["name"], body[found.end() : end]
             nested = None if _MAP.search(code) else _NESTED.search(code)
             if not nested:
-                block.attributes[name] = self._attribute(self._simple_type(code, name), field, path)
-            elif field["computed"] == "true":
-                block.attributes[name] = self._attribute(self._list_type(nested, path + name), field, path)
+                block.attributes[name] = self._attribute(self._simple_type(code, name), found, path)
+            elif found["computed"] == "true":
+                block.attributes[name] = self._attribute(self._list_type(nested, path + name), found, path)
             else:
-                block.blocks[name] = self._nested(nested, field, path)
+                block.blocks[name] = self._nested(nested, found, path)
         return block
 
     def _attribute(self, kind: Type, field: re.Match[str], path: str) -> Attribute:
@@ -214,7 +214,7 @@ class _Source:
             computed=field["computed"] == "true",
             optional=field["optional"] == "true",
             required=field["required"] == "true",
-            sensitive=path + field["name"] in _SENSITIVE.get(self._type, ()),
+            sensitive=path + field["name"] in self._corrections.sensitive,
             write_only=field["name"].endswith("_wo"),
         )
 
@@ -232,7 +232,7 @@ class _Source:
             block=self._block(self._classes[item], f"{path}."),
             nesting=nesting,
             min_items=int(field["required"] == "true"),
-            max_items=_MAX_ITEMS.get(self._type, {}).get(path, 0 if many or nesting is Nesting.SINGLE else 1),
+            max_items=self._corrections.max_items.get(path, 0 if many or nesting is Nesting.SINGLE else 1),
         )
 
     def _item(self, list_class: str) -> str:

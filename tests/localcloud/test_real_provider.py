@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.workspace import OAUTH_CLIENT_SECRET, Workspace
+from localcloud import google
 from localcloud.services import RESOURCES
-from localcloud.terraform import schema
 from tests.module.clouds import SECRETS, copy_of_module
 from tests.stacks.documents import NAMES
 
@@ -55,11 +55,11 @@ def test_our_schema_is_the_providers(version: str, tmp_path: Path) -> None:
     workspace.init()
     printed = json.loads(workspace.terraform("providers", "schema", "-json").stdout)
     theirs = printed["provider_schemas"]["registry.terraform.io/hashicorp/google"]
-    ours = schema.resource_schemas(resource.type for resource in RESOURCES)
+    ours = google.BINDINGS.resource_schemas(resource.type for resource in RESOURCES)
     assert {name: _as_printed(block) for name, block in ours.items()} == {
         name: _comparable(theirs["resource_schemas"][name]["block"]) for name in ours
     }
-    assert _as_printed(schema.provider_schema()) == _comparable(theirs["provider"]["block"])
+    assert _as_printed(google.BINDINGS.provider_schema()) == _comparable(theirs["provider"]["block"])
 
 
 @pytest.mark.parametrize("environment", NAMES)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from localcloud import google
 from localcloud.circumstances import Circumstances, Delays
-from localcloud.provider import ResourceProvider, SchemaSource, Services
+from localcloud.provider import ResourceProvider, SchemaSource
 from localcloud.resource import ENABLED_API, Cloud
-from localcloud.services import RESOURCES, admit
 from localcloud.store import Store
-from localcloud.terraform import planning, schema
+from localcloud.terraform import planning
 from localcloud.terraform.faults import Fault
 from localcloud.terraform.model import Refused
 from localcloud.terraform.traffic import Traffic
@@ -40,7 +40,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
 
 @cache
 def block(kind: str) -> Block:
-    return schema.resource_schemas([kind])[kind]
+    return google.BINDINGS.resource_schemas([kind])[kind]
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,12 @@ def source() -> SchemaSource:
     def resources(kinds: Iterable[str]) -> dict[str, Block]:
         return {kind: block(kind) for kind in kinds}
 
-    return SchemaSource(provider=schema.provider_schema(), resources=resources, mentioned=set)
+    return SchemaSource(provider=google.BINDINGS.provider_schema(), resources=resources, mentioned=set)
 
 
 @pytest.fixture
 def provider(cloud: Cloud, source: SchemaSource) -> ResourceProvider:
-    services = Services(resources=[resource() for resource in RESOURCES], admit=admit)
-    provider = ResourceProvider(cloud=cloud, services=services, schema=source, traffic=Traffic(0), fault=Fault())
+    provider = ResourceProvider(cloud=cloud, services=google.SERVICES, schema=source, traffic=Traffic(0), fault=Fault())
     provider.configure({"project": "demo-project", "region": "us-central1"})
     return provider
 

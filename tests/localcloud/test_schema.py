@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from localcloud import google
 from localcloud.services import RESOURCES
 from localcloud.terraform import schema
 from localcloud.terraform.model import Attribute, Block, Nesting
@@ -18,7 +19,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def blocks() -> dict[str, Block]:
-    return schema.resource_schemas(resource.type for resource in RESOURCES)
+    return google.BINDINGS.resource_schemas(resource.type for resource in RESOURCES)
 
 
 def test_every_type_with_a_local_meaning_has_a_schema(blocks: dict[str, Block]) -> None:
@@ -28,9 +29,21 @@ def test_every_type_with_a_local_meaning_has_a_schema(blocks: dict[str, Block]) 
 def test_what_a_service_names_is_in_the_schema(blocks: dict[str, Block]) -> None:
     for resource in RESOURCES:
         block = blocks[resource.type]
-        assert resource.immutable <= {*block.attributes, *block.blocks}, resource
-        assert {name for name in resource.assigned if not block.attributes[name].computed} == set(), resource
-        assert resource.kept_by_terraform <= set(block.attributes), resource
+        assert resource.requires_replace <= {*block.attributes, *block.blocks}, resource
+        assert resource.state_only <= set(block.attributes), resource
+
+
+def test_only_what_the_schema_does_not_tell_is_written_by_hand(blocks: dict[str, Block]) -> None:
+    for resource in RESOURCES:
+        attributes = blocks[resource.type].attributes
+        assert all(attributes[name].computed and attributes[name].optional for name in resource.computed), resource
+        assert all(attributes[name].computed and not attributes[name].optional for name in resource.unset), resource
+
+
+def test_what_a_type_says_of_itself_is_complete() -> None:
+    for resource in RESOURCES:
+        assert set(resource.permissions) == {"create", "read", "update", "delete"}, resource
+        assert bool(resource.api.name) == bool(resource.api.title), resource
 
 
 @pytest.mark.parametrize(
@@ -70,14 +83,14 @@ def test_blocks_have_their_nesting_and_limits(blocks: dict[str, Block]) -> None:
 
 
 def test_the_provider_block_has_no_alias() -> None:
-    block = schema.provider_schema()
+    block = google.BINDINGS.provider_schema()
     assert block.attributes["project"] == Attribute(type="string", optional=True)
     assert "alias" not in block.attributes
     assert set(block.blocks) == {"batching", "external_credentials"}
 
 
 def test_a_type_that_does_not_exist_is_left_out() -> None:
-    assert schema.resource_schemas(["google_no_such_thing"]) == {}
+    assert google.BINDINGS.resource_schemas(["google_no_such_thing"]) == {}
 
 
 def test_a_getter_of_unknown_form_is_an_error() -> None:
@@ -87,7 +100,7 @@ def test_a_getter_of_unknown_form_is_an_error() -> None:
   public get size() { return this.getComplicatedAttribute('size'); }
 """
     with pytest.raises(schema.SchemaError, match=r"google_x\.size: no type known"):
-        schema._Source("google_x", text).resource()
+        schema._Source("google_x", text, schema.Corrections()).resource()
 
 
 def test_the_committed_protocol_code_is_that_of_the_proto_file(tmp_path: Path) -> None:
