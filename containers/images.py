@@ -1,7 +1,8 @@
-"""The image of image/Dockerfile on this machine: from its pinned bases where a registry answers, else from stand-ins.
+"""Images, built on this machine: from their pinned bases where a registry answers, else from stand-ins.
 
-The stand-ins are made of what package registries hold: the base of Debian's packages with mmdebstrap, oauth2-proxy of
-its Go module. The Dockerfile is the same. They are kept in the engine's store, so that a second build takes seconds.
+A Dockerfile pins its bases in ARGs, BASE_IMAGE and PROXY_IMAGE. The stand-ins are made of what package registries hold:
+Debian's slim base of its packages with mmdebstrap, oauth2-proxy of its Go module. They are kept in the engine's store,
+so that a second build takes seconds.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -54,9 +55,9 @@ def one_at_a_time() -> Generator[None]:
         yield
 
 
-def pinned_bases() -> dict[str, str]:
-    """Returns the Dockerfile's ARGs for its base images, name -> reference with digest."""
-    text = (CONTEXT / "Dockerfile").read_text()
+def pinned_bases(context: Path = CONTEXT) -> dict[str, str]:
+    """Returns the ARGs for the base images of a context's Dockerfile, name -> reference with digest."""
+    text = (context / "Dockerfile").read_text()
     return dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+@sha256:\w+)$", text, flags=re.MULTILINE))
 
 
@@ -131,17 +132,18 @@ def make_proxy(engine: Engine) -> None:
         engine.build(scratch / "bin", STAND_IN_PROXY, arguments={}, pull=False)
 
 
-def stand_ins(engine: Engine) -> dict[str, str]:
-    """Returns the stand-ins by the name of the ARG that they replace; makes those that are not here yet."""
+def stand_ins(engine: Engine, names: Iterable[str]) -> dict[str, str]:
+    """Returns the stand-ins for ARGs of these names; makes those that are not here yet."""
     makers: dict[str, tuple[str, Callable[[Engine], None]]] = {
         "BASE_IMAGE": (STAND_IN_BASE, make_base),
         "PROXY_IMAGE": (STAND_IN_PROXY, make_proxy),
     }
-    for reference, make in makers.values():
+    chosen = {name: makers[name] for name in names}
+    for reference, make in chosen.values():
         if not engine.has_image(reference):
             with step(f"no registry answers: making {reference} from packages"):
                 make(engine)
-    return {name: reference for name, (reference, _) in makers.items()}
+    return {name: reference for name, (reference, _) in chosen.items()}
 
 
 def context_digest(context: Path) -> str:
@@ -169,7 +171,7 @@ def build(
 
     Args:
         engine: Where to build and keep it.
-        context: A folder with a Dockerfile that starts from BASE_IMAGE and PROXY_IMAGE.
+        context: A folder with a Dockerfile.
         name: The image's name without tag.
         arguments: Values of more ARGs.
 
@@ -185,11 +187,11 @@ def build(
     with one_at_a_time():
         if engine.has_image(reference):
             return reference
-        bases, registry = pinned_bases(), True
+        bases, registry = pinned_bases(context), True
         try:
             pull_all(engine, list(bases.values()))
         except EngineError:
-            bases, registry = stand_ins(engine), False
+            bases, registry = stand_ins(engine, bases), False
         with step(f"building {reference}"):
             engine.build(context, reference, arguments=bases | dict(arguments or {}), pull=registry)
     return reference

@@ -12,6 +12,7 @@ import httpx
 
 from containers import images
 from containers.engine import Engine
+from harness.sign_in import UP_OPTIONS
 from harness.waiting import wait_for
 from harness.workspace import Workspace
 from localcloud import daemon
@@ -84,7 +85,8 @@ class World:
         """Starts the local cloud, or starts it again."""
         project = self.settings.project
         users = [f"--user={user}" for user in (WRITER, READER)]
-        arguments = [f"--port={self.port}", f"--project={project.id}={project.number}", *users, *self._options]
+        arguments = [f"--port={self.port}", f"--project={project.id}={project.number}", *users]
+        arguments += [*UP_OPTIONS, *self._options]
         self.facts = daemon.start(self.home, self.folder, arguments)
         if hasattr(self, "tracking"):
             self.tracking.environment["TF_REATTACH_PROVIDERS"] = self.facts["reattach"]

@@ -16,6 +16,8 @@ from containers.private import NotPrivate, private_folder
 from localcloud import daemon, server, session
 from localcloud.circumstances import PROJECT, Circumstances, add_options
 from localcloud.machine.oauth_clients import OAuthClients
+from localcloud.machine.options import Options
+from localcloud.machine.options import add_options as add_machine_options
 from localcloud.store import Store, erase
 from localcloud.terraform.faults import KINDS, Fault
 from localcloud.terraform.traffic import Traffic
@@ -129,18 +131,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_up(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
     up = subcommands.add_parser("up", help="make the resources of real parts, in containers, until `down`")
-    up.add_argument("--port", type=int, default=0, help="the front door's port (default: any, see `status`)")
-    up.add_argument(
-        "--https", type=_host_and_port, metavar="HOST:PORT", help="a second port, with a certificate for HOST"
-    )
-    up.add_argument("--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)")
-    up.add_argument("--user", action="append", default=[], help="somebody at this machine, by e-mail address")
+    add_machine_options(up)
     up.add_argument("--project", **PROJECT)
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host, int(port)
 
 
 def _serve_options(options: argparse.Namespace) -> list[str]:
@@ -150,18 +142,10 @@ def _serve_options(options: argparse.Namespace) -> list[str]:
 
 def _up(home: Path, options: argparse.Namespace) -> int:
     # Imported here, for the other subcommands should not wait for the web server.
-    from localcloud.machine.machine import Options  # noqa: PLC0415
     from localcloud.machine.sites import PortTaken  # noqa: PLC0415
 
-    chosen = Options(
-        label=daemon.label(home),
-        port=options.port,
-        https=options.https,
-        idle_s=options.idle,
-        users=tuple(options.user),
-    )
     try:
-        daemon.up(home, Path(), chosen, Circumstances.of(options))
+        daemon.up(home, Path(), Options.of(options, daemon.label(home)), Circumstances.of(options))
     except PortTaken as error:
         print(f"[localcloud] {error}", file=sys.stderr)
         return _UNAVAILABLE

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from containers.container import Container
     from containers.engine import Engine
     from localcloud.circumstances import Circumstances
-    from localcloud.machine.machine import Options
+    from localcloud.machine.options import Options
 
 _FILE = "up.json"
 _ENGINE = "engine"

@@ -19,6 +19,7 @@ import httpx
 from containers import images
 from containers.engine import EngineError
 from containers.private import NotPrivate, private_folder
+from harness.sign_in import UP_OPTIONS
 from localcloud import daemon, server
 from localcloud.machine.database import DIALECTS, build_image
 from localcloud.machine.oauth_clients import OAuthClients
@@ -101,7 +102,8 @@ def start_local_cloud(settings: Settings) -> Addresses:
         DemoError: It does not start; a port is taken, for example.
     """
     port = urlsplit(settings.service.public_url).port
-    arguments = [f"--port={port}", f"--user={USER}", f"--project={settings.project.id}={settings.project.number}"]
+    project = f"{settings.project.id}={settings.project.number}"
+    arguments = [f"--port={port}", f"--user={USER}", f"--project={project}", *UP_OPTIONS]
     try:
         ports = daemon.start(HOME, CHECKOUT, arguments)["ports"]
     except daemon.NotUp as error:

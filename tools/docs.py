@@ -22,7 +22,7 @@ from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
-from tools import faults, overview, routes_page
+from tools import faults, local_cloud_page, overview, routes_page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "image"))
 from mlflow_cloudrun import limits
@@ -33,6 +33,7 @@ IMAGE_README: Final = "image/README.md"
 ARCHITECTURE: Final = "docs/architecture.md"
 ROUTES: Final = "docs/routes.md"
 SECURITY: Final = "docs/security.md"
+LOCAL_CLOUD: Final = "docs/local-cloud.md"
 EXAMPLE: Final = "environments/example.toml"
 
 _TARGET: Final = re.compile(r"^([a-z-]+):.*?## (.+)$", re.MULTILINE)
@@ -122,6 +123,10 @@ def generate() -> list[Part]:
             "routes": routes_page.route_table(),
         },
         SECURITY: {"gate": _gate_table()},
+        LOCAL_CLOUD: {
+            "resources": local_cloud_page.resource_table(),
+            "parts": local_cloud_page.part_table(CHECKOUT / "localcloud"),
+        },
         IMAGE_README: {"faults": faults.table(CHECKOUT / "tests" / "image"), "limits": limits.table()},
     }
     return [

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -25,6 +25,7 @@ from localcloud.machine.frontdoor import FrontDoor
 from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider, kept_key
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.oauth_clients import OAuthClients
+from localcloud.machine.options import sign_in_places
 from localcloud.machine.services import Services
 from localcloud.machine.sites import Sites
 from localcloud.machine.storage import ObjectStore, gate
@@ -39,28 +40,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localcloud.machine.callers import Callers
+    from localcloud.machine.options import Options
     from localcloud.resource import Cloud
 
 _DEPLOY_TIMEOUT_S = 900
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """How the machine is set up.
-
-    Attributes:
-        label: The name of this local cloud, on everything that it makes.
-        port: The front door's port; 0 for any.
-        https: A host name and a second port, for https with a certificate that it makes itself; None for none.
-        idle_s: Seconds without a request after which an instance above the minimum ends.
-        users: People at this machine, by address: each gets a metadata server, so that Google's clients find them.
-    """
-
-    label: str
-    port: int
-    https: tuple[str, int] | None
-    idle_s: float
-    users: tuple[str, ...]
 
 
 _Arguments = ParamSpec("_Arguments")
@@ -161,15 +144,14 @@ class Machine(Platform):
         return labels.get(ACCOUNT_LABEL)
 
     async def _environment(self) -> dict[str, str]:
-        """Where Google's sign-in, token keys, metadata server and storage are: all that a container is told besides."""
-        sign_in = f"{HOST}:{self._ports['sign-in']}"
+        """Where Google's metadata server and storage are, and what the options say: no container is told more."""
+        port = self._ports["sign-in"]
+        sign_in = sign_in_places(browser=f"http://localhost:{port}", container=f"http://{HOST}:{port}")
         metadata_port = await self._open_metadata("metadata", self._account_at, CONTAINERS)
         return {
-            "OAUTH2_PROXY_LOGIN_URL": f"http://localhost:{self._ports['sign-in']}{SIGN_IN_PATH}",
-            "OAUTH2_PROXY_REDEEM_URL": f"http://{sign_in}/token",
-            "OAUTH2_PROXY_OIDC_JWKS_URL": f"http://{sign_in}/certs",
             **variables(f"{HOST}:{metadata_port}"),
             "API_ENDPOINT_OVERRIDE": f"http://{HOST}:{self._ports['storage']}",
+            **{name: template.format_map(sign_in) for name, template in self._options.environment.items()},
         }
 
     def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
@@ -222,7 +204,7 @@ class Machine(Platform):
             raise Refused(
                 Problem(
                     f"image {reference!r} not found",
-                    f"{self._engine.name} has no image of this name: build it (`make image`) and tag it so.",
+                    f"{self._engine.name} has no image of this name: build it, or pull it, and tag it so.",
                 )
             )
 

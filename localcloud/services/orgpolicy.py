@@ -41,7 +41,7 @@ def _problems(cloud: Cloud, type_name: str, values: Object) -> Iterator[Problem]
             "googleapi: Error 400: One or more users named in the policy do not belong to a permitted customer, "
             "perhaps due to an organization policy., failedPrecondition",
             "Domain-restricted sharing (constraints/iam.allowedPolicyMemberDomains) admits members of the organization "
-            "alone. For allUsers: leave access.invoker_iam_disabled true, which needs no grant. "
+            "alone. For allUsers: set invoker_iam_disabled of the service, which needs no grant. "
             "https://cloud.google.com/run/docs/authenticating/public",
         )
     addresses = at(values, "settings", 0, "ip_configuration", 0, "ipv4_enabled")
@@ -73,14 +73,14 @@ def _problems_of_service(cloud: Cloud, values: Object, project: str) -> Iterator
         yield Problem(
             f"googleapi: Error 400: Constraint constraints/run.allowedIngress violated for projects/{project}: the "
             f"ingress of the service is {ingress}.",
-            "Set service.ingress to INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER, with a load balancer in front, or to "
+            "Set ingress to INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER, with a load balancer in front, or to "
             "INGRESS_TRAFFIC_INTERNAL_ONLY. https://cloud.google.com/run/docs/securing/ingress",
         )
     if "run.managed.requireInvokerIam" in policies and values.get("invoker_iam_disabled") is True:
         yield Problem(
             "googleapi: Error 400: Operation denied by org policy on resource: "
             '["constraints/run.managed.requireInvokerIam": "The Invoker IAM check must not be disabled."].',
-            "Set access.invoker_iam_disabled = false: allUsers is then made an invoker, which domain-restricted "
+            "Leave invoker_iam_disabled false, and grant roles/run.invoker to allUsers, which domain-restricted "
             "sharing must admit. https://cloud.google.com/run/docs/securing/managing-access#invoker_check",
         )
 

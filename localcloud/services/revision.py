@@ -92,9 +92,7 @@ def _find_image(cloud: Cloud, project: str, image: str) -> None:
     if owner != project:
         _let_the_agent_read(cloud, project, image, artifactregistry.target(owner, name))
     elif not cloud.store.get(artifactregistry.Repository.type, name):
-        raise Refused(
-            Problem(f"Image '{image}' not found.", f"There is no repository {name}: apply the stack that makes it.")
-        )
+        raise Refused(Problem(f"Image '{image}' not found.", f"There is no repository {name}: make it first."))
 
 
 def _let_the_agent_read(cloud: Cloud, project: str, image: str, repository: iam.Target) -> None:

@@ -15,7 +15,7 @@ _OVERRIDE = "backend_override.tf.json"
 
 
 def folders(root: Path) -> list[Path]:
-    """The folders with documents: `root` itself, and the stacks that CDKTF has written below it."""
+    """The folders with documents: `root` itself, and those that CDKTF has written below it."""
     candidates = [root, *sorted(root.glob("cdktf.out/stacks/*"))]
     return [folder for folder in candidates if any(_files(folder))]
 

@@ -10,7 +10,18 @@ from containers.engine import Engine
 from tests.image.registry import Registry
 from tools.push import push
 
-DOCKERFILE = "ARG BASE_IMAGE\nARG PROXY_IMAGE\nFROM ${PROXY_IMAGE} AS proxy\nFROM ${BASE_IMAGE}\nLABEL made-by=tests\n"
+NOWHERE = f"registry.invalid/base@sha256:{'0' * 64}"
+DOCKERFILE = """# {comment}
+ARG BASE_IMAGE={base}
+ARG PROXY_IMAGE={base}
+FROM ${{PROXY_IMAGE}} AS proxy
+FROM ${{BASE_IMAGE}}
+LABEL made-by=tests
+"""
+
+
+def pin(context: Path, base: str) -> None:
+    (context / "Dockerfile").write_text(DOCKERFILE.format(comment=context, base=base))
 
 
 @pytest.fixture
@@ -18,7 +29,7 @@ def context(tmp_path: Path) -> Path:
     """The smallest Dockerfile with the two bases."""
     folder = tmp_path / "context"
     folder.mkdir()
-    (folder / "Dockerfile").write_text(f"# {tmp_path}\n{DOCKERFILE}")
+    pin(folder, NOWHERE)
     return folder
 
 
@@ -26,9 +37,8 @@ def test_with_a_registry_the_pinned_bases_are_used(
     registry_engine: Engine, registry: Registry, small_image: str, context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.log_in()
-    pinned = push(registry_engine, small_image, registry.repository)
-    monkeypatch.setattr(images, "pinned_bases", lambda: {"BASE_IMAGE": pinned, "PROXY_IMAGE": pinned})
-    monkeypatch.setattr(images, "stand_ins", lambda _: pytest.fail("a stand-in is made"))
+    pin(context, push(registry_engine, small_image, registry.repository))
+    monkeypatch.setattr(images, "stand_ins", lambda *_: pytest.fail("a stand-in is made"))
     built = images.build(registry_engine, context=context, name=f"localhost/{context.parent.name.lower()}")
     layers = "{{json .RootFS.Layers}}"
     try:

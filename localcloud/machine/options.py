@@ -1,0 +1,98 @@
+"""How a machine is set up: the options of `python -m localcloud up`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from localcloud.machine.identity import SIGN_IN_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How the machine is set up.
+
+    Attributes:
+        label: The name of this local cloud, on everything that it makes.
+        port: The front door's port; 0 for any.
+        https: A host name and a second port, for https with a certificate that it makes itself; None for none.
+        idle_s: Seconds without a request after which an instance above the minimum ends.
+        users: People at this machine, by address: each gets a metadata server, so that Google's clients find them.
+        environment: Variable that each container gets -> its value, with the names of `sign_in_places` in braces.
+    """
+
+    label: str
+    port: int
+    https: tuple[str, int] | None
+    idle_s: float
+    users: tuple[str, ...]
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, label: str) -> Options:
+        """What the options of `add_options` say."""
+        return cls(
+            label=label,
+            port=options.port,
+            https=options.https,
+            idle_s=options.idle,
+            users=tuple(options.user),
+            environment=dict(options.env),
+        )
+
+
+def sign_in_places(*, browser: str, container: str) -> dict[str, str]:
+    """Where a program finds the three endpoints of Google's sign-in.
+
+    Args:
+        browser: The origin of the sign-in as browsers call it.
+        container: The same as containers call it.
+    """
+    return {
+        "login_url": f"{browser}{SIGN_IN_PATH}",
+        "token_url": f"{container}/token",
+        "certs_url": f"{container}/certs",
+    }
+
+
+_PLACES = frozenset(sign_in_places(browser="", container=""))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a machine."""
+    parser.add_argument("--port", type=int, default=0, help="the front door's port (default: any, see `status`)")
+    parser.add_argument(
+        "--https", type=_host_and_port, metavar="HOST:PORT", help="a second port, with a certificate for HOST"
+    )
+    parser.add_argument(
+        "--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)"
+    )
+    parser.add_argument("--user", action="append", default=[], help="somebody at this machine, by e-mail address")
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        type=_variable,
+        metavar="NAME=VALUE",
+        help="a variable that each container gets; "
+        f"{', '.join(f'{{{place}}}' for place in sorted(_PLACES))} in it stand for the local sign-in",
+    )
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    unknown = set(re.findall(r"{([^}]*)}?|}", value)) - _PLACES
+    if not (name and equals) or unknown:
+        known = ", ".join(f"{{{place}}}" for place in sorted(_PLACES))
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, with no braces in it but {known}")
+    return name, value
