@@ -72,7 +72,13 @@ class Instance(Resource):
         "settings.disk_type": "PD_SSD",
         "settings.edition": editions.edition,
         "settings.effective_availability_type": lambda instance: text(instance, "settings", 0, "availability_type"),
-        "settings.ip_configuration": [{"ipv4_enabled": True, "ssl_mode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED"}],
+        "settings.ip_configuration": [
+            {
+                "ipv4_enabled": True,
+                "server_ca_mode": "GOOGLE_MANAGED_INTERNAL_CA",
+                "ssl_mode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
+            }
+        ],
         "settings.ip_configuration.server_ca_mode": "GOOGLE_MANAGED_INTERNAL_CA",
         "settings.ip_configuration.ssl_mode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
         "settings.location_preference": lambda instance: [

@@ -1,9 +1,14 @@
-"""Documents are synthesized, and the bootstrap stack applied, once a worker; every test has a cloud of its own."""
+"""Clouds to apply to, one for each test: of a small project of its own, or of this project's stacks.
+
+What tests the local cloud itself opens the shop (documents/shop.tf.json). This project's stacks are held against it by
+the others; they are synthesized, and the bootstrap stack applied, once a worker.
+"""
 
 from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import pytest
@@ -15,7 +20,39 @@ from tests.stacks.documents import ENVIRONMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+
+SHOP = Path(__file__).parent / "documents" / "shop.tf.json"
+
+
+class OpenShop(Protocol):
+    """Opens the shop on an empty cloud, or opens it again, with options of `localcloud exec`."""
+
+    def __call__(self, *options: str) -> Workspace: ...
+
+
+@pytest.fixture
+def open_shop(tmp_path: Path) -> Iterator[OpenShop]:
+    folder, home = tmp_path / "shop", tmp_path / "cloud"
+    folder.mkdir()
+    shutil.copy(SHOP, folder / "cdk.tf.json")
+    with ExitStack() as opened:
+
+        def make(*options: str) -> Workspace:
+            opened.close()  # one process holds a cloud at a time
+            workspace = Workspace(home, folder, opened.enter_context(session(home, folder, *options)))
+            workspace.init()
+            return workspace
+
+        yield make
+
+
+@pytest.fixture
+def shop(open_shop: OpenShop) -> Workspace:
+    """The shop, applied."""
+    workspace = open_shop()
+    workspace.apply()
+    return workspace
 
 
 Bootstrapped: TypeAlias = "Callable[[str], Path]"

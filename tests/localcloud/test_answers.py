@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from localcloud.store import Store
-from stacks import addresses
 
 if TYPE_CHECKING:
     from harness.workspace import Workspace
-    from tests.localcloud.conftest import Open
+    from tests.localcloud.conftest import OpenShop
 
-SERVICE = addresses.SERVICE
-NUMBER = ("--project", "acme-ml-dev=123456789012")
+SERVICE = "google_cloud_run_v2_service.shop"
+NUMBER = ("--project", "acme-shop=123456789012")
 
 
 def attributes(workspace: Workspace, address: str) -> dict[str, Any]:
@@ -24,10 +23,10 @@ def attributes(workspace: Workspace, address: str) -> dict[str, Any]:
     return found["instances"][0]["attributes"]
 
 
-def test_the_socket_comes_back_last_and_at_its_own_path(open_workspace: Open) -> None:
-    workspace = open_workspace()
+def test_the_socket_comes_back_last_and_at_its_own_path(open_shop: OpenShop) -> None:
+    workspace = open_shop()
     document = workspace.document
-    template = document["resource"]["google_cloud_run_v2_service"]["tracking"]["template"]
+    template = document["resource"]["google_cloud_run_v2_service"]["shop"]["template"]
     template["volumes"].reverse()
     mounts = template["containers"][0]["volume_mounts"]
     mounts.reverse()
@@ -35,30 +34,30 @@ def test_the_socket_comes_back_last_and_at_its_own_path(open_workspace: Open) ->
     workspace.document = document
     workspace.apply()
     (answered,) = attributes(workspace, SERVICE)["template"]
-    assert [volume["name"] for volume in answered["volumes"]] == ["oauth2-proxy", "cloudsql"]
+    assert [volume["name"] for volume in answered["volumes"]] == ["url", "cloudsql"]
     assert answered["containers"][0]["volume_mounts"] == [
-        {"mount_path": "/secrets/oauth2-proxy", "name": "oauth2-proxy"},
+        {"mount_path": "/secrets", "name": "url"},
         {"mount_path": "/cloudsql", "name": "cloudsql"},
     ]
     assert not workspace.plans_nothing()
 
 
-def test_a_service_that_does_not_ignore_its_scaling_is_never_as_planned(open_workspace: Open) -> None:
-    workspace = open_workspace()
+def test_a_service_that_does_not_ignore_its_scaling_is_never_as_planned(open_shop: OpenShop) -> None:
+    workspace = open_shop()
     document = workspace.document
-    ignored = document["resource"]["google_cloud_run_v2_service"]["tracking"]["lifecycle"]["ignore_changes"]
+    ignored = document["resource"]["google_cloud_run_v2_service"]["shop"]["lifecycle"]["ignore_changes"]
     ignored.remove("scaling")
     workspace.document = document
     workspace.apply()
     assert not workspace.plans_nothing()
 
 
-def test_what_gcloud_notes_on_the_service_is_no_change(applied: Workspace, open_workspace: Open) -> None:
-    store = Store(applied.home)
+def test_what_gcloud_notes_on_the_service_is_no_change(shop: Workspace, open_shop: OpenShop) -> None:
+    store = Store(shop.home)
     (service,) = store.all("google_cloud_run_v2_service")
     store.put("google_cloud_run_v2_service", str(service["id"]), {**service, "client": "gcloud", "client_version": "1"})
     store.close()
-    assert open_workspace().plans_nothing()
+    assert open_shop().plans_nothing()
 
 
 @pytest.mark.parametrize(
@@ -66,20 +65,20 @@ def test_what_gcloud_notes_on_the_service_is_no_change(applied: Workspace, open_
     [
         (SERVICE, "template.0.containers.0.ports.0.name", "http1"),
         (SERVICE, "traffic.0.percent", 100),
-        (addresses.IMAGES, "mode", "STANDARD_REPOSITORY"),
-        (addresses.version_of(addresses.OAUTH2_PROXY), "enabled", True),
-        (addresses.DATABASE, "collation", "en_US.UTF8"),
-        (addresses.INSTANCE, "settings.0.activation_policy", "ALWAYS"),
-        (addresses.INSTANCE, "settings.0.disk_size", 10),
-        (addresses.INSTANCE, "settings.0.location_preference.0.zone", "europe-west1-b"),
-        (addresses.INSTANCE, "ip_address.1.type", "OUTGOING"),
-        (addresses.BUCKET, "location", "EUROPE-WEST1"),
-        (addresses.BUCKET, "terraform_labels.goog-terraform-provisioned", "true"),
-        (addresses.ARTIFACT_VIEWER, "bucket", "b/acme-ml-dev-mlflow-artifacts"),
+        ("google_artifact_registry_repository.images", "mode", "STANDARD_REPOSITORY"),
+        ("google_secret_manager_secret_version.url", "enabled", True),
+        ("google_sql_database.shop", "collation", "en_US.UTF8"),
+        ("google_sql_database_instance.main", "settings.0.activation_policy", "ALWAYS"),
+        ("google_sql_database_instance.main", "settings.0.disk_size", 10),
+        ("google_sql_database_instance.main", "settings.0.location_preference.0.zone", "europe-west1-b"),
+        ("google_sql_database_instance.main", "ip_address.1.type", "OUTGOING"),
+        ("google_storage_bucket.pictures", "location", "EUROPE-WEST1"),
+        ("google_storage_bucket.pictures", "terraform_labels.goog-terraform-provisioned", "true"),
+        ("google_storage_bucket_iam_member.reads", "bucket", "b/acme-shop-pictures"),
     ],
 )
-def test_what_nobody_said_has_googles_value(open_workspace: Open, address: str, path: str, value: object) -> None:
-    workspace = open_workspace(stack="bootstrap" if "artifact" in address.partition(".")[0] else "tracking")
+def test_what_nobody_said_has_googles_value(open_shop: OpenShop, address: str, path: str, value: object) -> None:
+    workspace = open_shop()
     workspace.apply()
     found: Any = attributes(workspace, address)
     for step in path.split("."):
@@ -87,31 +86,31 @@ def test_what_nobody_said_has_googles_value(open_workspace: Open, address: str, 
     assert found == value
 
 
-def test_a_plan_shows_the_providers_defaults_and_not_googles_values(open_workspace: Open) -> None:
-    changes = {change["address"]: change["change"] for change in open_workspace().plan()["resource_changes"]}
-    instance = changes[addresses.INSTANCE]
+def test_a_plan_shows_the_providers_defaults_and_not_googles_values(open_shop: OpenShop) -> None:
+    changes = {change["address"]: change["change"] for change in open_shop().plan()["resource_changes"]}
+    instance = changes["google_sql_database_instance.main"]
     assert instance["after"]["settings"][0]["pricing_plan"] == "PER_USE"
     assert instance["after_unknown"]["settings"][0]["disk_size"] is True
     assert instance["after_unknown"]["settings"][0]["location_preference"] is True
-    account = changes[addresses.ACCOUNT]["after"]
-    assert account["member"] == "serviceAccount:mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
+    account = changes["google_service_account.shop"]["after"]
+    assert account["member"] == "serviceAccount:shop-server@acme-shop.iam.gserviceaccount.com"
 
 
-def test_secrets_are_named_by_the_projects_number(open_workspace: Open) -> None:
-    workspace = open_workspace(options=NUMBER)
+def test_secrets_are_named_by_the_projects_number(open_shop: OpenShop) -> None:
+    workspace = open_shop(*NUMBER)
     workspace.apply()
-    name = "projects/123456789012/secrets/mlflow-oauth2-proxy"
-    assert attributes(workspace, addresses.OAUTH2_PROXY)["name"] == name
-    version = attributes(workspace, addresses.version_of(addresses.OAUTH2_PROXY))
+    name = "projects/123456789012/secrets/database-url"
+    assert attributes(workspace, "google_secret_manager_secret.url")["name"] == name
+    version = attributes(workspace, "google_secret_manager_secret_version.url")
     assert version["id"] == version["name"] == f"{name}/versions/1"
 
 
-@pytest.mark.parametrize(("project", "holds"), [("123456789012", True), ("acme-ml-dev", False)])
-def test_a_condition_on_a_secret_sees_the_number(open_workspace: Open, project: str, holds: bool) -> None:  # noqa: FBT001
-    workspace = open_workspace(options=NUMBER)
+@pytest.mark.parametrize(("project", "holds"), [("123456789012", True), ("acme-shop", False)])
+def test_a_condition_on_a_secret_sees_the_number(open_shop: OpenShop, project: str, holds: bool) -> None:  # noqa: FBT001
+    workspace = open_shop(*NUMBER)
     document = workspace.document
-    expression = f"resource.name == 'projects/{project}/secrets/mlflow-oauth2-proxy'"
-    member = document["resource"]["google_secret_manager_secret_iam_member"]["oauth2_proxy"]
+    expression = f"resource.name == 'projects/{project}/secrets/database-url'"
+    member = document["resource"]["google_secret_manager_secret_iam_member"]["reads"]
     member["condition"] = {"title": "only-this", "expression": expression}
     workspace.document = document
     if holds:
@@ -120,22 +119,22 @@ def test_a_condition_on_a_secret_sees_the_number(open_workspace: Open, project: 
         assert "Permission denied on secret" in workspace.apply_fails()
 
 
-def test_a_revision_that_does_not_start_stays_the_template(applied: Workspace) -> None:
-    served = attributes(applied, SERVICE)["latest_ready_revision"]
-    _break(applied)
-    message = applied.apply_fails()
-    assert "Revision 'mlflow-00002-" in message
+def test_a_revision_that_does_not_start_stays_the_template(shop: Workspace) -> None:
+    served = attributes(shop, SERVICE)["latest_ready_revision"]
+    _break(shop)
+    message = shop.apply_fails()
+    assert "Revision 'shop-00002-" in message
     assert "not found" in message
-    assert applied.plans_nothing(), "Google has the new template, and so has the state"
-    applied.terraform("apply", "-refresh-only", "-auto-approve", "-input=false")
-    service = attributes(applied, SERVICE)
+    assert shop.plans_nothing(), "Google has the new template, and so has the state"
+    shop.terraform("apply", "-refresh-only", "-auto-approve", "-input=false")
+    service = attributes(shop, SERVICE)
     assert service["latest_ready_revision"] == served
-    assert "/mlflow-00002-" in service["latest_created_revision"]
+    assert "/shop-00002-" in service["latest_created_revision"]
     assert service["terminal_condition"][0]["state"] == "CONDITION_FAILED"
 
 
-def test_a_service_whose_first_revision_does_not_start_is_there_and_replaced(open_workspace: Open) -> None:
-    workspace = open_workspace()
+def test_a_service_whose_first_revision_does_not_start_is_there_and_replaced(open_shop: OpenShop) -> None:
+    workspace = open_shop()
     whole = workspace.document
     _break(workspace)
     workspace.apply_fails()
@@ -147,23 +146,26 @@ def test_a_service_whose_first_revision_does_not_start_is_there_and_replaced(ope
     assert workspace.plans_nothing()
 
 
-def test_an_abandoned_database_is_still_there_and_can_be_imported(open_workspace: Open) -> None:
-    workspace = open_workspace()
+def test_an_abandoned_database_is_still_there_and_can_be_imported(open_shop: OpenShop) -> None:
+    workspace = open_shop()
     whole = workspace.document
     workspace.apply()
     kept = json.loads(json.dumps(whole))
-    del kept["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]
-    for gone in ("google_sql_database", "google_cloud_run_v2_service", "google_cloud_run_v2_service_iam_member"):
+    for gone in (
+        "google_sql_database",
+        "google_sql_user",
+        "google_secret_manager_secret_version",
+        "google_cloud_run_v2_service",
+    ):
         del kept["resource"][gone]
-    del kept["check"], kept["output"], kept["resource"]["terraform_data"]["guard"]
     workspace.document = kept
     workspace.apply()
     workspace.document = whole
-    assert 'pq: database "mlflow" already exists' in workspace.apply_fails()
-    name = "projects/acme-ml-dev/instances/mlflow-db/databases/mlflow"
-    workspace.terraform("import", "-input=false", addresses.DATABASE, name)
-    whole["resource"]["google_sql_user"]["mlflow"]["password_wo_version"] = 2
-    whole["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]["secret_data_wo_version"] = 2
+    assert 'pq: database "shop" already exists' in workspace.apply_fails()
+    name = "projects/acme-shop/instances/shop-db/databases/shop"
+    workspace.terraform("import", "-input=false", "google_sql_database.shop", name)
+    whole["resource"]["google_sql_user"]["shop"]["password_wo_version"] = 2
+    whole["resource"]["google_secret_manager_secret_version"]["url"]["secret_data_wo_version"] = 2
     workspace.document = whole
     workspace.apply()
     assert workspace.plans_nothing()
@@ -192,11 +194,11 @@ def test_an_abandoned_database_is_still_there_and_can_be_imported(open_workspace
     ],
 )
 def test_google_refuses_an_instance_in_its_own_words(
-    open_workspace: Open, settings: dict[str, Any], message: str
+    open_shop: OpenShop, settings: dict[str, Any], message: str
 ) -> None:
-    workspace = open_workspace(database__point_in_time_recovery="true")
+    workspace = open_shop()
     document = workspace.document
-    written = document["resource"]["google_sql_database_instance"]["tracking"]["settings"]
+    written = document["resource"]["google_sql_database_instance"]["main"]["settings"]
     backups = {**written["backup_configuration"], "transaction_log_retention_days": None}
     written |= settings | {"backup_configuration": backups | settings.get("backup_configuration", {})}
     workspace.document = json.loads(json.dumps(document))
@@ -207,23 +209,25 @@ def test_google_refuses_an_instance_in_its_own_words(
     ("version", "edition", "tier"),
     [("MYSQL_8_4", "ENTERPRISE_PLUS", "db-perf-optimized-N-2"), ("MYSQL_8_0", "ENTERPRISE", "db-g1-small")],
 )
-def test_the_edition_follows_from_the_version(open_workspace: Open, version: str, edition: str, tier: str) -> None:
-    workspace = open_workspace("mysql")
+def test_the_edition_follows_from_the_version(open_shop: OpenShop, version: str, edition: str, tier: str) -> None:
+    workspace = open_shop()
     document = workspace.document
-    instance = document["resource"]["google_sql_database_instance"]["tracking"]
+    instance = document["resource"]["google_sql_database_instance"]["main"]
     instance["database_version"] = version
     instance["settings"] |= {"edition": None, "tier": tier, "backup_configuration": {"enabled": True}}
     workspace.document = document
-    workspace.terraform("apply", "-auto-approve", "-input=false", "-target=google_sql_database_instance.tracking")
-    assert attributes(workspace, addresses.INSTANCE)["settings"][0]["edition"] == edition
+    workspace.terraform("apply", "-auto-approve", "-input=false", "-target=google_sql_database_instance.main")
+    assert attributes(workspace, "google_sql_database_instance.main")["settings"][0]["edition"] == edition
 
 
-def test_mysql_with_a_standby_needs_the_binary_log(open_workspace: Open) -> None:
-    workspace = open_workspace("mysql")
+def test_mysql_with_a_standby_needs_the_binary_log(open_shop: OpenShop) -> None:
+    workspace = open_shop()
     document = workspace.document
-    settings = document["resource"]["google_sql_database_instance"]["tracking"]["settings"]
+    instance = document["resource"]["google_sql_database_instance"]["main"]
+    instance["database_version"] = "MYSQL_8_0"
+    settings = instance["settings"]
     settings["availability_type"] = "REGIONAL"
-    settings["backup_configuration"]["binary_log_enabled"] = False
+    settings["backup_configuration"] = {"enabled": True, "binary_log_enabled": False}
     workspace.document = document
     assert "MySQL HA non-replica instances need to have binary logging enabled" in workspace.apply_fails()
 
@@ -231,6 +235,6 @@ def test_mysql_with_a_standby_needs_the_binary_log(open_workspace: Open) -> None
 def _break(workspace: Workspace) -> None:
     """Names an image of a repository that is not there."""
     document = workspace.document
-    (container,) = document["resource"]["google_cloud_run_v2_service"]["tracking"]["template"]["containers"]
-    container["image"] = container["image"].replace("/mlflow/", "/no-such-repository/")
+    (container,) = document["resource"]["google_cloud_run_v2_service"]["shop"]["template"]["containers"]
+    container["image"] = container["image"].replace("/images/", "/no-such-repository/")
     workspace.document = document

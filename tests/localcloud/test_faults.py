@@ -122,7 +122,7 @@ class _Faults:
         assert operation in BETWEEN or self.kind == "kill"  # then nothing after the operation was done either
         message = one_line(result.stderr)
         assert 'password authentication failed for user "mlflow"' in message
-        assert "Raise the database rotation number and apply again" in message
+        assert "Raise the versions of both write-only arguments" in message
         _rotate(workspace, documents, 3)
         workspace.apply()
         assert workspace.plans_nothing()

@@ -46,6 +46,18 @@ def test_what_a_type_says_of_itself_is_complete() -> None:
         assert bool(resource.api.name) == bool(resource.api.title), resource
 
 
+def test_a_block_that_google_adds_has_googles_values_in_it() -> None:
+    """Else the next plan shows one as unknown, for ever."""
+    for resource in RESOURCES:
+        defaults = resource.api_defaults
+        for path, inner in ((outer, one) for outer in defaults for one in defaults if one.startswith(f"{outer}.")):
+            added = defaults[path]
+            block = added({}) if callable(added) else added
+            name = inner.removeprefix(f"{path}.").partition(".")[0]
+            assert isinstance(block, list)
+            assert all(isinstance(one, dict) and name in one for one in block), (resource, path, name)
+
+
 @pytest.mark.parametrize(
     ("path", "attribute"),
     [

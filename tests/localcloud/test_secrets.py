@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.workspace import Workspace
-    from tests.localcloud.conftest import Open
-
-from harness.workspace import OAUTH_CLIENT_SECRET
+    from tests.localcloud.conftest import OpenShop
 
 
 @pytest.fixture
-def lived(open_workspace: Open) -> Workspace:
+def lived(open_shop: OpenShop) -> Workspace:
     """A workspace that has planned, shown, applied and planned again, each with Terraform's own trace on."""
-    workspace = open_workspace()
+    workspace = open_shop()
     workspace.environment["TF_LOG"] = "DEBUG"
     workspace.environment["TF_LOG_PATH"] = str(workspace.folder / "terraform.log")
     workspace.plan()
@@ -34,14 +32,14 @@ def lived(open_workspace: Open) -> Workspace:
 
 def test_secret_values_are_kept_for_their_owner_alone(lived: Workspace) -> None:
     files = list((lived.home / "secrets").iterdir())
-    assert len(files) == 3  # the user's password, the connection string and the proxy's configuration
+    assert len(files) == 2  # the user's password and the connection string
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert stat.S_IMODE((lived.home / "cloud.db").stat().st_mode) == 0o600
 
 
 def test_the_password_and_the_connection_string_agree(lived: Workspace) -> None:
     values = [file.read_text() for file in (lived.home / "secrets").iterdir()]
-    addresses = [urlsplit(value) for value in values if value.startswith("postgresql+psycopg2://")]
+    addresses = [urlsplit(value) for value in values if value.startswith("postgresql://")]
     assert [unquote(address.password or "") in values for address in addresses] == [True]
 
 
@@ -57,7 +55,7 @@ def test_no_secret_value_is_in_state_plan_document_or_log(lived: Workspace) -> N
 
 def test_the_search_finds_a_secret_that_is_there(lived: Workspace) -> None:
     leak = lived.folder / "leak.txt"
-    leak.write_text(base64.b64encode(OAUTH_CLIENT_SECRET.encode()).decode())
+    leak.write_text(base64.b64encode(next((lived.home / "secrets").iterdir()).read_bytes()).decode())
     assert leak in _places(lived)
     assert any(form in leak.read_text() for _, form in _forms(lived))
 
@@ -65,7 +63,7 @@ def test_the_search_finds_a_secret_that_is_there(lived: Workspace) -> None:
 def _forms(workspace: Workspace) -> Iterator[tuple[str, str]]:
     """Every secret value, and what it looks like when it is encoded."""
     values = {file.name[:8]: file.read_text() for file in (workspace.home / "secrets").iterdir()}
-    for name, value in {**values, "OAuth client secret": OAUTH_CLIENT_SECRET}.items():
+    for name, value in values.items():
         yield name, value
         yield f"{name}, base64", base64.b64encode(value.encode()).decode()
         yield f"{name}, base64 for URLs", base64.urlsafe_b64encode(value.encode()).decode()
