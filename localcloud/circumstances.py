@@ -63,7 +63,7 @@ class Circumstances:
         )
 
     def arguments(self) -> list[str]:
-        """The options that say the same."""
+        """The command line's options for these circumstances, which `of` reads back."""
         delays = self.delays
         return [
             *(f"--project={name}={number}" for name, number in self.numbers.items()),

@@ -92,7 +92,7 @@ def up(home: Path, documents: Path, options: Options, circumstances: Circumstanc
     private_folder(home)
     with server.holding(home):
         server.log_to(home / "log")
-        _tell(home, {"pid": os.getpid()})  # whoever wants it to end need not wait until it has started
+        _publish(home, {"pid": os.getpid()})  # whoever wants it to end need not wait until it has started
         cloud = Cloud(Store(home), circumstances=circumstances)
         machine = Machine(cloud, settled_engine(home), home, options)
         cloud.platform = machine
@@ -104,7 +104,7 @@ def up(home: Path, documents: Path, options: Options, circumstances: Circumstanc
             try:
                 ports = await machine.open()
                 with server.providers(cloud, documents, Traffic(server.QUIET), Fault()) as reattach:
-                    _tell(home, {"pid": os.getpid(), "reattach": reattach, "ports": ports})
+                    _publish(home, {"pid": os.getpid(), "reattach": reattach, "ports": ports})
                     await ended.wait()
             finally:
                 (home / _FILE).unlink(missing_ok=True)
@@ -114,7 +114,8 @@ def up(home: Path, documents: Path, options: Options, circumstances: Circumstanc
         cloud.store.close()
 
 
-def _tell(home: Path, facts: Mapping[str, object]) -> None:
+def _publish(home: Path, facts: Mapping[str, object]) -> None:
+    """Writes the facts for other processes to read, all or nothing."""
     draft = home / f"{_FILE}.{os.getpid()}"
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(facts, file)
@@ -122,13 +123,17 @@ def _tell(home: Path, facts: Mapping[str, object]) -> None:
 
 
 def facts(home: Path) -> dict[str, Any] | None:
-    """What the process in the background tells of itself: pid, `reattach`, and ports by name; None if none is up."""
-    told = _told(home)
+    """What the process in the background has published, once it serves; None where none does.
+
+    Returns:
+        `pid`; `reattach`, the value of TF_REATTACH_PROVIDERS; and `ports`, by name.
+    """
+    told = _published(home)
     return told if told and "ports" in told else None
 
 
-def _told(home: Path) -> dict[str, Any] | None:
-    """The same, of one that is still starting the pid alone."""
+def _published(home: Path) -> dict[str, Any] | None:
+    """The same, and of a process that is still starting its `pid` alone."""
     try:
         told = json.loads((home / _FILE).read_text())
     except OSError:
@@ -196,7 +201,7 @@ def stop(home: Path) -> None:
     Raises:
         TimeoutError: it did not end.
     """
-    told = _told(home)
+    told = _published(home)
     if told:
         os.kill(told["pid"], signal.SIGTERM)
         deadline = time.monotonic() + _STOP_S

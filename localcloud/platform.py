@@ -27,19 +27,19 @@ class Platform:
         """Removes a server with all its data."""
 
     def create_database(self, database: Object) -> None:
-        """Creates a google_sql_database."""
+        """Creates a google_sql_database in the running server of its instance."""
 
     def drop_database(self, database: Object) -> None:
-        """Drops it."""
+        """Drops a google_sql_database; refuses while a client is connected, as the server does."""
 
     def set_password(self, user: Object, password: str) -> None:
         """Creates a google_sql_user, or gives it another password."""
 
     def drop_user(self, user: Object) -> None:
-        """Drops it."""
+        """Drops a google_sql_user; refuses while it owns something, as the server does."""
 
     def create_bucket(self, bucket: Object) -> None:
-        """Creates a google_storage_bucket."""
+        """Creates a google_storage_bucket, empty."""
 
     def remove_bucket(self, bucket: Object) -> None:
         """Removes it; refuses while it holds objects, unless `force_destroy` is true."""

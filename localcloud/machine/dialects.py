@@ -99,7 +99,7 @@ class PostgreSQL(Dialect):
         return [f"--{name}={value}" for name, value in settings.items()]
 
     def environment(self, connection_name: str) -> dict[str, str]:
-        """The image has them all."""
+        """Nothing: the image sets all that PostgreSQL needs."""
         del connection_name
         return {}
 

@@ -136,7 +136,7 @@ class Instance:
         raise StartFailed(_ended_early(self.spec) if self.ended.is_set() else reason, log)
 
     async def passes(self, probe: Probe) -> bool:
-        """Asks once."""
+        """Asks a probe once, over HTTP or for a listening port."""
         if not probe.path:
             return self._listens(probe.port)
         try:

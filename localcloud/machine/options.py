@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,8 @@ def sign_in_places(*, browser: str, container: str) -> dict[str, str]:
     }
 
 
-_PLACES = frozenset(sign_in_places(browser="", container=""))
+_PLACES = sorted(sign_in_places(browser="", container=""))
+_NAMED = ", ".join(f"{{{place}}}" for place in _PLACES)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -79,8 +79,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_variable,
         metavar="NAME=VALUE",
-        help="a variable that each container gets; "
-        f"{', '.join(f'{{{place}}}' for place in sorted(_PLACES))} in it stand for the local sign-in",
+        help=f"a variable that each container gets; {_NAMED} in it stand for the local sign-in",
     )
 
 
@@ -91,8 +90,9 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
-    unknown = set(re.findall(r"{([^}]*)}?|}", value)) - _PLACES
-    if not (name and equals) or unknown:
-        known = ", ".join(f"{{{place}}}" for place in sorted(_PLACES))
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, with no braces in it but {known}")
+    rest = value
+    for place in _PLACES:
+        rest = rest.replace(f"{{{place}}}", "")
+    if not (name and equals) or "{" in rest or "}" in rest:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, with no braces in it but {_NAMED}")
     return name, value

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from localcloud.resource import Api, Cloud, Resource, crud, name_problem, now, policy
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import Object, Problem, Value, text
@@ -57,13 +59,13 @@ class Repository(Resource):
         return super().known(cloud, block, values) | {"location": values.get("location") or cloud.region}
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
-        """Its name is the short one."""
+        """Returns its times; unlike the id, `name` is the short one."""
         del cloud, config
         time = now()
         return {"create_time": time, "name": text(planned, "repository_id"), "update_time": time}
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
-        """Only the time changes with it."""
+        """Returns the time, the only computed attribute that changes."""
         del cloud, planned, config, prior
         return {"update_time": now()}
 
@@ -82,8 +84,8 @@ class RepositoryMember(Member):
         parts = {part: text(values, part) for part in ("project", "location")}
         return name if "/" in name else Repository.id_format.format(**parts, repository_id=name)
 
+    @override
     def owner(self, values: Object) -> tuple[str, str]:
-        """The repository."""
         return Repository.type, self.target_name(values)
 
 

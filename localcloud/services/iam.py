@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
 import cel
+from typing_extensions import override
 
 from localcloud.resource import (
     Api,
@@ -184,8 +185,8 @@ class ServiceAccount(Resource):
             "member": f"serviceAccount:{email}" if email else UNKNOWN,
         }
 
+    @override
     def conflict(self, cloud: Cloud, values: Object) -> str:
-        """IAM's words."""
         del cloud
         account, project = text(values, "account_id"), text(values, "project")
         return (

@@ -10,6 +10,8 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from localcloud.resource import (
     Api,
     Cloud,
@@ -117,8 +119,8 @@ class Service(Resource):
                 permissions += ("run.services.setIamPolicy",)
         return permissions
 
+    @override
     def conflict(self, cloud: Cloud, values: Object) -> str:
-        """Cloud Run's words."""
         del cloud
         return f"Error creating Service: googleapi: Error 409: Resource '{text(values, 'name')}' already exists."
 
@@ -219,8 +221,8 @@ class ServiceMember(Member):
         """The service's full name; the short one is allowed too."""
         return _full_name(values)
 
+    @override
     def owner(self, values: Object) -> tuple[str, str]:
-        """The service."""
         return Service.type, self.target_name(values)
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:

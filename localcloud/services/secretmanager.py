@@ -11,6 +11,8 @@ import base64
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from localcloud.resource import Api, Cloud, Resource, crud, name_problem, now, policy, protected
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import Object, Problem, Refused, Value, text
@@ -51,8 +53,8 @@ class Secret(Resource):
         del config
         return {"create_time": now(), "name": by_number(cloud, self.identify(planned))}
 
+    @override
     def conflict(self, cloud: Cloud, values: Object) -> str:
-        """Secret Manager's words."""
         name = by_number(cloud, self.identify(values))
         return f"Error creating Secret: googleapi: Error 409: Secret [{name}] already exists."
 
@@ -96,8 +98,8 @@ class SecretVersion(Resource):
         """The same by the project's id, as the secret is kept."""
         return _kept_name(values)
 
+    @override
     def owner(self, values: Object) -> tuple[str, str]:
-        """The secret."""
         return Secret.type, text(values, "secret")
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
@@ -147,8 +149,8 @@ class SecretMember(Member):
         secret = text(values, "secret_id")
         return secret if "/" in secret else f"projects/{text(values, 'project')}/secrets/{secret}"
 
+    @override
     def owner(self, values: Object) -> tuple[str, str]:
-        """The secret."""
         return Secret.type, self.target_name(values)
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from localcloud.resource import Cloud, Resource, crud
 from localcloud.services.sql import API, Instance, key_of
 from localcloud.terraform.model import Object, Problem, Refused, Value, text
@@ -36,8 +38,8 @@ class _Part(Resource):
             message = "googleapi: Error 404: The Cloud SQL instance does not exist., instanceDoesNotExist"
             raise Refused(Problem(message, f"There is no instance {name!r}: use the name of one."))
 
+    @override
     def owner(self, values: Object) -> tuple[str, str]:
-        """The instance."""
         return Instance.type, key_of(values)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from localcloud.resource import Cloud, Resource, crud, name_problem, now, policy
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, text
@@ -60,8 +62,8 @@ class Bucket(Resource):
                 f"name {name!r} is reserved", f"No 'goog' at the start, no 'google', no IP address: {_RULES}", ("name",)
             )
 
+    @override
     def conflict(self, cloud: Cloud, values: Object) -> str:
-        """Cloud Storage's words."""
         del cloud, values
         return (
             "googleapi: Error 409: Your previous request to create the named bucket succeeded and you already own it., "
@@ -89,7 +91,7 @@ class Bucket(Resource):
         }
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
-        """Only the time changes with it."""
+        """Returns the time, the only computed attribute that changes."""
         del cloud, planned, config, prior
         return {"updated": now()}
 
@@ -112,8 +114,8 @@ class BucketMember(Member):
         """The bucket, as the provider writes it in ids."""
         return f"b/{text(values, 'bucket').removeprefix('b/')}"
 
+    @override
     def owner(self, values: Object) -> tuple[str, str]:
-        """The bucket."""
         return Bucket.type, text(values, "bucket").removeprefix("b/")
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:

@@ -52,7 +52,7 @@ class Provider(Protocol):
         ...
 
     def configure(self, config: Object) -> None:
-        """Takes the provider block."""
+        """Takes the provider block: defaults for every resource."""
         ...
 
     def validate(self, type_name: str, config: Object) -> Sequence[Problem]:
@@ -84,7 +84,7 @@ class Provider(Protocol):
         ...
 
     def import_(self, type_name: str, import_id: str) -> Object:
-        """Finds what exists already."""
+        """Finds an object that exists already, by an id that a person typed."""
         ...
 
     def open(self, type_name: str, config: Object) -> Object:

@@ -11,8 +11,10 @@ import secrets
 import string
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from localcloud.terraform.model import Attribute, Block, Object, Problem, Refused, text
-from localcloud.terraform.protocol import Schemas
+from localcloud.terraform.protocol import Provider, Schemas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +42,7 @@ _PASSWORD = Block(
 _BYTES = Block({"length": _LENGTH, "base64": _RESULT, "hex": _RESULT})
 
 
-class RandomProvider:
+class RandomProvider(Provider):
     """Implements `localcloud.terraform.protocol.Provider` for hashicorp/random."""
 
     def schemas(self) -> Schemas:
@@ -48,7 +50,7 @@ class RandomProvider:
         return Schemas(ephemerals={"random_password": _PASSWORD, "random_bytes": _BYTES})
 
     def configure(self, config: Object) -> None:
-        """There is nothing to configure."""
+        """Nothing: the provider block has no settings."""
 
     def validate(self, type_name: str, config: Object) -> Sequence[Problem]:
         """The length must have room for what is asked for."""
@@ -76,26 +78,26 @@ class RandomProvider:
         del state
         raise Refused(_left_out(type_name))
 
+    @override
     def read(self, type_name: str, state: Object) -> Object | None:
-        """See `upgrade`."""
         return self.upgrade(type_name, state)
 
+    @override
     def plan(
         self, type_name: str, prior: Object | None, proposed: Object | None, config: Object | None
     ) -> tuple[Object | None, list[str]]:
-        """See `upgrade`."""
         del prior, proposed, config
         raise Refused(_left_out(type_name))
 
+    @override
     def apply(
         self, type_name: str, prior: Object | None, planned: Object | None, config: Object | None
     ) -> tuple[Object | None, Refused | None]:
-        """See `upgrade`."""
         del prior, planned, config
         raise Refused(_left_out(type_name))
 
+    @override
     def import_(self, type_name: str, import_id: str) -> Object:
-        """See `upgrade`."""
         del import_id
         raise Refused(_left_out(type_name))
 

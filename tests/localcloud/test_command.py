@@ -11,38 +11,36 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.terraform import ENGINE
 from harness.workspace import OAUTH_CLIENT_SECRET, one_line
+from tests.localcloud.conftest import SHOP
 from tests.stacks.documents import ENVIRONMENTS
-
-if TYPE_CHECKING:
-    from tests.localcloud.conftest import Documents
 
 CHECKOUT = ENVIRONMENTS.parents[2]
 LIMIT = 120  # seconds
 
 
 @pytest.fixture
-def project(tmp_path: Path, documents: Documents) -> Path:
-    """A folder with the synthesized stacks of dev, as in the checkout."""
-    shutil.copytree(documents("dev"), tmp_path / "stacks")
+def project(tmp_path: Path) -> Path:
+    """A folder with the shop's document in `shop`."""
+    (tmp_path / "shop").mkdir()
+    shutil.copy(SHOP, tmp_path / "shop" / "cdk.tf.json")
     return tmp_path
 
 
 def test_exec_runs_terraform_and_keeps_what_it_made(project: Path) -> None:
     for arguments in (["init"], ["apply", "-auto-approve"]):
-        _localcloud(project, "exec", "--", ENGINE, *arguments, folder="stacks/bootstrap")
-    assert "projects/acme-ml-dev/locations/europe-west1/repositories/mlflow" in _localcloud(project, "status").stdout
-    plan = _localcloud(project, "exec", "--", ENGINE, "plan", "-detailed-exitcode", folder="stacks/bootstrap")
+        _localcloud(project, "exec", "--", ENGINE, *arguments, folder="shop")
+    assert "projects/acme-shop/locations/europe-west1/repositories/images" in _localcloud(project, "status").stdout
+    plan = _localcloud(project, "exec", "--", ENGINE, "plan", "-detailed-exitcode", folder="shop")
     assert "No changes" in plan.stdout
 
 
 def test_exec_leaves_the_document_and_its_state_alone(project: Path) -> None:
-    folder = project / "stacks" / "bootstrap"
+    folder = project / "shop"
     before = sorted(path.name for path in folder.iterdir())
     for arguments in (["init"], ["apply", "-auto-approve"]):
         _localcloud(project, "exec", "--", ENGINE, f"-chdir={folder}", *arguments)
@@ -52,12 +50,12 @@ def test_exec_leaves_the_document_and_its_state_alone(project: Path) -> None:
 
 
 def test_a_document_with_a_remote_backend_needs_no_credentials(project: Path) -> None:
-    folder = project / "stacks" / "bootstrap"
+    folder = project / "shop"
     document = json.loads((folder / "cdk.tf.json").read_text())
-    document["terraform"]["backend"] = {"gcs": {"bucket": "acme-ml-dev-tfstate", "prefix": "mlflow"}}
+    document["terraform"]["backend"] = {"gcs": {"bucket": "acme-shop-tfstate", "prefix": "shop"}}
     (folder / "cdk.tf.json").write_text(json.dumps(document))
-    _localcloud(project, "exec", "--", ENGINE, "init", folder="stacks/bootstrap")
-    _localcloud(project, "exec", "--", ENGINE, "apply", "-auto-approve", folder="stacks/bootstrap")
+    _localcloud(project, "exec", "--", ENGINE, "init", folder="shop")
+    _localcloud(project, "exec", "--", ENGINE, "apply", "-auto-approve", folder="shop")
 
 
 def test_exec_ends_with_the_status_of_the_command(project: Path) -> None:
@@ -68,11 +66,11 @@ def test_exec_ends_with_the_status_of_the_command(project: Path) -> None:
 
 def test_reset_forgets_everything(project: Path) -> None:
     for arguments in (["init"], ["apply", "-auto-approve"]):
-        _localcloud(project, "exec", "--", ENGINE, *arguments, folder="stacks/bootstrap")
+        _localcloud(project, "exec", "--", ENGINE, *arguments, folder="shop")
     _localcloud(project, "reset")
     assert [path.name for path in (project / "cloud").iterdir()] == ["lock"]
     assert "There is no local cloud" in _localcloud(project, "status").stdout
-    plan = _localcloud(project, "exec", "--", ENGINE, "plan", "-detailed-exitcode", folder="stacks/bootstrap", status=2)
+    plan = _localcloud(project, "exec", "--", ENGINE, "plan", "-detailed-exitcode", folder="shop", status=2)
     assert "0 to change, 0 to destroy" in one_line(plan.stdout)
 
 
@@ -87,19 +85,20 @@ def test_cdktf_deploys_and_destroys(project: Path) -> None:
 
 def test_two_runs_at_once_both_arrive(project: Path) -> None:
     home = project / "cloud"
-    shutil.copytree(project / "stacks" / "bootstrap", project / "stacks" / "second")
-    document = json.loads((project / "stacks" / "second" / "cdk.tf.json").read_text())
-    document["resource"]["google_artifact_registry_repository"]["images"]["repository_id"] = "second"
-    (project / "stacks" / "second" / "cdk.tf.json").write_text(json.dumps(document))
+    document = json.loads(SHOP.read_text())
+    repositories = "google_artifact_registry_repository"
+    document["resource"] = {kind: document["resource"][kind] for kind in ("google_project_service", repositories)}
+    document["resource"][repositories]["images"]["repository_id"] = "second"
+    del document["ephemeral"], document["locals"]["url"]
+    (project / "second").mkdir()
+    (project / "second" / "cdk.tf.json").write_text(json.dumps(document))
     command = f"{ENGINE} init >/dev/null && {ENGINE} apply -auto-approve"
-    runs = [
-        _start(project, "exec", "--", "sh", "-c", command, folder=f"stacks/{name}") for name in ("bootstrap", "second")
-    ]
+    runs = [_start(project, "exec", "--", "sh", "-c", command, folder=name) for name in ("shop", "second")]
     outputs = [run.communicate(timeout=LIMIT) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     assert sum(f"uses {home}: waiting for it to end" in errors for _, errors in outputs) == 1
     listing = _localcloud(project, "status").stdout
-    assert "repositories/mlflow" in listing
+    assert "repositories/images" in listing
     assert "repositories/second" in listing
 
 
@@ -126,7 +125,13 @@ def test_a_fault_of_no_kind_is_refused(project: Path) -> None:
     assert "error-before, error-after, kill" in one_line(result.stderr)
 
 
-def _start(project: Path, *arguments: str, folder: str = "stacks", cdktf: bool = False) -> subprocess.Popen[str]:
+@pytest.mark.parametrize("variable", ["LOGIN", "=x", "LOGIN={sign_in}", "LOGIN={login_url", "LOGIN=login_url}"])
+def test_a_variable_for_containers_that_means_nothing_is_refused(project: Path, variable: str) -> None:
+    result = _localcloud(project, "up", "--env", variable, status=2)
+    assert "with no braces in it but {certs_url}, {login_url}, {token_url}" in one_line(result.stderr)
+
+
+def _start(project: Path, *arguments: str, folder: str = "shop", cdktf: bool = False) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "TF_VAR_oauth_client_secret": OAUTH_CLIENT_SECRET}
     command = [sys.executable, "-m", "localcloud", "--home", str(project / "cloud"), *arguments]
     if cdktf:
@@ -137,7 +142,7 @@ def _start(project: Path, *arguments: str, folder: str = "stacks", cdktf: bool =
 
 
 def _localcloud(
-    project: Path, *arguments: str, folder: str = "stacks", status: int = 0, cdktf: bool = False
+    project: Path, *arguments: str, folder: str = "shop", status: int = 0, cdktf: bool = False
 ) -> subprocess.CompletedProcess[str]:
     run = _start(project, *arguments, folder=folder, cdktf=cdktf)
     output, errors = run.communicate(timeout=LIMIT)
