@@ -44,22 +44,20 @@ if TYPE_CHECKING:
     from localcloud.resource import Cloud
 
 _DEPLOY_TIMEOUT_S = 900
-
-
 _Arguments = ParamSpec("_Arguments")
 
 
-def _told(method: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+def _engine_errors_shown(method: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
     """Lets Terraform show what the container engine says, such as why an image cannot be built."""
 
     @wraps(method)
-    def telling(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> None:
+    def shown(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> None:
         try:
             method(*arguments, **options)
         except EngineError as error:
             raise Refused(Problem("The container engine failed", str(error))) from error
 
-    return telling
+    return shown
 
 
 class Machine(Platform):
@@ -158,47 +156,47 @@ class Machine(Platform):
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEPLOY_TIMEOUT_S)
 
     @override
-    @_told
+    @_engine_errors_shown
     def run_database_server(self, instance: Object) -> None:
         self._databases.run(instance)
 
     @override
-    @_told
+    @_engine_errors_shown
     def remove_database_server(self, instance: Object) -> None:
         self._databases.remove(instance)
 
     @override
-    @_told
+    @_engine_errors_shown
     def create_database(self, database: Object) -> None:
         self._databases.create_database(database)
 
     @override
-    @_told
+    @_engine_errors_shown
     def drop_database(self, database: Object) -> None:
         self._databases.drop_database(database)
 
     @override
-    @_told
+    @_engine_errors_shown
     def set_password(self, user: Object, password: str) -> None:
         self._databases.set_password(user, password)
 
     @override
-    @_told
+    @_engine_errors_shown
     def drop_user(self, user: Object) -> None:
         self._databases.drop_user(user)
 
     @override
-    @_told
+    @_engine_errors_shown
     def create_bucket(self, bucket: Object) -> None:
         self._objects.create_bucket(bucket)
 
     @override
-    @_told
+    @_engine_errors_shown
     def remove_bucket(self, bucket: Object) -> None:
         self._objects.remove_bucket(bucket)
 
     @override
-    @_told
+    @_engine_errors_shown
     def find_image(self, reference: str) -> None:
         if not self._engine.has_image(reference):
             raise Refused(
@@ -209,11 +207,11 @@ class Machine(Platform):
             )
 
     @override
-    @_told
+    @_engine_errors_shown
     def run_service(self, service: Object, revision: str) -> None:
         self._wait_for(self._services.deploy(service, revision))
 
     @override
-    @_told
+    @_engine_errors_shown
     def remove_service(self, service: Object) -> None:
         self._wait_for(self._services.remove(text(service, "id")))
