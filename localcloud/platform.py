@@ -57,3 +57,6 @@ class Platform:
 
     def remove_service(self, service: Object) -> None:
         """Ends every instance of a service."""
+
+    def remove_job(self, job: Object) -> None:
+        """Ends every execution of a google_cloud_run_v2_job."""

@@ -172,7 +172,8 @@ class ResourceProvider:
         for form in resource.imports:
             match = re.fullmatch(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(form)), import_id)
             if match:
-                defaults = {"project": self._cloud.project, "location": self._cloud.region}
+                region = self._cloud.region
+                defaults = {"project": self._cloud.project, "location": region, "region": region}
                 return planning.conform(block, self._found(resource, defaults | match.groupdict(), import_id))
         forms = ", ".join(resource.imports) or "none: this type cannot be imported here"
         raise Refused(Problem(f"{import_id!r} is not an id of {type_name}", f"Forms: {forms}."))

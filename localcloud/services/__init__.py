@@ -2,11 +2,15 @@
 
 from localcloud.resource import Cloud, Resource
 from localcloud.services import (
+    alerting,
     artifactregistry,
+    cloudscheduler,
     iam,
+    monitoring,
     orgpolicy,
     permissions,
     run,
+    run_jobs,
     secretmanager,
     serviceusage,
     sql,
@@ -16,12 +20,19 @@ from localcloud.services import (
 from localcloud.terraform.model import Object
 
 RESOURCES: tuple[type[Resource], ...] = (
+    alerting.AlertPolicy,
     artifactregistry.Repository,
     artifactregistry.RepositoryMember,
+    cloudscheduler.Job,
     iam.ProjectMember,
     iam.ServiceAccount,
+    monitoring.Dashboard,
+    monitoring.NotificationChannel,
+    monitoring.UptimeCheck,
     run.Service,
     run.ServiceMember,
+    run_jobs.Job,
+    run_jobs.JobMember,
     secretmanager.Secret,
     secretmanager.SecretMember,
     secretmanager.SecretVersion,

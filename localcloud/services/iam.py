@@ -1,8 +1,7 @@
 """IAM: service accounts, bindings of roles to members, and the question that everything asks: may this account do that?
 
 A binding counts for the resource that it was made on, and one made on the project for everything in it; its condition
-is evaluated in Google's expression language. Left out: folders and organizations, deny policies, groups, and roles that
-no check here asks for (they can be granted, and permit nothing).
+is evaluated in Google's expression language. Left out: folders and organizations, deny policies, groups.
 https://cloud.google.com/iam/docs/policies
 """
 
@@ -11,7 +10,6 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
 import cel
@@ -28,6 +26,7 @@ from localcloud.resource import (
     policy,
     stable_number,
 )
+from localcloud.services.roles import permits
 from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value, objects, text
 
 if TYPE_CHECKING:
@@ -35,38 +34,6 @@ if TYPE_CHECKING:
 
     from localcloud.terraform.model import Block
 
-_OBJECTS = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")}
-_ACCOUNTS = {f"iam.serviceAccounts.{verb}" for verb in ("get", "list")}
-_APIS = {f"serviceusage.services.{verb}" for verb in ("disable", "enable", "get", "list")}
-_PROJECTS = {f"resourcemanager.projects.{verb}" for verb in ("get", "getIamPolicy", "setIamPolicy")}
-# What the roles permit, of the permissions that are asked for here: https://cloud.google.com/iam/docs/roles-permissions
-_PERMISSIONS: dict[str, set[str]] = {
-    "roles/artifactregistry.admin": {"artifactregistry.*"},
-    "roles/artifactregistry.reader": {"artifactregistry.repositories.downloadArtifacts"},
-    "roles/artifactregistry.writer": {
-        f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload")
-    },
-    "roles/cloudsql.admin": {"cloudsql.*"},
-    "roles/cloudsql.client": {"cloudsql.instances.connect", "cloudsql.instances.get"},
-    "roles/cloudsql.editor": {"cloudsql.instances.connect", "cloudsql.instances.get"},
-    "roles/editor": {"cloudsql.instances.connect", "artifactregistry.repositories.downloadArtifacts"},
-    "roles/iam.serviceAccountAdmin": _ACCOUNTS | {f"iam.serviceAccounts.{it}" for it in ("create", "delete", "update")},
-    "roles/iam.serviceAccountUser": {*_ACCOUNTS, "iam.serviceAccounts.actAs"},
-    "roles/resourcemanager.projectIamAdmin": _PROJECTS,
-    "roles/run.admin": {"run.*"},
-    "roles/run.invoker": {"run.routes.invoke"},
-    "roles/secretmanager.admin": {"secretmanager.*"},
-    "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
-    "roles/serviceusage.serviceUsageAdmin": _APIS,
-    # Of objects, owners, editors and viewers of a project see what the bucket's own policy gives them, no more:
-    # https://cloud.google.com/storage/docs/access-control/iam-roles
-    "roles/storage.admin": {"storage.buckets.*", *_OBJECTS},
-    "roles/storage.bucketViewer": {"storage.buckets.get"},
-    "roles/storage.objectAdmin": _OBJECTS,
-    "roles/storage.objectCreator": {"storage.objects.create"},
-    "roles/storage.objectUser": _OBJECTS,
-    "roles/storage.objectViewer": {"storage.objects.get", "storage.objects.list"},
-}
 _MEMBER = (
     r"allUsers|allAuthenticatedUsers|(user|group|serviceAccount):[^@\s:]+@[^@\s:]+|domain:\S+"
     r"|serviceAccount:\S+\.svc\.id\.goog\[[^\s/]+/[^\s/]+\]|(principal|principalSet)://\S(.*\S)?"
@@ -129,13 +96,6 @@ def allows(cloud: Cloud, member: str, permission: str, target: Target) -> bool:
         and is_old_enough(cloud, f"{kind} {text(binding, 'id')}", cloud.circumstances.delays.grant)
         for kind, binding in bindings
     )
-
-
-def permits(role: str, permission: str) -> bool:
-    """Whether a role has a permission."""
-    if role == "roles/owner":
-        return not permission.startswith("storage.objects.")
-    return any(fnmatchcase(permission, pattern) for pattern in _PERMISSIONS.get(role, ()))
 
 
 def _condition_holds(binding: Object, target: Target) -> bool:

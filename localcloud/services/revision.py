@@ -35,9 +35,21 @@ def check_startable(cloud: Cloud, project: str, template: Object, name: str) -> 
     Raises:
         Refused: with every reason at once.
     """
-    account = (
-        text(template, "service_account") or f"{cloud.project_number(project)}-compute@developer.gserviceaccount.com"
-    )
+    problems = missing(cloud, project, template)
+    if problems:
+        raise Refused(*(_not_ready(name, problem) for problem in problems))
+
+
+def missing(cloud: Cloud, project: str, template: Object, *, runs: bool = True) -> list[Problem]:
+    """What keeps the containers of a template from starting now.
+
+    Args:
+        cloud: where.
+        project: the project of the service or job.
+        template: the block with the containers and the volumes.
+        runs: a container is about to start; else it is only looked at whether it could be made.
+    """
+    account = account_of(cloud, project, template)
     problems: list[Problem] = []
     with _noting(problems):
         iam.require_account(cloud, account, project)
@@ -50,14 +62,19 @@ def check_startable(cloud: Cloud, project: str, template: Object, name: str) -> 
         with _noting(problems):
             values.append(_read_secret(cloud, project, account, secret, version))
     instances = [name for volume in objects(template, "volumes") for name in _instances(volume)]
-    for connection_name in instances:
+    for connection_name in instances if runs else ():
         with _noting(problems):
             _open_socket_in_time(cloud, account, connection_name)
-    for value in () if problems else values:
+    for value in values if runs and not problems else ():
         with _noting(problems):
             _log_in(cloud, value, instances)
-    if problems:
-        raise Refused(*(_not_ready(name, problem) for problem in problems))
+    return problems
+
+
+def account_of(cloud: Cloud, project: str, template: Object) -> str:
+    """The service account that containers of a template are."""
+    default = f"{cloud.project_number(project)}-compute@developer.gserviceaccount.com"
+    return text(template, "service_account") or default
 
 
 def next_name(service: str, latest: str) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from localcloud.resource import ApiDefault
 
-_API = Api("run.googleapis.com", "Cloud Run Admin API")
+API = Api("run.googleapis.com", "Cloud Run Admin API")
 _SQL_FOLDER = "/cloudsql"
 _REVISION = "run.revision"  # a service as it was when one of its revisions was made, by the revision's full name
 _REGION_CODES = {
@@ -44,34 +44,30 @@ _REGION_CODES = {
 }
 
 
-def _full_name(member: Object) -> str:
-    name = text(member, "name")
-    parts = {part: text(member, part) for part in ("project", "location", "name")}
-    return name if "/" in name else "projects/{project}/locations/{location}/services/{name}".format_map(parts)
-
-
 _PROBES = ("liveness_probe", "startup_probe")
-# Defaults of the provider.
-_PROBE: Mapping[str, Value] = {
+PROBE: Mapping[str, Value] = {
     "failure_threshold": 3,
     "initial_delay_seconds": 0,
     "period_seconds": 10,
     "timeout_seconds": 1,
 }
+"""The provider's defaults of a probe."""
+LIMITS: Mapping[str, Value] = {"cpu": "1000m", "memory": "512Mi"}
+"""What a container gets that asks for nothing."""
 
 
 class Service(Resource):
     """A service: an address, and revisions of a container behind it."""
 
     type = "google_cloud_run_v2_service"
-    api = _API
+    api = API
     permissions = crud("run.services")
     unset = frozenset({"effective_annotations"})
     id_format = "projects/{project}/locations/{location}/services/{name}"
     requires_replace = frozenset({"location", "name", "project"})
     defaults: ClassVar[Mapping[str, Value]] = {
         "deletion_protection": True,
-        **{f"template.containers.{probe}.{name}": value for probe in _PROBES for name, value in _PROBE.items()},
+        **{f"template.containers.{probe}.{name}": value for probe in _PROBES for name, value in PROBE.items()},
     }
     # https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
     api_defaults: ClassVar[Mapping[str, ApiDefault]] = {
@@ -79,10 +75,8 @@ class Service(Resource):
         "launch_stage": "GA",
         "template.containers.ports": [{"container_port": 8080, "name": "http1"}],
         "template.containers.ports.name": "http1",
-        "template.containers.resources": [
-            {"cpu_idle": True, "limits": {"cpu": "1000m", "memory": "512Mi"}, "startup_cpu_boost": False}
-        ],
-        "template.containers.resources.limits": {"cpu": "1000m", "memory": "512Mi"},
+        "template.containers.resources": [{"cpu_idle": True, "limits": {**LIMITS}, "startup_cpu_boost": False}],
+        "template.containers.resources.limits": {**LIMITS},
         "template.containers.startup_probe": lambda service: [
             {
                 "failure_threshold": 1,
@@ -131,7 +125,7 @@ class Service(Resource):
         https://github.com/hashicorp/terraform-provider-google/issues/23322
         """
         scaling = values.get("scaling") or [{"manual_instance_count": 0, "min_instance_count": 0, "scaling_mode": ""}]
-        template = [_answered(template) for template in objects(values, "template")]
+        template = [answered(template) for template in objects(values, "template")]
         return {**super().read(values), "scaling": scaling, "template": [*template]}
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
@@ -166,7 +160,7 @@ class Service(Resource):
         hashed = "".join(string.ascii_lowercase[int(digit)] for digit in stable_number(project, digits=10))
         uri = f"https://{name}-{hashed}-{_REGION_CODES.get(location, location[:2])}.a.run.app"
         computed: Object = {
-            "conditions": [_condition("RoutesReady", time), _condition("ConfigurationsReady", time, problems)],
+            "conditions": [condition("RoutesReady", time), condition("ConfigurationsReady", time, problems)],
             "create_time": text(prior, "create_time") or time,
             "creator": "terraform@localhost",
             "delete_time": "",
@@ -178,7 +172,7 @@ class Service(Resource):
             "latest_ready_revision": ready,
             "observed_generation": generation,
             "reconciling": False,
-            "terminal_condition": [_condition("Ready", time, problems)],
+            "terminal_condition": [condition("Ready", time, problems)],
             "traffic_statuses": [
                 {"percent": 100, "revision": "", "tag": "", "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "uri": ""}
             ],
@@ -208,30 +202,47 @@ class Service(Resource):
                 cloud.store.remove(_REVISION, text(made, "revision"))
 
 
-class ServiceMember(Member):
+def full_name(of: type[Resource]) -> Callable[[Object], str]:
+    """How the full name of a service or job follows from a binding on it, which may have the short one."""
+
+    def form(member: Object) -> str:
+        name = text(member, "name")
+        return name if "/" in name else of.id_format.format_map(member)
+
+    return form
+
+
+class RunMember(Member):
+    """A role on one service or one job."""
+
+    api = API
+    target = "name"
+    of: ClassVar[type[Resource]]
+
+    def target_name(self, values: Object) -> str:
+        """The full name of the service or job."""
+        return full_name(self.of)(values)
+
+    def owner(self, values: Object) -> tuple[str, str]:
+        """The service, or the job."""
+        return self.of.type, self.target_name(values)
+
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
+        """It must exist."""
+        super().precheck(cloud, planned, config)
+        name = self.target_name(planned)
+        if not cloud.store.get(self.of.type, name):
+            kind = name.split("/")[-2].removesuffix("s")
+            raise Refused(Problem(f"Error 404: no Cloud Run {kind} {name}", "Use its name and location."))
+
+
+class ServiceMember(RunMember):
     """A role on one service."""
 
     type = "google_cloud_run_v2_service_iam_member"
-    api = _API
     permissions = policy("run.services")
-    target = "name"
-    normalized: ClassVar[Mapping[str, Callable[[Object], Value]]] = {"name": _full_name}
-
-    def target_name(self, values: Object) -> str:
-        """The service's full name; the short one is allowed too."""
-        return _full_name(values)
-
-    @override
-    def owner(self, values: Object) -> tuple[str, str]:
-        return Service.type, self.target_name(values)
-
-    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
-        """The service must exist."""
-        super().precheck(cloud, planned, config)
-        if not cloud.store.get(Service.type, self.target_name(planned)):
-            raise Refused(
-                Problem(f"Error 404: no Cloud Run service {self.target_name(planned)}", "Use its name and location.")
-            )
+    of = Service
+    normalized: ClassVar[Mapping[str, Callable[[Object], Value]]] = {"name": full_name(Service)}
 
 
 def target(service: Object) -> Target:
@@ -240,7 +251,7 @@ def target(service: Object) -> Target:
     return Target(
         project=text(service, "project"),
         name=name,
-        type=f"{_API.name}/Service",
+        type=f"{API.name}/Service",
         member_type=ServiceMember.type,
         member_key=name,
     )
@@ -257,7 +268,8 @@ def serving(cloud: Cloud, service: Object) -> Object | None:
     return cloud.store.get(_REVISION, text(service, "latest_ready_revision"))
 
 
-def _answered(template: Object) -> Object:
+def answered(template: Object) -> Object:
+    """A template of containers as it comes back."""
     volumes = objects(template, "volumes")
     sockets = {text(volume, "name") for volume in volumes if objects(volume, "cloud_sql_instance")}
 
@@ -274,7 +286,8 @@ def _answered(template: Object) -> Object:
     return {**template, "containers": containers, "volumes": last(volumes)}
 
 
-def _condition(kind: str, time: str, problems: tuple[Problem, ...] = ()) -> Object:
+def condition(kind: str, time: str, problems: tuple[Problem, ...] = ()) -> Object:
+    """A condition of a service or job, which failed if there are problems."""
     unset = dict.fromkeys(("execution_reason", "reason", "revision_reason", "severity"), "")
     return {
         **unset,

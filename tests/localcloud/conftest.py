@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import pytest
 
 from harness.workspace import OAUTH_CLIENT_SECRET, Workspace
+from localcloud.circumstances import Circumstances, Delays
+from localcloud.resource import Cloud
 from localcloud.session import session
+from localcloud.store import Store
 from stacks.settings.load import OVERRIDE_PREFIX, load
+from tests.localcloud.calls import provider_of
 from tests.stacks.documents import ENVIRONMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from localcloud.provider import ResourceProvider
 
 SHOP = Path(__file__).parent / "documents" / "shop.tf.json"
 
@@ -143,3 +148,18 @@ def applied(open_workspace: Open) -> Workspace:
     workspace = open_workspace()
     workspace.apply()
     return workspace
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    """A cloud without Terraform, of the project demo-project."""
+    store = Store(tmp_path)
+    by_the_clock = Delays(patience=0.001)  # nobody else calls here, whose calls a grant could wait for
+    yield Cloud(store, circumstances=Circumstances(numbers={"demo-project": "123456789012"}, delays=by_the_clock))
+    store.close()
+
+
+@pytest.fixture
+def provider(cloud: Cloud) -> ResourceProvider:
+    """The provider in front of it."""
+    return provider_of(cloud)
