@@ -46,11 +46,11 @@ class Job(Resource):
         "template.parallelism": 0,
         "template.task_count": 1,
         f"{_TASK}.execution_environment": "EXECUTION_ENVIRONMENT_GEN2",
+        f"{_TASK}.service_account": "",  # the project's own, which only the cloud knows
         f"{_TASK}.timeout": "600s",
         f"{_TASK}.containers.resources": [{"limits": {**LIMITS}}],
         f"{_TASK}.containers.resources.limits": {**LIMITS},
     }
-    computed = frozenset({f"{_TASK}.service_account"})
     imports = (id_format, "{project}/{location}/{name}", "{location}/{name}")
 
     def validate(self, config: Object) -> Iterator[Problem]:
