@@ -34,7 +34,8 @@ check: setup-test lint ## Run the checks that need no container: static ones, se
 	@pytest tests/settings tests/stacks tests/policies
 
 test: setup-test lint ## Run every check and test
-	@pytest --cov
+	@pytest --cov --cov-report=
+	@python -m tools.coverage
 
 test-real-provider: setup-test ## Hold schema, documents and plans against the real provider, which terraform init must find
 	@pytest -n 0 -m real_provider tests/localcloud/test_real_provider.py
