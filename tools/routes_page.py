@@ -44,4 +44,6 @@ def graphql_table() -> str:
 
 def state(feature: Feature) -> str:
     """Says whether it is on."""
+    if feature.key:
+        return f"**off**, on with `{feature.key}`"
     return "on" if feature.on else "**off**"

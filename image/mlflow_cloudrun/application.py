@@ -6,7 +6,7 @@ from typing import Any
 from mlflow.server import app as flask_app
 from mlflow.server.graphql.graphql_schema_extensions import schema
 
-from mlflow_cloudrun import bucket, engine, errors, filters, locations, otlp, values
+from mlflow_cloudrun import archived, bucket, engine, errors, filters, locations, otlp, values, webhooks
 from mlflow_cloudrun.access import Access, OrganizationAccounts
 from mlflow_cloudrun.admission import Line
 from mlflow_cloudrun.artifacts import StreamedArtifacts
@@ -50,3 +50,5 @@ def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class 
     otlp.install()
     values.install()
     filters.install()
+    archived.install()
+    webhooks.install()

@@ -1,8 +1,9 @@
 """Reads routes.toml, MLflow's features and their routes, with the standard library only: the docs are made with it."""
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ class Feature:
     """A part of MLflow: whether it is on, what it can reach, and why; see the head of routes.toml.
 
     Attributes:
+        key: The variable that switches it on; empty for what nothing switches on.
         routes: Pairs of a method and a path template.
     """
 
     name: str
     on: bool
+    key: str
     reach: tuple[str, ...]
     why: str
     routes: tuple[tuple[str, str], ...]
@@ -37,12 +40,24 @@ def routes_of(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 @cache
 def features() -> tuple[Feature, ...]:
-    """Returns the table."""
+    """Returns the table, as it is where no key is set."""
     entries = tomllib.loads(TABLE.read_text(encoding="utf-8"))["feature"]
     return tuple(
-        Feature(entry["name"], entry["on"], tuple(entry["reach"]), entry["why"], tuple(routes_of(entry)))
+        Feature(
+            entry["name"],
+            entry["on"],
+            entry.get("key", ""),
+            tuple(entry["reach"]),
+            entry["why"],
+            tuple(routes_of(entry)),
+        )
         for entry in entries
     )
+
+
+def features_here() -> tuple[Feature, ...]:
+    """Returns the table, as it is with the keys of this process's environment."""
+    return tuple(replace(feature, on=feature.on or bool(os.environ.get(feature.key))) for feature in features())
 
 
 def graphql_operations() -> dict[str, list[str]]:

@@ -17,7 +17,6 @@ from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlTraceTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION, MLFLOW_TRACE_ARCHIVE_LOCATION
-from mlflow.webhooks import delivery
 from sqlalchemy import event
 
 BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[^?#\\]*)?")
@@ -115,18 +114,8 @@ def below(uri: str, root: str) -> bool:
     return uri == root or uri.startswith(f"{root}/")
 
 
-def call_no_webhooks() -> None:
-    """Makes MLflow call no webhook that another server of the same database has made; routes.toml says why."""
-
-    def deliver(**_: object) -> None:
-        pass
-
-    delivery._deliver_webhook_impl = deliver  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
 def limit(environ: Mapping[str, str]) -> None:
     """Holds MLflow, in this process, to what the environment names."""
     served = Locations(roots(environ))
     served.open_only_served()
     served.write_only_served()
-    call_no_webhooks()

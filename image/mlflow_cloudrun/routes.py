@@ -9,12 +9,13 @@ from http import HTTPStatus
 from typing import Any
 
 from mlflow_cloudrun.bodies import Stream
-from mlflow_cloudrun.features import Feature, features, graphql_operations
+from mlflow_cloudrun.features import Feature, features_here, graphql_operations
 from mlflow_cloudrun.logs import App, Message, Receive, Send
 from mlflow_cloudrun.refusals import refuse
 
 PARAMETER = re.compile(r"\{\w+(:path)?\}")
 WHO_DECIDES = "Whoever builds this deployment's image decides that, in image/mlflow_cloudrun/routes.toml."
+WHO_HAS_THE_KEY = "Whoever runs this deployment can set one: {key}."
 POLICY_VIOLATION = 1008  # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 
 
@@ -65,9 +66,14 @@ class Refusal:
     message: str
 
 
+def who_decides(feature: Feature) -> str:
+    """Says who can switch a feature on, and where."""
+    return WHO_HAS_THE_KEY.format(key=feature.key) if feature.key else WHO_DECIDES
+
+
 def off(feature: Feature) -> Refusal:
     """Returns the answer for a feature that is off; clients do not retry a 501."""
-    sentence = f"{feature.name}: off in this deployment, because {feature.why}. {WHO_DECIDES}"
+    sentence = f"{feature.name}: off in this deployment, because {feature.why}. {who_decides(feature)}"
     return Refusal(HTTPStatus.NOT_IMPLEMENTED, "NOT_IMPLEMENTED", sentence)
 
 
@@ -80,7 +86,7 @@ class RouteGate:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self.matcher = Matcher(features())
+        self.matcher = Matcher(features_here())
 
     def refusal(self, method: str, path: str) -> Refusal | None:
         """Returns the answer to a request that is refused."""

@@ -15,6 +15,9 @@ EX_USAGE = 64
 HIGHEST_PORT = 65535
 LONGEST_REQUEST_S = 3600  # https://cloud.google.com/run/docs/configuring/request-timeout
 ARTIFACT_ROOT = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[A-Za-z0-9._/-]*)?")
+WEBHOOK_KEY, STORED_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "MLFLOW_CRYPTO_KEK_PASSPHRASE"
+FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")  # https://github.com/fernet/spec/blob/master/Spec.md#key-format
+SHORTEST_PASSPHRASE = 32
 DATABASE_SCHEMES = {"postgresql+psycopg2", "mysql+pymysql"}
 
 
@@ -43,6 +46,23 @@ def check_database(environ: Mapping[str, str], problems: Problems) -> None:
         )
 
 
+def check_roots(environ: Mapping[str, str], problems: Problems) -> None:
+    """Where artifacts are."""
+    if not ARTIFACT_ROOT.fullmatch(environ.get("DEFAULT_ARTIFACT_ROOT", "")):
+        problems.append("DEFAULT_ARTIFACT_ROOT must be gs://BUCKET")
+    for root in split(environ.get("ARTIFACT_ROOTS", "")):
+        if not ARTIFACT_ROOT.fullmatch(root):
+            problems.append(f"ARTIFACT_ROOTS: {root} is not gs://BUCKET or gs://BUCKET/FOLDER")
+
+
+def check_keys(environ: Mapping[str, str], problems: Problems) -> None:
+    """The keys that MLflow would otherwise invent, or take from its source."""
+    if (key := environ.get(WEBHOOK_KEY)) and not FERNET_KEY.fullmatch(key):
+        problems.append(f"{WEBHOOK_KEY} must be 32 bytes in URL-safe base64, 44 characters with the = at the end")
+    if len(environ.get(STORED_KEY, "x" * SHORTEST_PASSPHRASE)) < SHORTEST_PASSPHRASE:
+        problems.append(f"{STORED_KEY} must have {SHORTEST_PASSPHRASE} characters or more")
+
+
 def check_server(environ: Mapping[str, str], problems: Problems) -> None:
     """What MLflow and the container's port need."""
     port = environ.get("PORT", "")
@@ -53,11 +73,6 @@ def check_server(environ: Mapping[str, str], problems: Problems) -> None:
     timeout = environ.get("REQUEST_TIMEOUT_SECONDS", "")
     if not (timeout.isascii() and timeout.isdigit() and 0 < int(timeout) <= LONGEST_REQUEST_S):
         problems.append("REQUEST_TIMEOUT_SECONDS must be a number from 1 to 3600")
-    if not ARTIFACT_ROOT.fullmatch(environ.get("DEFAULT_ARTIFACT_ROOT", "")):
-        problems.append("DEFAULT_ARTIFACT_ROOT must be gs://BUCKET")
-    for root in split(environ.get("ARTIFACT_ROOTS", "")):
-        if not ARTIFACT_ROOT.fullmatch(root):
-            problems.append(f"ARTIFACT_ROOTS: {root} is not gs://BUCKET or gs://BUCKET/FOLDER")
     for name in ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"):
         items = split(environ.get(name, ""))
         if not items or any(set(item) <= set("*.:/") for item in items):
@@ -73,6 +88,11 @@ def configure(command: str, environ: Mapping[str, str], folder: Path) -> Problem
     problems: Problems = []
     check_names(environ, problems)
     check_database(environ, problems)
+    check_keys(environ, problems)
+    if command != "db-upgrade":
+        check_roots(environ, problems)
+    if environ.get("IMPORT_STORE_URI") and command != "import":
+        problems.append("IMPORT_STORE_URI is for import alone")
     if command == "serve":
         check_server(environ, problems)
         proxy_options.configure(environ, folder, problems)

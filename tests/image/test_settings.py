@@ -227,9 +227,15 @@ def test_a_cookie_secret_that_the_proxy_would_refuse_is_told_with_the_command_fo
     assert "URL-safe base64 (head -c 32 /dev/urandom" in problem
 
 
-@pytest.mark.parametrize("command", ["db-upgrade", "gc"])
-def test_a_job_needs_the_database_alone(environ: Environment, tmp_path: Path, command: str) -> None:
-    only = {"BACKEND_STORE_URI": environ["BACKEND_STORE_URI"]}
-    assert settings.configure(command, only, tmp_path / "out") == []
-    assert len(settings.configure(command, {}, tmp_path / "out")) == 1
+@pytest.mark.parametrize(
+    ("command", "needs"),
+    [
+        ("db-upgrade", ["BACKEND_STORE_URI"]),
+        ("gc", ["BACKEND_STORE_URI", "DEFAULT_ARTIFACT_ROOT"]),
+        ("archive-traces", ["BACKEND_STORE_URI", "DEFAULT_ARTIFACT_ROOT"]),
+    ],
+)
+def test_a_job_needs_no_sign_in(environ: Environment, tmp_path: Path, command: str, needs: list[str]) -> None:
+    assert settings.configure(command, {name: environ[name] for name in needs}, tmp_path / "out") == []
+    assert len(settings.configure(command, {}, tmp_path / "out")) == len(needs)
     assert not (tmp_path / "out").exists()
