@@ -47,7 +47,9 @@ def steps() -> dict[str, float]:
     uri, root = os.environ["BACKEND_STORE_URI"], os.environ["DEFAULT_ARTIFACT_ROOT"]
     work = {
         "imports of MLflow and its database layer": lambda: [*map(import_module, DATABASE_LAYER)],
-        "check of the schema": lambda: import_module("mlflow_cloudrun.database").upgrade(uri),
+        "check of the schema": lambda: import_module("mlflow_cloudrun.database").upgrade(
+            uri, patience_s=200, longest_s=120
+        ),
         "imports of the command line and the web application": lambda: [*map(import_module, SERVER)],
         "both stores": lambda: import_module("mlflow.server.handlers").initialize_backend_stores(uri, uri, root),
     }

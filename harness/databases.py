@@ -79,14 +79,16 @@ class Postgres:
             connection.close()
 
     @contextmanager
-    def holding(self, statement: str, *, database: str) -> Generator[None]:
-        """Keeps a transaction open that has run the statement, and takes it back at the end."""
+    def holding(self, statement: str, *, database: str, commit: bool = False) -> Generator[None]:
+        """Keeps a transaction open that has run the statement, and takes it back at the end unless it is to commit."""
         host = str(self.sockets / INSTANCE)
         connection = psycopg2.connect(host=host, user="mlflow", password=PASSWORD, dbname=database)
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
             yield
+            if commit:
+                connection.commit()
         finally:
             connection.close()
 
@@ -115,7 +117,7 @@ class MySql:
             shutil.chown(data, user, user)
         common = ["--no-defaults", f"--datadir={data}", f"--user={user}"]
         subprocess.run(["mariadb-install-db", *common], check=True, capture_output=True)
-        command = ["mariadbd", *common, "--skip-networking", f"--socket={server}"]
+        command = ["mariadbd", *common, "--skip-networking", f"--socket={server}", "--innodb-flush-method=nosync"]
         self._log = folder / "log"
         with self._log.open("w") as log:
             self._server = subprocess.Popen(
@@ -126,10 +128,12 @@ class MySql:
         self._server_socket = server
         self.execute(statements)
 
-    def execute(self, statements: str, *, database: str = "mysql") -> None:
-        """Runs statements as the administrator, who logs in without the stand-in's login."""
-        command = ["mariadb", f"--socket={self._server_socket}", f"--execute={statements}", database]
-        subprocess.run(command, check=True)
+    def execute(self, statements: str, *, database: str = "mysql") -> list[tuple[str, ...]]:
+        """Runs statements as the administrator, who logs in without the stand-in's login; returns their rows."""
+        options = ["--batch", "--skip-column-names", f"--execute={statements}"]
+        command = ["mariadb", f"--socket={self._server_socket}", *options, database]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
 
     def stop(self) -> None:
         """Ends the server."""

@@ -4,7 +4,7 @@
 #
 #   start.sh [serve]            the service (default)
 #   start.sh db-upgrade         create or migrate the database's schema
-#   start.sh gc [OPTION ...]    mlflow gc
+#   start.sh JOB [OPTION ...]   a job of mlflow_cloudrun/jobs, which ends by itself
 #   start.sh version            what is in the image
 set -euo pipefail
 
@@ -169,13 +169,13 @@ main() {
   (($# == 0)) || shift
   case "$command" in
     serve) serve ;;
-    db-upgrade | gc)
+    db-upgrade | gc | archive-traces | verify | import | rewrite-roots)
       check_environment "$command"
       exec "$PYTHON" -m mlflow_cloudrun "$command" "$@"
       ;;
     version) show_versions ;;
     *)
-      log ERROR "Unknown command; known are serve, db-upgrade, gc, version"
+      log ERROR "Unknown command; known are serve, db-upgrade, gc, archive-traces, verify, import, rewrite-roots, version"
       exit "$EX_USAGE"
       ;;
   esac

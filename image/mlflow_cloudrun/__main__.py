@@ -1,4 +1,4 @@
-"""Runs MLflow's own command line in this process: `python -m mlflow_cloudrun serve FOLDER | db-upgrade | gc ...`.
+"""Runs MLflow's own command line in this process: `python -m mlflow_cloudrun serve FOLDER | db-upgrade | JOB ...`.
 
 `mlflow server` starts uvicorn as a child, which imports everything a second time. Here the same command runs uvicorn
 itself: half the memory, and the stores that it checked at start are those that answer.
@@ -6,6 +6,7 @@ itself: half the memory, and the stores that it checked at start are those that 
 
 import gc
 import logging
+import math
 import os
 import sys
 from functools import partial
@@ -14,7 +15,10 @@ from typing import NoReturn
 
 from mlflow_cloudrun import environment, front, logs
 
-EX_DATAERR = 65
+EX_DATAERR, EX_TEMPFAIL, EX_CONFIG = 65, 75, 78
+START_LOCK_S = 200  # below Cloud Run's 240 s for a start
+START_MIGRATION_S = 120  # half of that: an estimate may be wrong, and the rest of the start takes its time
+UPGRADE_LOCK_S = 3600  # as long as a job may migrate a large database
 # As much of a request's head as the edge lets through (haproxy.cfg: tune.bufsize). h11 gives up after 16 KiB, if it did
 # not all come at once. https://www.uvicorn.org/settings/#http
 HEAD_BYTES = 65536
@@ -40,22 +44,28 @@ def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], *
     sys.exit(0)
 
 
-def upgrade(uri: str) -> None:
-    """Brings the schema up to date; a schema that is too new ends the process with a message and no traceback."""
+def upgrade(uri: str, *, patience_s: int, longest_s: float) -> None:
+    """Brings the schema up to date; what keeps it from that ends the process with a message and no traceback."""
     from mlflow_cloudrun import database  # noqa: PLC0415  settings.py runs without MLflow's imports
 
     try:
-        database.upgrade(uri)
-    except database.NewerSchemaError as error:
+        database.upgrade(uri, patience_s=patience_s, longest_s=longest_s)
+    except (database.NewerSchemaError, database.HalfMovedError) as error:
         logger.critical("%s", error)
         sys.exit(EX_DATAERR)
+    except database.LongMigrationError as error:
+        logger.critical("%s", error)
+        sys.exit(EX_CONFIG)
+    except database.BusyError as error:
+        logger.critical("%s", error)
+        sys.exit(EX_TEMPFAIL)
 
 
 def serve(uri: str, folder: Path) -> None:
     """Brings the schema up to date, then becomes `mlflow server`; its options are in MLFLOW_* variables."""
     import uvicorn  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  mlflow.server switches its checks of hosts on where a web server is loaded
 
-    upgrade(uri)
+    upgrade(uri, patience_s=START_LOCK_S, longest_s=START_MIGRATION_S)
     import mlflow.server  # noqa: PLC0415
     from mlflow.cli import cli  # noqa: PLC0415
 
@@ -86,13 +96,12 @@ def main() -> None:
         front.watch()
         serve(uri, Path(options[0]))
     elif command == "db-upgrade":
-        upgrade(uri)
+        upgrade(uri, patience_s=UPGRADE_LOCK_S, longest_s=math.inf)
         logger.info("The schema is up to date")
-    elif command == "gc":
-        from mlflow.cli import cli  # noqa: PLC0415
+    else:
+        from mlflow_cloudrun.jobs.command import run  # noqa: PLC0415  the server has no jobs
 
-        os.environ["MLFLOW_TRACKING_URI"] = uri
-        cli(["gc", "--backend-store-uri", uri, *options])
+        sys.exit(run(command, options, uri))
 
 
 if __name__ == "__main__":

@@ -7,46 +7,91 @@ an empty database one dies. Here every start holds a lock of the database until 
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import mlflow
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from mlflow.db import upgrade as mlflow_db_upgrade
 from mlflow.store.db import utils
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from mlflow_cloudrun import migration
 
 logger = logging.getLogger(__name__)
 
 MIGRATIONS = Path(utils.__file__).parents[1] / "db_migrations"
 LOCK_NUMBER = 653_569  # arbitrary; every instance, of every version of the image, must use the same
 LOCK_NAME = "mlflow-schema"
-LOCK_TIMEOUT_S = 200  # below Cloud Run's 240 s for a start
+LOCK_NOT_AVAILABLE = "55P03"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
 class NewerSchemaError(Exception):
     """The database was migrated by a newer MLflow than this image holds."""
 
 
-@contextmanager
-def locked(engine: Engine) -> Generator[None]:
-    """Holds the database's advisory lock; it goes with the connection, so a killed instance never keeps it.
+class OlderSchemaError(Exception):
+    """The database has the schema of an older MLflow than this image holds, or none."""
+
+
+class HalfMovedError(Exception):
+    """The database holds a part of what was to be imported."""
+
+
+class LongMigrationError(Exception):
+    """The migration might not end within the time that a start has."""
+
+
+class BusyError(Exception):
+    """Somebody else held the lock all the time."""
+
+
+def take_lock(connection: Connection, seconds: int) -> None:
+    """Takes the database's advisory lock; it goes with the connection, so a killed process never keeps it.
 
     Raises:
-        TimeoutError: Another instance held the lock for longer than LOCK_TIMEOUT_S.
-        sqlalchemy.exc.DBAPIError: The same on PostgreSQL, or the connection broke.
+        BusyError: Somebody else held it for all of these seconds.
     """
     # https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
     # https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"))
+    try:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": f"{seconds}s"})
             connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": LOCK_NUMBER})
-        elif not connection.scalar(
-            text("SELECT GET_LOCK(:name, :seconds)"), {"name": LOCK_NAME, "seconds": LOCK_TIMEOUT_S}
-        ):
-            raise TimeoutError(f"another instance migrates the database since {LOCK_TIMEOUT_S} s")
+            taken = True
+        else:
+            taken = connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": LOCK_NAME, "seconds": seconds})
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", "") != LOCK_NOT_AVAILABLE:
+            raise
+        taken = False
+    if not taken:
+        raise BusyError(
+            f"Another instance or job has held the database's lock for {seconds} s: it migrates, or collects. Nothing "
+            "was changed; start again when it has ended."
+        )
+    connection.commit()
+
+
+def give_lock_back(connection: Connection) -> None:
+    """Gives the lock back to whoever waits for it."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": LOCK_NUMBER})
+    else:
+        connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": LOCK_NAME})
+    connection.commit()
+
+
+@contextmanager
+def locked(engine: Engine, seconds: int) -> Generator[None]:
+    """Holds the lock on a connection of its own.
+
+    Raises:
+        BusyError: As above.
+    """
+    with engine.connect() as connection:
+        take_lock(connection, seconds)
         try:
             yield
         finally:
@@ -59,24 +104,75 @@ def current_revision(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(uri: str) -> None:
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Returns the revisions of this image's MLflow, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def refuse_other_schema(engine: Engine) -> None:
+    """Checks that the schema is the one of this image's MLflow.
+
+    Raises:
+        NewerSchemaError: It is a newer one.
+        OlderSchemaError: It is an older one, or there is none.
+        HalfMovedError: An import did not end.
+    """
+    if migration.half_moved(engine):
+        raise HalfMovedError("An import into this database did not end. Run it again: it begins from the start.")
+    found = current_revision(engine)
+    if found == known_revisions()[0]:
+        return
+    if found is not None and found not in known_revisions():
+        raise NewerSchemaError(
+            f"The database has schema {found}, which MLflow {mlflow.__version__} does not know: a newer MLflow "
+            "migrated it. Deploy the newer image again, or restore the backup that was made before the upgrade."
+        )
+    raise OlderSchemaError(
+        f"The database has schema {found or 'none'}, and MLflow {mlflow.__version__} needs {known_revisions()[0]}. Run "
+        "db-upgrade first, or start the service, which migrates."
+    )
+
+
+def upgrade(uri: str, *, patience_s: int, longest_s: float) -> None:
     """Creates or migrates the schema if it is not the one of this MLflow.
 
     Args:
         uri: SQLAlchemy URI of the database; when it does not answer, MLflow's 10 tries take about 107 s, and are made
             twice: the grant of roles/cloudsql.client may be minutes old, and a start has 240 s.
+        patience_s: How long to wait for somebody else who migrates.
+        longest_s: How long a migration may take by estimate.
 
     Raises:
         NewerSchemaError: The schema is of a newer MLflow; nothing was changed.
+        LongMigrationError: It might take longer; nothing was changed.
+        BusyError: Somebody else still migrates; nothing was changed.
     """
-    engine = _connected(uri)
+    engine = connected(uri)
     try:
-        migrate(engine, uri)
+        # A schema that is right needs no lock: no start waits for a job.
+        if not is_right(engine):
+            with locked(engine, patience_s):
+                migrate(engine, longest_s)
     finally:
         engine.dispose()
 
 
-def _connected(uri: str) -> Engine:
+def is_right(engine: Engine) -> bool:
+    """Tells whether the schema is the one of this image's MLflow; an older one is not.
+
+    Raises:
+        NewerSchemaError: It is a newer one.
+    """
+    try:
+        refuse_other_schema(engine)
+    except OlderSchemaError:
+        return False
+    return not migration.unfinished(engine)
+
+
+def connected(uri: str) -> Engine:
+    """Returns an engine whose database has answered; tries for about 214 s."""
     # A login without the role fails like any other, and for minutes after the role was granted:
     # https://cloud.google.com/iam/docs/access-change-propagation
     try:
@@ -86,21 +182,22 @@ def _connected(uri: str) -> Engine:
         return utils.create_sqlalchemy_engine_with_retry(uri)  # pyright: ignore[reportUnknownMemberType]
 
 
-def migrate(engine: Engine, uri: str) -> None:
-    """The same, under the lock.
+def migrate(engine: Engine, longest_s: float) -> None:
+    """Brings an older schema up to date, while this process holds the lock.
 
     Raises:
-        NewerSchemaError: As above.
+        LongMigrationError: As above.
     """
-    with locked(engine):
-        found = current_revision(engine)
-        scripts = ScriptDirectory(str(MIGRATIONS))
-        if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
-            raise NewerSchemaError(
-                f"The database has schema {found}, which MLflow {mlflow.__version__} does not know: a newer MLflow "
-                "migrated it. Deploy the newer image again, or restore the backup that was made before the upgrade."
-            )
-        if found == scripts.get_current_head():
-            return
-        logger.info("The schema is %s; migrating it to %s", found or "empty", scripts.get_current_head())
-        mlflow_db_upgrade.main([uri], standalone_mode=False)
+    if is_right(engine):
+        return
+    found = current_revision(engine)
+    pending = ScriptDirectory(str(MIGRATIONS)).iterate_revisions("head", found or "base")
+    seconds = migration.seconds_needed(engine, [Path(script.path) for script in pending])
+    if seconds > longest_s:
+        raise LongMigrationError(
+            f"Migrating the database from schema {found} to {known_revisions()[0]} may take {seconds:.0f} s, and Cloud "
+            "Run gives a start 240 s. Nothing was changed. Run this image's db-upgrade as a job (docs/runbook.md, "
+            "Upgrade), then deploy it again."
+        )
+    logger.info("The schema is %s; migrating it to %s", found or "empty", known_revisions()[0])
+    migration.run(engine, found)

@@ -1,0 +1,347 @@
+"""gc and archive-traces beside the service, on both engines, with buckets that ask IAM: what they do, leave and say."""
+
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
+from mlflow_cloudrun.jobs import command
+
+from harness.databases import MySql, Postgres
+from harness.load import API
+from harness.service import Platform
+from harness.waiting import wait_for
+from tests.image import traces
+from tests.image.deployment import ROOT, Deployment, Outcome, deployed
+
+EX_USAGE, EX_DATAERR, EX_TEMPFAIL, EX_NOPERM = 64, 65, 75, 77
+# What the engine makes no difference to.
+postgresql_alone = pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
+LONG_AGO, NOT_YET = 1_000_000_000_000, 9_000_000_000_000  # 2001 and 2255, in milliseconds
+DELETED = f"lifecycle_stage = 'deleted', last_update_time = {LONG_AGO}"
+TABLES = ("runs", "metrics", "latest_metrics", "params", "tags")
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mysql"])
+def deployment(request: pytest.FixtureRequest, platform: Platform, scratch: Path) -> Generator[Deployment]:
+    folder = Path(mkdtemp(dir=scratch))
+    folder.chmod(0o755)
+    if request.param == "postgresql":
+        postgres, database = platform.postgres, platform.postgres.create()
+        execute = partial(postgres.execute, database=database)
+        with deployed(platform, postgres.uri(database), postgres.sockets, execute, folder) as running:
+            holding = partial(postgres.holding, database=database, commit=True)
+            yield replace(running, holding=holding)
+        return
+    mysql = MySql(folder / "mysql")
+    try:
+        execute = partial(mysql.execute, database="mlflow")
+        with deployed(platform, mysql.uri(), mysql.sockets, execute, folder) as running:
+            yield running
+    finally:
+        mysql.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What was there before a collection, by what becomes of it."""
+
+    active: str
+    recent: str
+    old: str
+    ageless: str
+    registered: str
+    foreign: str
+    at_the_root: str
+    experiment: str
+    of_experiment: str
+    model_of_experiment: str
+    trace_of_experiment: str
+    held_experiment: str
+    model: str
+    deleted_trace: str
+    trace: str
+
+
+def old(deployment: Deployment, run: str, deleted: int | str = LONG_AGO) -> str:
+    """Deletes a run, as if long ago."""
+    deployment.delete_run(run)
+    deployment.execute(f"UPDATE runs SET deleted_time = {deleted} WHERE run_uuid = '{run}'")  # noqa: S608
+    return run
+
+
+def logged_model(deployment: Deployment, experiment: str, run: str) -> str:
+    """Makes a logged model with a file."""
+    made = deployment.call("POST", "logged-models", experiment_id=experiment, name="m", source_run_id=run)
+    model = made["model"]["info"]
+    deployment.call("POST", "runs/outputs", run_id=run, models=[{"model_id": model["model_id"], "step": 1}])
+    deployment.upload(f"{model['artifact_uri']}/weights")
+    return model["model_id"]
+
+
+def trace(deployment: Deployment, experiment: str) -> str:
+    """Makes a trace with an attachment; returns its id."""
+    before = set(deployment.execute("SELECT request_id FROM trace_info"))
+    headers = deployment.service.bearer() | {"x-mlflow-experiment-id": experiment}
+    assert traces.export(deployment.service.http, traces.body("asked"), headers=headers).is_success
+    ((made,),) = set(deployment.execute("SELECT request_id FROM trace_info")) - before
+    deployment.upload(f"{ROOT}/{experiment}/traces/{made}/artifacts/attachments/picture")
+    return made
+
+
+def spans_of(deployment: Deployment, trace: str) -> list[str]:
+    """Returns the names of a trace's spans, as MLflow's page gets them."""
+    answer = deployment.service.http.get(
+        "/ajax-api/3.0/mlflow/get-trace-artifact",
+        params={"request_id": trace},
+        headers=deployment.service.bearer(),
+    )
+    assert answer.is_success, answer.text
+    return [span["name"] for span in answer.json()["spans"]]
+
+
+def registered(deployment: Deployment, run: str) -> str:
+    """Registers a model that lies in a run's files."""
+    deployment.call("POST", "registered-models/create", name="kept")
+    deployment.call("POST", "model-versions/create", name="kept", source=f"{ROOT}/0/{run}/artifacts/model", run_id=run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def world(deployment: Deployment) -> World:
+    doomed = deployment.experiment("deleted with all it holds")
+    of_experiment = deployment.run(doomed)
+    model_of_experiment = logged_model(deployment, doomed, of_experiment)
+    trace_of_experiment = trace(deployment, doomed)
+    held = deployment.experiment("deleted, and a run restored")
+    restored = deployment.run(held)
+    for experiment in (doomed, held):
+        deployment.call("POST", "experiments/delete", experiment_id=experiment)
+        deployment.execute(f"UPDATE experiments SET {DELETED} WHERE experiment_id = {experiment}")  # noqa: S608
+    deployment.call("POST", "runs/restore", run_id=restored)
+    active, recent, foreign, at_the_root = (deployment.run() for _ in range(4))
+    old(deployment, recent, NOT_YET)
+    for run, location in ((foreign, "mlflow-artifacts:/0/x/artifacts"), (at_the_root, ROOT)):
+        deployment.execute(f"UPDATE runs SET artifact_uri = '{location}' WHERE run_uuid = '{old(deployment, run)}'")  # noqa: S608
+    model = logged_model(deployment, "0", active)
+    deployment.call("DELETE", f"logged-models/{model}")
+    deployment.execute(f"UPDATE logged_models SET last_updated_timestamp_ms = 1 WHERE model_id = '{model}'")  # noqa: S608
+    deleted_trace = trace(deployment, "0")
+    deployment.execute(f"DELETE FROM trace_info WHERE request_id = '{deleted_trace}'")  # noqa: S608
+    return World(
+        active=active,
+        recent=recent,
+        old=old(deployment, deployment.run(files=30)),
+        ageless=old(deployment, deployment.run(), "NULL"),
+        registered=registered(deployment, old(deployment, deployment.run())),
+        foreign=foreign,
+        at_the_root=at_the_root,
+        experiment=doomed,
+        of_experiment=of_experiment,
+        model_of_experiment=model_of_experiment,
+        trace_of_experiment=trace_of_experiment,
+        held_experiment=held,
+        model=model,
+        deleted_trace=deleted_trace,
+        trace=trace(deployment, "0"),
+    )
+
+
+@pytest.fixture(scope="module")
+def refused(deployment: Deployment, world: World) -> Outcome:  # noqa: ARG001  what it is refused
+    """A collection by the server's own account, which may read only; it comes first, and changes nothing."""
+    return deployment.job("gc", account=deployment.server)
+
+
+@pytest.fixture(scope="module")
+def collection(deployment: Deployment, world: World, refused: Outcome) -> Outcome:  # noqa: ARG001  it comes after
+    return deployment.job("gc", "--older-than=0s")
+
+
+def test_gc_without_rights_says_which_role_on_what_for_whom_and_changes_nothing(
+    deployment: Deployment, world: World, refused: Outcome
+) -> None:
+    assert refused.status == EX_NOPERM, refused.log
+    (told,) = [entry for entry in refused.entries if entry["severity"] == "ERROR" and "missing" in entry]
+    assert told["missing"] == {"role": "roles/storage.objectUser", "on": ROOT, "for": deployment.server}
+    assert f"{deployment.server} may not delete objects in {ROOT}: it needs roles/storage.objectUser" in told["message"]
+    assert "Traceback" not in refused.log
+    (left,) = refused.about(world.old)
+    assert (left["kind"], left["reason"]) == ("runs", "forbidden")
+    assert refused.summary["failed"]["runs"] >= 1
+    assert "collected" not in refused.summary
+
+
+def test_gc_takes_what_was_deleted_long_ago_with_its_files(
+    deployment: Deployment, world: World, collection: Outcome
+) -> None:
+    for run in (world.old, world.ageless, world.of_experiment):
+        assert deployment.files(f"0/{run}/") == []
+        assert [deployment.count(table, f"run_uuid = '{run}'") for table in TABLES] == [0] * len(TABLES)
+        assert deployment.count("inputs", f"source_id = '{run}'") == 0
+    for model in (world.model, world.model_of_experiment):
+        assert deployment.count("logged_models", f"model_id = '{model}'") == 0
+        assert deployment.count("inputs", f"destination_id = '{model}'") == 0
+    assert deployment.count("experiments", f"experiment_id = {world.experiment}") == 0
+    assert deployment.count("trace_info", f"request_id = '{world.trace_of_experiment}'") == 0
+    assert deployment.files(f"{world.experiment}/") == []
+    assert deployment.files(f"0/models/{world.model}/") == []
+    assert deployment.files(f"0/traces/{world.deleted_trace}/") == []
+    assert collection.summary["collected"] == {
+        "runs": 3,
+        "logged_models": 2,
+        "experiments": 1,
+        "traces": 1,
+        "files": 30 + 2 + 2 + 1 + 1 + 1 + 1,
+    }
+
+
+def test_gc_leaves_everything_else_as_it_is(deployment: Deployment, world: World, collection: Outcome) -> None:
+    for run in (world.active, world.registered):
+        assert len(deployment.files(f"0/{run}/")) == 2
+        assert deployment.count("metrics", f"run_uuid = '{run}'") == 3
+    assert deployment.count("runs", f"run_uuid = '{world.recent}'") == 1
+    assert deployment.count("trace_info", f"request_id = '{world.trace}'") == 1
+    assert len(deployment.files(f"0/traces/{world.trace}/")) == 1
+    assert deployment.count("experiments", f"experiment_id = {world.held_experiment}") == 1
+    (kept,) = collection.about(world.registered)
+    assert "version 1 of the registered model 'kept' lies in its files" in kept["message"]
+    (kept,) = collection.about(world.held_experiment)
+    assert "it still holds 1 runs" in kept["message"]
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [("foreign", "its files are at mlflow-artifacts:/0/x/artifacts"), ("at_the_root", "might be the files of others")],
+)
+def test_gc_tells_what_it_left_and_goes_on(
+    deployment: Deployment, world: World, collection: Outcome, run: str, told: str
+) -> None:
+    assert collection.status == EX_TEMPFAIL, collection.log
+    (left,) = collection.about(getattr(world, run))
+    assert left["reason"] == "foreign"
+    assert told in left["message"]
+    assert deployment.count("runs", f"run_uuid = '{getattr(world, run)}'") == 1
+    assert collection.summary["failed"] == {"runs": 2}
+    assert collection.summary["status"] == EX_TEMPFAIL
+
+
+def test_archived_traces_lie_in_the_bucket_and_are_read_by_the_server(deployment: Deployment) -> None:
+    archived, recent = trace(deployment, "0"), trace(deployment, "0")
+    deployment.execute(f"UPDATE trace_info SET timestamp_ms = {LONG_AGO} WHERE request_id = '{archived}'")  # noqa: S608
+    refused = deployment.job("archive-traces", "--older-than=1d", account=deployment.server)
+    assert refused.status == EX_NOPERM, refused.log
+    assert f"{deployment.server} may not create objects in {ROOT}: it needs roles/storage.objectUser" in refused.log
+    assert "Traceback" not in refused.log
+    outcome = deployment.job("archive-traces", "--older-than=1d")
+    assert outcome.status == 0, outcome.log
+    assert outcome.summary["archived"] == {"traces": 1}
+    assert f"0/traces/{archived}/artifacts/traces.pb" in deployment.files(f"0/traces/{archived}/")
+    assert deployment.count("spans", f"trace_id = '{archived}' AND content <> ''") == 0
+    assert deployment.count("spans", f"trace_id = '{recent}' AND content <> ''") == 1
+    assert spans_of(deployment, archived) == spans_of(deployment, recent) == ["asked"]
+
+
+def test_a_person_deletes_an_archived_trace_and_gc_its_file(deployment: Deployment) -> None:
+    archived = trace(deployment, "0")
+    deployment.execute(f"UPDATE trace_info SET timestamp_ms = {LONG_AGO} WHERE request_id = '{archived}'")  # noqa: S608
+    assert deployment.job("archive-traces", "--older-than=1d").summary["archived"] == {"traces": 1}
+    answer = deployment.call("POST", "traces/delete-traces", experiment_id="0", request_ids=[archived])
+    assert answer == {"traces_deleted": 1}
+    assert deployment.count("trace_info", f"request_id = '{archived}'") == 0
+    assert deployment.job("gc", "--older-than=0s").summary["collected"]["files"] == 2
+    assert deployment.files(f"0/traces/{archived}/") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--older-than=30"], ["--older-than="], ["--older-than=-1d"], ["--older-than=9999999d"], ["--run-ids=x"], ["30d"]],
+)
+def test_a_wrong_option_is_refused_with_the_right_ones(arguments: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.parser_of("gc").parse_args(arguments)
+    assert ended.value.code == EX_USAGE
+    assert "usage: gc [--older-than AGE, as 30d or 1d12h]" in caplog.text
+
+
+def test_an_age_is_days_hours_minutes_and_seconds() -> None:
+    ages = ("30d", "1d12h", "90m", "0s")
+    assert [command.parser_of("gc").parse_args([f"--older-than={age}"]).older_than for age in ages] == [
+        30 * 86_400,
+        36 * 3600,
+        5400,
+        0,
+    ]
+
+
+@postgresql_alone
+def test_two_collections_at_once_of_which_one_is_killed_leave_nothing(deployment: Deployment) -> None:
+    runs = [old(deployment, deployment.run()) for _ in range(40)]
+    names = ", ".join(f"'{run}'" for run in runs)
+
+    def left() -> int:
+        return deployment.count("runs", f"run_uuid IN ({names})")
+
+    with deployment.running("gc", "--older-than=0s") as killed, deployment.running("gc", "--older-than=0s") as other:
+        wait_for(lambda: left() < len(runs), "the first collected run")
+        killed.signal("KILL")
+        killed.wait(10)
+        assert other.wait(60) in {0, EX_TEMPFAIL}, other.logs()
+    assert left() == 0
+    assert [name for run in runs for name in deployment.files(f"0/{run}/")] == []
+
+
+@postgresql_alone
+def test_a_run_that_is_restored_meanwhile_stays_as_it_is(deployment: Deployment) -> None:
+    run = old(deployment, deployment.run())
+    restore = f"UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL WHERE run_uuid = '{run}'"  # noqa: S608
+    waiting = "state = 'active' AND wait_event_type = 'Lock' AND query LIKE '%runs%'"
+    with deployment.running("gc", "--older-than=0s") as job:
+        with deployment.holding(restore):
+            wait_for(lambda: deployment.count("pg_stat_activity", waiting), "gc at the run")
+        job.wait(60)
+    assert len(deployment.files(f"0/{run}/")) == 2
+    assert deployment.count("runs", f"run_uuid = '{run}' AND lifecycle_stage = 'active'") == 1
+
+
+@postgresql_alone
+def test_who_restores_a_run_that_is_being_collected_is_told_that_it_is_gone(deployment: Deployment) -> None:
+    run = old(deployment, deployment.run(files=150))
+    own = "datname = current_database()"
+    before = deployment.count("pg_stat_activity", own)
+    with deployment.running("gc", "--older-than=0s") as job:
+        wait_for(lambda: len(deployment.files(f"0/{run}/")) < 150, "the first deleted file")
+        assert deployment.count("pg_stat_activity", own) - before <= 1
+        headers = deployment.service.bearer()
+        answer = deployment.service.http.post(f"{API}/runs/restore", json={"run_id": run}, headers=headers)
+        job.wait(60)
+    assert answer.is_client_error, answer.text
+    assert deployment.files(f"0/{run}/") == []
+    assert deployment.count("runs", f"run_uuid = '{run}'") == 0
+
+
+@postgresql_alone
+def test_gc_goes_on_when_the_database_is_back(deployment: Deployment, postgres: Postgres) -> None:
+    runs = [old(deployment, deployment.run()) for _ in range(40)]
+    names = ", ".join(f"'{run}'" for run in runs)
+    with deployment.running("gc", "--older-than=0s") as job:
+        wait_for(lambda: deployment.count("runs", f"run_uuid IN ({names})") < len(runs), "the first collected run")
+        postgres.stop()
+        postgres.start()
+        assert job.wait(60) in {0, EX_TEMPFAIL}, job.logs()
+        assert "The database does not answer; trying again" in job.logs()
+    assert deployment.count("runs", f"run_uuid IN ({names})") == 0
+
+
+def test_a_job_of_an_older_image_leaves_a_newer_schema_alone(
+    platform: Platform, postgres: Postgres, database: str
+) -> None:
+    postgres.execute("UPDATE alembic_version SET version_num = 'fromthefuture'", database=database)
+    status, log = platform.ends(platform.job(database, "gc"))
+    assert status == EX_DATAERR, log
+    assert "a newer MLflow migrated it" in log
