@@ -168,10 +168,7 @@ class Container:
 
     def memory_kills(self) -> int:
         """Returns how many of its processes the kernel killed at the memory limit; Cloud Run would end the instance."""
-        cgroup = control_group(self.pid, "memory")
-        path = cgroup / "memory.events"
-        counts = (path if path.exists() else cgroup / "memory.oom_control").read_text()
-        return int(dict(line.split() for line in counts.splitlines())["oom_kill"])
+        return memory_kills(control_group(self.pid, "memory"))
 
     def pause(self) -> None:
         """Stops its processes where they stand."""
@@ -205,6 +202,13 @@ def control_group(pid: int, controller: str) -> Path:
         if controller in controllers.split(","):
             return Path(f"/sys/fs/cgroup/{controller}{path}")
     return Path(f"/sys/fs/cgroup{path}")  # pyright: ignore[reportPossiblyUnboundVariable]  version 2 has one line
+
+
+def memory_kills(cgroup: Path) -> int:
+    """Returns how many processes of a control group the kernel killed at its memory limit."""
+    path = cgroup / "memory.events"
+    counts = (path if path.exists() else cgroup / "memory.oom_control").read_text()
+    return int(dict(line.split() for line in counts.splitlines())["oom_kill"])
 
 
 def memory_statistic(cgroup: Path, name: str) -> int:

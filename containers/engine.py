@@ -31,6 +31,20 @@ CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 PIP_CERT = "/opt/machine.crt"
 
 
+class Command(NamedTuple):
+    """How the engine's command is run, by somebody who does not want to wait for its end.
+
+    Attributes:
+        arguments: The command itself, and its arguments.
+        environment: Its environment.
+        folder: Where it runs.
+    """
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: Path
+
+
 class Bridge(NamedTuple):
     """Where docker's containers reach this machine.
 
@@ -132,6 +146,10 @@ class Engine:
         if done.returncode:
             raise EngineError(f"{self.name} {' '.join(arguments[:2])} failed: {done.stderr or done.stdout}")
         return done.stdout
+
+    def command(self, *arguments: str) -> Command:
+        """Returns what `run` runs."""
+        return Command([self.name, *arguments], self._environment, self._scratch)
 
     @cached_property
     def bridge(self) -> Bridge | None:

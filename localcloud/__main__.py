@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from containers.engine import EngineError
 from containers.private import NotPrivate, private_folder
-from localcloud import daemon, server, session
+from localcloud import daemon, gcloud, server, session
 from localcloud.circumstances import PROJECT, Circumstances, add_options
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.options import Options
@@ -68,6 +68,8 @@ def _run(home: Path, options: argparse.Namespace) -> int:
             _logs(home)
         case "status":
             _status(home)
+        case "run" | "scheduler" | "logging" | "clock":
+            return gcloud.do(home, options)
         case _:
             _reset(home)
     return 0
@@ -123,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         "--redirect-uri", action="append", default=[], help="where it may send people back (can be repeated)"
     )
     client.add_argument("--anew", action="store_true", help="give it another secret")
+    gcloud.add_commands(subcommands)
     subcommands.add_parser("logs", help="print what the containers have printed")
     subcommands.add_parser("status", help="list what there is")
     subcommands.add_parser("reset", help="end what `up` started, and forget everything")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from localcloud.terraform.model import Block
 
 ENABLED_API = "serviceusage.api"
+OWNER = "terraform@localhost"
+"""Who calls where nobody said who does: the owner of everything."""
 _SINCE = "resource.since"
 ApiDefault: TypeAlias = "Value | Callable[[Object], Value]"
 """The value that Google gives an attribute that nobody set, or how it follows from the object."""

@@ -68,6 +68,18 @@ class Store:
             json.dumps(body),
         )
 
+    def merge(self, type_name: str, key: str, changes: Object) -> None:
+        """Changes some attributes of an object, if it is there, whoever writes the others meanwhile.
+
+        https://www.sqlite.org/json1.html#jpatch
+        """
+        self._query(
+            "UPDATE object SET body = json_patch(body, ?) WHERE type = ? AND key = ?",
+            json.dumps(changes),
+            type_name,
+            key,
+        )
+
     def mark_answered(self, type_name: str, key: str) -> None:
         """Notes that Terraform is about to be told of an object."""
         self._query("UPDATE object SET answered = 1 WHERE type = ? AND key = ?", type_name, key)
@@ -123,5 +135,5 @@ def erase(home: Path) -> None:
     """Forgets a local cloud: removes what this module, and a run with it, put into its folder."""
     for name in ("cloud.db", "cloud.db-wal", "cloud.db-shm", "log", "up.json", "up.log", "identity.pem", "engine"):
         (home / name).unlink(missing_ok=True)
-    for name in ("secrets", "states", "objects", "mounts", "logs", "tls"):
+    for name in ("secrets", "states", "objects", "mounts", "tasks", "logs", "tls"):
         shutil.rmtree(home / name, ignore_errors=True)

@@ -102,7 +102,7 @@ class Instance:
         try:
             instance = cls(container, spec, logs, await asyncio.to_thread(_Place.of, container, spec.port))
         except (EngineError, OSError) as error:
-            log = await asyncio.to_thread(_end, container, logs, spec.name, 0)
+            log = await asyncio.to_thread(end, container, logs, spec.name, 0)
             raise StartFailed(_ended_early(spec), log) from error
         except asyncio.CancelledError:
             await asyncio.to_thread(container.remove)
@@ -226,7 +226,7 @@ class Instance:
 
     async def _stop(self, grace_s: int) -> None:
         await self._settle_cpu()
-        await asyncio.to_thread(_end, self.container, self._logs, self.spec.name, grace_s)
+        await asyncio.to_thread(end, self.container, self._logs, self.spec.name, grace_s)
         # Requests that are still there were cut off by the end of the container.
         await self.session.close()
 
@@ -258,7 +258,7 @@ def _log(container: Container) -> str:
         return ""
 
 
-def _end(container: Container, logs: Path, name: str, grace_s: int) -> str:
+def end(container: Container, logs: Path, name: str, grace_s: int) -> str:
     """Ends and removes a container, which may be gone already; keeps its log and returns it."""
     with contextlib.suppress(EngineError):
         container.stop(grace_s)

@@ -6,6 +6,8 @@
 | bucket, and who may use it | an object store emulator behind a gate that asks IAM (`storage.py`) |
 | secrets | files and variables of the containers, by version number (`template.py`) |
 | Cloud Run service | containers behind a front door (`services.py`, `revision.py`, `instance.py`, `frontdoor.py`) |
+| Cloud Run job | a container for each task (`executions.py`, `tasks.py`), run by Google's interface (`interfaces.py`) |
+| schedule of Cloud Scheduler | calls, by a clock that can be pushed (`scheduler.py`) |
 | service accounts' tokens | a metadata server (`metadata.py`), and Google's sign-in (`identity.py`) |
 """
 
@@ -19,13 +21,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from typing_extensions import override
 
 from containers.engine import HOST, Engine, EngineError
+from localcloud.clock import Clock
 from localcloud.machine.callers import CONTAINERS, EVERYBODY, PROGRAMS
 from localcloud.machine.database import DatabaseServers
+from localcloud.machine.executions import Executions
 from localcloud.machine.frontdoor import FrontDoor
 from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider, kept_key
+from localcloud.machine.interfaces import SITE, Interfaces
+from localcloud.machine.logbook import Logbook
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.options import sign_in_places
+from localcloud.machine.scheduler import Scheduler
 from localcloud.machine.services import Services
 from localcloud.machine.sites import Sites
 from localcloud.machine.storage import ObjectStore, gate
@@ -73,18 +80,18 @@ class Machine(Platform):
         self._databases = DatabaseServers(engine, label=options.label)
         self._identity = IdentityProvider(clients=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
         self._objects = ObjectStore(home / "objects")
-        self._services = Services(
-            cloud,
-            engine,
-            Surroundings(
-                environment=self._environment,
-                sockets=self._databases.mounts,
-                secrets=home / "mounts",
-                label=options.label,
-            ),
-            logs=home / "logs",
-            idle_s=options.idle_s,
+        logs = home / "logs"
+        self._logbook = Logbook(logs, Clock(cloud.store))
+        surroundings = Surroundings(
+            environment=self._environment,
+            sockets=self._databases.mounts,
+            secrets=home / "mounts",
+            label=options.label,
         )
+        self._services = Services(cloud, engine, surroundings, logs=logs, idle_s=options.idle_s)
+        of_tasks = replace(surroundings, secrets=home / "tasks")
+        self._executions = Executions(cloud, engine, of_tasks, logs=logs, logbook=self._logbook)
+        self._scheduler = Scheduler(cloud, self._identity, self._logbook, self._ports.__getitem__)
 
     async def open(self) -> dict[str, int]:
         """Starts everything, and what was running before; returns the ports by name.
@@ -108,15 +115,21 @@ class Machine(Platform):
         self._objects.start()
         storage = gate(self._cloud, self._identity, self._objects)
         self._ports["storage"] = await self._sites.open("storage", storage, CONTAINERS)
+        interfaces = Interfaces(self._cloud, self._identity, self._executions, self._scheduler.fire)
+        self._ports[SITE] = await self._sites.open(SITE, interfaces.application(), CONTAINERS)
         for user in self._options.users:
             await self._open_metadata(f"metadata of {user}", only(user), PROGRAMS)
         for instance in self._cloud.store.all(sql.Instance.type):
             await asyncio.to_thread(self._databases.ensure_running, instance)
+        await self._executions.resume()
         await self._services.resume()
+        self._scheduler.open()
         return self._ports
 
     async def close(self) -> None:
         """Ends everything; what is stored stays."""
+        await self._scheduler.close()
+        await self._executions.close()
         await self._services.close()
         for instance in self._cloud.store.all(sql.Instance.type):
             await asyncio.to_thread(self._databases.stop, instance)
@@ -215,3 +228,8 @@ class Machine(Platform):
     @_engine_errors_shown
     def remove_service(self, service: Object) -> None:
         self._wait_for(self._services.remove(text(service, "id")))
+
+    @override
+    @_engine_errors_shown
+    def remove_job(self, job: Object) -> None:
+        self._wait_for(self._executions.remove(text(job, "id")))

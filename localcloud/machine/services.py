@@ -120,7 +120,7 @@ class Services:
         """Removes containers and files of services that no revision here knows: an interrupted deployment's."""
         known = {i.container.id for revision in self.revisions.values() for i in revision.instances}
         for container in self._engine.containers(f"{template.LABEL}={self._surroundings.label}"):
-            if container.id not in known:
+            if container.id not in known and template.TASK_LABEL not in container.labels():
                 container.remove()
         names = {revision.spec.name for revision in self.revisions.values()}
         for folder in self._surroundings.secrets.glob("*"):

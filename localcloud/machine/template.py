@@ -7,7 +7,7 @@ and pulling the image.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from containers.container import ContainerSpec
@@ -27,6 +27,8 @@ LABEL = "localcloud.service"
 """On each instance of a service: the name of the local cloud."""
 REVISION_LABEL = "localcloud.revision"
 """The name of the local cloud, a slash, and the revision's."""
+TASK_LABEL = "localcloud.execution.task"
+"""On each container of a job: the index of its task, a slash, and the number of the attempt."""
 _MEMORY_UNITS = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024}
 # What Cloud Run assumes: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
 _DEFAULT_PORT = 8080
@@ -113,46 +115,24 @@ async def read(cloud: Cloud, service: Object, revision: str, surroundings: Surro
     Raises:
         Refused: The template has more than one container, or a secret cannot be read.
     """
-    template = objects(service, "template")[0]
-    containers = objects(template, "containers")
-    if len(containers) != 1:
-        raise Refused(Problem("A revision with more than one container has no meaning in the local cloud"))
-    container, name = containers[0], revision.rpartition("/")[2]
+    template, name = objects(service, "template")[0], revision.rpartition("/")[2]
+    container = objects(template, "containers")[0]
     port = whole(at(container, "ports", 0, "container_port"), _DEFAULT_PORT)
-    sockets: dict[Path | str, str] = {
-        volume: target
-        for mounted in objects(template, "volumes")
-        for connection_name in strings(mounted, "cloud_sql_instance", 0, "instances")
-        for volume, target in surroundings.sockets(connection_name).items()
+    spec = await read_container(cloud, text(service, "project"), template, name, surroundings)
+    own = {
+        "PORT": str(port),
+        "K_SERVICE": text(service, "name"),
+        "K_CONFIGURATION": text(service, "name"),
+        "K_REVISION": name,
     }
     return RevisionSpec(
         name=name,
         service=revision.partition("/revisions/")[0],
-        container=ContainerSpec(
-            image=text(container, "image"),
-            entrypoint=" ".join(strings(container, "command")),
-            command=strings(container, "args"),
-            environment={
-                "PORT": str(port),
-                "K_SERVICE": text(service, "name"),
-                "K_CONFIGURATION": text(service, "name"),
-                "K_REVISION": name,
-                **await surroundings.environment(),
-                **dict(_variables(cloud, service, container)),
-            },
-            mounts=sockets | dict(_secret_files(cloud, service, template, container, surroundings.secrets / name)),
-            labels={
-                "localcloud": surroundings.label,
-                ACCOUNT_LABEL: text(template, "service_account"),
-                LABEL: surroundings.label,
-                REVISION_LABEL: f"{surroundings.label}/{name}",
-            },
-            # The file system of an instance is memory, and counts: https://cloud.google.com/run/docs/container-contract
-            tmpfs={"/tmp": mebibytes(text(container, "resources", 0, "limits", "memory") or "512Mi")},  # noqa: S108
+        container=replace(
+            spec,
+            environment={**own, **spec.environment},
             ports=[port],
             published_at=unguessable_address(),  # the way to an instance is through the front door
-            memory_mib=mebibytes(text(container, "resources", 0, "limits", "memory") or "512Mi"),
-            cpus=cpus(text(container, "resources", 0, "limits", "cpu") or "1"),
         ),
         port=port,
         startup=_probe(at(container, "startup_probe", 0), port) or _listens(port),
@@ -161,6 +141,51 @@ async def read(cloud: Cloud, service: Object, revision: str, surroundings: Surro
         concurrency=whole(at(template, "max_instance_request_concurrency"), 0) or _DEFAULT_CONCURRENCY,
         timeout_s=float((text(template, "timeout") or f"{_DEFAULT_TIMEOUT_S}s").removesuffix("s")),
         cpu_idle=at(container, "resources", 0, "cpu_idle") is not False,
+    )
+
+
+async def read_container(
+    cloud: Cloud, project: str, template: Object, name: str, surroundings: Surroundings
+) -> ContainerSpec:
+    """Reads what a service and a job have in common: the container, its account, its secrets and its sockets.
+
+    Args:
+        cloud: Where its secrets are.
+        project: The project of the service or job.
+        template: The block with the containers and the volumes.
+        name: Of what it is a part, without slashes.
+        surroundings: What the platform adds.
+
+    Raises:
+        Refused: The template has more than one container, or a secret cannot be read.
+    """
+    containers = objects(template, "containers")
+    if len(containers) != 1:
+        raise Refused(Problem("A template with more than one container has no meaning in the local cloud"))
+    container = containers[0]
+    sockets: dict[Path | str, str] = {
+        volume: target
+        for mounted in objects(template, "volumes")
+        for connection_name in strings(mounted, "cloud_sql_instance", 0, "instances")
+        for volume, target in surroundings.sockets(connection_name).items()
+    }
+    memory_mib = mebibytes(text(container, "resources", 0, "limits", "memory") or "512Mi")
+    return ContainerSpec(
+        image=text(container, "image"),
+        entrypoint=" ".join(strings(container, "command")),
+        command=strings(container, "args"),
+        environment={**await surroundings.environment(), **dict(_variables(cloud, project, container))},
+        mounts=sockets | dict(_secret_files(cloud, project, template, container, surroundings.secrets / name)),
+        labels={
+            "localcloud": surroundings.label,
+            ACCOUNT_LABEL: text(template, "service_account"),
+            LABEL: surroundings.label,
+            REVISION_LABEL: f"{surroundings.label}/{name}",
+        },
+        # The file system of an instance is memory, and counts: https://cloud.google.com/run/docs/container-contract
+        tmpfs={"/tmp": memory_mib},  # noqa: S108
+        memory_mib=memory_mib,
+        cpus=cpus(text(container, "resources", 0, "limits", "cpu") or "1"),
     )
 
 
@@ -180,8 +205,7 @@ def whole(value: Value, default: int) -> int:
     return int(value) if isinstance(value, int | float) else default
 
 
-def _variables(cloud: Cloud, service: Object, container: Object) -> Iterator[tuple[str, str]]:
-    project = text(service, "project")
+def _variables(cloud: Cloud, project: str, container: Object) -> Iterator[tuple[str, str]]:
     for variable in objects(container, "env"):
         reference = at(variable, "value_source", 0, "secret_key_ref", 0)
         if isinstance(reference, dict):
@@ -192,10 +216,9 @@ def _variables(cloud: Cloud, service: Object, container: Object) -> Iterator[tup
 
 
 def _secret_files(
-    cloud: Cloud, service: Object, template: Object, container: Object, folder: Path
+    cloud: Cloud, project: str, template: Object, container: Object, folder: Path
 ) -> Iterator[tuple[Path | str, str]]:
     """Lays out secret volumes; the container's user may read the files, nobody else gets into the folder above them."""
-    project = text(service, "project")
     where = {text(mount, "name"): text(mount, "mount_path") for mount in objects(container, "volume_mounts")}
     for volume in objects(template, "volumes"):
         for secret in objects(volume, "secret"):

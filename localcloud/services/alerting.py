@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.resource import Cloud, crud, now, stable_number
+from localcloud.resource import OWNER, Cloud, crud, now, stable_number
 from localcloud.services import metric_filter
 from localcloud.services.logging_query import Query
 from localcloud.services.metric_filter import MetricFilter
@@ -57,7 +57,7 @@ class AlertPolicy(Assigned):
         """It and its conditions get names."""
         del config
         name = self.name(cloud, planned)
-        record: Object = {"mutate_time": now(), "mutated_by": "terraform@localhost"}
+        record: Object = {"mutate_time": now(), "mutated_by": OWNER}
         return {"conditions": _named(name, planned), "creation_record": [record], "name": name}
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:

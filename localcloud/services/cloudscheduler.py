@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.resource import Api, Cloud, Resource, crud, name_problem, now
+from localcloud.resource import Api, Cloud, Resource, crud, name_problem
 from localcloud.services import iam
 from localcloud.services.cron import BadSchedule, Schedule
 from localcloud.terraform.model import UNKNOWN, Block, Object, Problem, Refused, Value, at, objects, text
@@ -106,9 +106,9 @@ ATTEMPT = "cloudscheduler.attempt"
 """Under which the last attempt of each job is remembered, by the job's full name."""
 
 
-def note_attempt(cloud: Cloud, job: str, status: str) -> None:
+def note_attempt(cloud: Cloud, job: str, status: str, time: str) -> None:
     """Remembers how the last attempt of a job went, in a status of https://cloud.google.com/apis/design/errors."""
-    cloud.store.put(ATTEMPT, job, {"name": job, "time": now(), "status": status})
+    cloud.store.put(ATTEMPT, job, {"name": job, "time": time, "status": status})
 
 
 def account_of(job: Object) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from localcloud.resource import (
+    OWNER,
     Api,
     Cloud,
     Kept,
@@ -162,12 +163,12 @@ class Service(Resource):
         computed: Object = {
             "conditions": [condition("RoutesReady", time), condition("ConfigurationsReady", time, problems)],
             "create_time": text(prior, "create_time") or time,
-            "creator": "terraform@localhost",
+            "creator": OWNER,
             "delete_time": "",
             "etag": f'"{stable_number(full_name, generation, digits=12)}"',
             "expire_time": "",
             "generation": generation,
-            "last_modifier": "terraform@localhost",
+            "last_modifier": OWNER,
             "latest_created_revision": created,
             "latest_ready_revision": ready,
             "observed_generation": generation,

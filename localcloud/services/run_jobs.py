@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from localcloud.resource import Cloud, Kept, Resource, crud, name_problem, now, policy, protected, stable_number
+from localcloud.resource import OWNER, Cloud, Kept, Resource, crud, name_problem, now, policy, protected, stable_number
 from localcloud.services import revision
 from localcloud.services.iam import Target
 from localcloud.services.run import API, LIMITS, PROBE, RunMember, answered, condition, full_name
@@ -109,13 +109,13 @@ class Job(Resource):
         computed: Object = {
             "conditions": [condition("ResourcesAvailable", time, problems)],
             "create_time": text(before, "create_time") or time,
-            "creator": "terraform@localhost",
+            "creator": OWNER,
             "delete_time": "",
             "etag": f'"{stable_number(name, generation, digits=12)}"',
             "execution_count": at(before, "execution_count") or 0,
             "expire_time": "",
             "generation": generation,
-            "last_modifier": "terraform@localhost",
+            "last_modifier": OWNER,
             "latest_created_execution": [*objects(before, "latest_created_execution")],
             "observed_generation": generation,
             "reconciling": False,
@@ -185,14 +185,14 @@ def note_execution(cloud: Cloud, execution: Object) -> None:
     """
     name = text(execution, "name")
     job_name, _, short = name.partition("/executions/")
-    job = cloud.store.get(Job.type, job_name)
-    if job is None:
+    if cloud.store.get(Job.type, job_name) is None:
         return
     cloud.store.put(EXECUTION, name, execution)
     known = executions(cloud, job_name)
-    job["execution_count"] = len(known)
+    cloud.store.merge(Job.type, job_name, {"execution_count": len(known)})
     if text(known[-1], "name") == name:
-        times = {"completion_time": text(execution, "completionTime"), "create_time": text(execution, "createTime")}
-        job["latest_created_execution"] = [{**times, "name": short}]
-    cloud.store.put(Job.type, job_name, job)
-    cloud.store.mark_answered(Job.type, job_name)
+        times: Object = {
+            "completion_time": text(execution, "completionTime"),
+            "create_time": text(execution, "createTime"),
+        }
+        cloud.store.merge(Job.type, job_name, {"latest_created_execution": [{**times, "name": short}]})

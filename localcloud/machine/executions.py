@@ -1,0 +1,291 @@
+"""Cloud Run's jobs as they run: each execution a container a task, to the end, its retries and its limits included.
+
+Left out: startup probes, and that an execution is kept for some days only. One that was under way when the local cloud
+died is taken over; one that is under way when it is ended fails.
+https://cloud.google.com/run/docs/create-jobs
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import shutil
+import string
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from containers.engine import EngineError
+from localcloud.machine import template
+from localcloud.machine.logbook import Source
+from localcloud.machine.tasks import Ended, Task
+from localcloud.services import revision, run_jobs
+from localcloud.terraform.model import Object, Refused, Value, objects, text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from containers.container import Container, ContainerSpec
+    from containers.engine import Engine
+    from localcloud.machine.logbook import Logbook
+    from localcloud.resource import Cloud
+
+_LOG = logging.getLogger(__name__)
+_LABEL = "localcloud.execution"
+"""On each container of a task: the name of the local cloud."""
+_NAME_LABEL = "localcloud.execution.name"
+_SUFFIX = 5
+_LETTERS = string.ascii_lowercase + string.digits
+_MOST_PARALLEL = 4  # of one execution, on one machine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overrides:
+    """What one execution has in another way than its job: https://cloud.google.com/run/docs/execute/jobs#override-job-configuration.
+
+    Attributes:
+        args: Arguments of the container; None for the job's.
+        env: Variables in addition, or with other values.
+        task_count: Tasks; 0 for the job's.
+        timeout: Seconds of a task, such as `600s`; "" for the job's.
+    """
+
+    args: tuple[str, ...] | None = None
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    task_count: int = 0
+    timeout: str = ""
+
+    def __bool__(self) -> bool:
+        return self.args is not None or bool(self.env or self.task_count or self.timeout)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Running:
+    """An execution that is under way."""
+
+    record: Object
+    spec: ContainerSpec
+    task: asyncio.Task[None] | None = None
+    cancelled: str = ""
+
+
+class Executions:
+    """The executions that are under way, by their full names.
+
+    Args:
+        cloud: What is remembered.
+        engine: Where containers run.
+        surroundings: What the platform adds to each container.
+        logs: The folder for the logs of containers that have ended.
+        logbook: Where what they print goes.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        engine: Engine,
+        surroundings: template.Surroundings,
+        *,
+        logs: Path,
+        logbook: Logbook,
+    ) -> None:
+        self._cloud = cloud
+        self._engine = engine
+        self._surroundings = surroundings
+        self._logs = logs
+        self._logbook = logbook
+        self._running: dict[str, _Running] = {}
+
+    async def run(self, job: Object, overrides: Overrides) -> Object:
+        """Begins an execution; returns it as it is then.
+
+        Raises:
+            Refused: The container cannot start: with every reason.
+        """
+        project, task = text(job, "project"), run_jobs.task_of(job)
+        problems = revision.missing(self._cloud, project, task)
+        if problems:
+            raise Refused(*problems)
+        name = f"{text(job, 'name')}-{''.join(secrets.choice(_LETTERS) for _ in range(_SUFFIX))}"
+        record = self._new(job, f"{text(job, 'id')}/executions/{name}", overrides)
+        spec = await template.read_container(self._cloud, project, task, name, self._surroundings)
+        spec = replace(
+            spec,
+            command=spec.command if overrides.args is None else overrides.args,
+            environment={**spec.environment, **overrides.env},
+        )
+        self._begin(_Running(record=record, spec=spec), {})
+        return record
+
+    def _begin(self, running: _Running, adopted: dict[int, tuple[Container, int]]) -> None:
+        self._running[text(running.record, "name")] = running
+        self._note(running)
+        running.task = asyncio.create_task(self._see_through(running, adopted))
+
+    def _new(self, job: Object, name: str, overrides: Overrides) -> Object:
+        execution, task, time = objects(job, "template")[0], run_jobs.task_of(job), self._logbook.clock.timestamp()
+        count = overrides.task_count or int(str(execution.get("task_count") or 1))
+        args = overrides.args if overrides.args is not None else tuple(_args(task))
+        return {
+            "args": [*args],
+            "conditions": [],
+            "createTime": time,
+            "job": text(job, "name"),
+            "maxRetries": task.get("max_retries") or 0,
+            "name": name,
+            "parallelism": execution.get("parallelism") or 0,
+            "retriedCount": 0,
+            "startTime": time,
+            "taskCount": count,
+            "tasks": [],
+            "timeout": overrides.timeout or text(task, "timeout"),
+        }
+
+    async def _see_through(self, running: _Running, adopted: dict[int, tuple[Container, int]]) -> None:
+        record = running.record
+        count, parallel = int(str(record["taskCount"])), int(str(record["parallelism"])) or _MOST_PARALLEL
+        gate = asyncio.Semaphore(min(parallel, _MOST_PARALLEL))
+
+        async def one(index: int) -> Ended:
+            async with gate:
+                return await self._task(running, index, adopted.get(index))
+
+        try:
+            ended = await asyncio.gather(*(one(index) for index in range(count)))
+        finally:
+            shutil.rmtree(self._surroundings.secrets / _short(record), ignore_errors=True)
+        failed = [it for it in ended if not it.is_success]
+        record["succeededCount"] = count - len(failed)
+        record["failedCount" if not running.cancelled else "cancelledCount"] = len(failed)
+        record["completionTime"] = self._logbook.clock.timestamp()
+        message = running.cancelled or next((it.message for it in failed), "")
+        record["conditions"] = [self._condition(message)]
+        self._running.pop(text(record, "name"), None)
+        self._note(running)
+        result = "failed" if failed else "succeeded"
+        _LOG.info("execution %s %s%s", _short(record), result, f": {message}" if message else "")
+
+    async def _task(self, running: _Running, index: int, adopted: tuple[Container, int] | None) -> Ended:
+        """Runs one task until it succeeds, or has failed too often."""
+        record = running.record
+        container, attempt = adopted or (None, 0)
+        while True:
+            task = Task(
+                engine=self._engine,
+                spec=self._spec(running, index, attempt),
+                source=self._source(record, index, attempt),
+                logbook=self._logbook,
+                logs=self._logs,
+                timeout_s=float(text(record, "timeout").removesuffix("s") or "600"),
+            )
+            ended = await task.run(f"{_short(record)}-task{index}", container)
+            if running.cancelled:
+                ended = Ended(status=ended.status, message=running.cancelled)
+            tasks = [it for it in objects(record, "tasks") if it.get("index") != index]
+            result: Object = {"exitCode": ended.status, "status": {"message": ended.message} if ended.message else {}}
+            listed: list[Value] = [*tasks, {"index": index, "lastAttemptResult": result, "retried": attempt}]
+            record["tasks"] = listed
+            if ended.is_success or running.cancelled or attempt >= int(str(record["maxRetries"])):
+                return ended
+            container, attempt = None, attempt + 1
+            record["retriedCount"] = int(str(record["retriedCount"])) + 1
+            self._note(running)
+
+    def _spec(self, running: _Running, index: int, attempt: int) -> ContainerSpec:
+        record, spec = running.record, running.spec
+        # https://cloud.google.com/run/docs/container-contract#jobs-env-vars
+        own = {
+            "CLOUD_RUN_EXECUTION": _short(record),
+            "CLOUD_RUN_JOB": text(record, "job"),
+            "CLOUD_RUN_TASK_ATTEMPT": str(attempt),
+            "CLOUD_RUN_TASK_COUNT": str(record["taskCount"]),
+            "CLOUD_RUN_TASK_INDEX": str(index),
+        }
+        labels = {
+            _LABEL: self._surroundings.label,
+            _NAME_LABEL: text(record, "name"),
+            template.TASK_LABEL: f"{index}/{attempt}",
+        }
+        return replace(spec, environment={**own, **spec.environment}, labels={**spec.labels, **labels})
+
+    def _source(self, record: Object, index: int, attempt: int) -> Source:
+        _, project, _, location, *_ = text(record, "name").split("/")
+        return Source(
+            project=project,
+            resource="cloud_run_job",
+            resource_labels={"job_name": text(record, "job"), "location": location},
+            labels={
+                "run.googleapis.com/execution_name": _short(record),
+                "run.googleapis.com/task_attempt": str(attempt),
+                "run.googleapis.com/task_index": str(index),
+            },
+        )
+
+    def _condition(self, message: str) -> Object:
+        state = "CONDITION_FAILED" if message else "CONDITION_SUCCEEDED"
+        own: Object = {"lastTransitionTime": self._logbook.clock.timestamp(), "state": state, "type": "Completed"}
+        return own | ({"message": message} if message else {})
+
+    def _note(self, running: _Running) -> None:
+        running.record["runningCount"] = int(text(running.record, "name") in self._running)
+        run_jobs.note_execution(self._cloud, running.record)
+
+    def under_way(self, job: str) -> list[Object]:
+        """The executions of a job, by its full name, that have not ended."""
+        return [it.record for name, it in self._running.items() if name.startswith(f"{job}/executions/")]
+
+    async def cancel(self, name: str, why: str = "The execution was cancelled.") -> None:
+        """Ends an execution; returns when none of its containers is left."""
+        running = self._running.get(name)
+        if running is None or running.task is None:
+            return
+        running.cancelled = why
+        for container in self._engine.containers(f"{_NAME_LABEL}={name}"):
+            with contextlib.suppress(EngineError):
+                await asyncio.to_thread(container.stop)
+        await running.task
+
+    async def remove(self, job: str) -> None:
+        """Ends the executions of a job that is deleted."""
+        for record in self.under_way(job):
+            await self.cancel(text(record, "name"), "The job was deleted.")
+
+    async def close(self) -> None:
+        """Ends every execution."""
+        for name in list(self._running):
+            await self.cancel(name, "The local cloud was ended.")
+
+    async def resume(self) -> None:
+        """Takes over what runs of executions that were under way when the local cloud died; the others have failed."""
+        found: dict[str, dict[int, tuple[Container, int]]] = {}
+        for container in self._engine.containers(f"{_LABEL}={self._surroundings.label}"):
+            labels = container.labels()
+            index, _, attempt = labels[template.TASK_LABEL].partition("/")
+            found.setdefault(labels[_NAME_LABEL], {})[int(index)] = (container, int(attempt))
+        for record in self._cloud.store.all(run_jobs.EXECUTION):
+            name = text(record, "name")
+            job = self._cloud.store.get(run_jobs.Job.type, name.partition("/executions/")[0])
+            if text(record, "completionTime") or job is None:
+                continue
+            try:
+                project, task = text(job, "project"), run_jobs.task_of(job)
+                spec = await template.read_container(self._cloud, project, task, _short(record), self._surroundings)
+            except Refused as refused:
+                _LOG.error("%s cannot be resumed: %s", name, refused)
+                continue
+            args = record.get("args")
+            spec = replace(spec, command=[str(it) for it in args] if isinstance(args, list) else spec.command)
+            self._begin(_Running(record=record, spec=spec), found.pop(name, {}))
+        for strangers in found.values():
+            for container, _ in strangers.values():
+                container.remove()
+
+
+def _short(execution: Object) -> str:
+    return text(execution, "name").rpartition("/")[2]
+
+
+def _args(task: Object) -> list[str]:
+    found = objects(task, "containers")[0].get("args")
+    return [str(it) for it in found] if isinstance(found, list) else []

@@ -1,0 +1,87 @@
+"""The commands in gcloud's words, on what is remembered: what they print, and what they say of a mistake."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localcloud.__main__ import main
+from localcloud.clock import Clock, duration
+from localcloud.machine.logbook import Logbook, Source
+from localcloud.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCE = Source(project="acme", resource="cloud_run_job", resource_labels={"job_name": "gc"}, labels={})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The folder of a local cloud with a job in two regions and a schedule."""
+    store = Store(tmp_path)
+    for region in ("here", "there"):
+        name = f"projects/acme/locations/{region}/jobs/gc"
+        job = {"id": name, "name": "gc", "project": "acme", "location": region}
+        store.put("google_cloud_run_v2_job", name, {**job})
+    schedule = {"id": "projects/acme/locations/here/jobs/nightly", "name": "nightly", "schedule": "0 3 * * *"}
+    store.put("google_cloud_scheduler_job", schedule["id"], {**schedule, "time_zone": "Etc/UTC", "state": "ENABLED"})
+    logbook = Logbook(tmp_path / "logs", Clock(store))
+    for line in ("one", '{"severity": "error", "message": "two"}', "{'three'}"):
+        logbook.line(SOURCE, "stderr", line)
+    store.close()
+    return tmp_path
+
+
+def run(home: Path, *arguments: str) -> int:
+    return main(["--home", str(home), *arguments])
+
+
+def test_the_clock_is_pushed_for_every_process(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(home, "clock", "+7d") == 0
+    assert run(home, "clock", "1h30m") == 0
+    shown = datetime.fromisoformat(capsys.readouterr().out.split()[-1])
+    ahead = shown - datetime.now(UTC)
+    assert timedelta(days=7, minutes=89) < ahead < timedelta(days=7, minutes=91)
+
+
+@pytest.mark.parametrize("text", ["7", "+7w", "d", "-7d", "1h 30m"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not like"):
+        duration(text)
+
+
+def test_schedules_are_listed_with_the_next_time(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(home, "scheduler", "jobs", "list") == 0
+    line = capsys.readouterr().out
+    assert line.split()[0] == "nightly"
+    assert "T03:00Z  never called" in line
+
+
+def test_a_name_that_two_jobs_have_needs_a_region(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(home, "run", "jobs", "execute", "gc") == 1
+    assert "more than one job is called gc" in capsys.readouterr().err
+    assert run(home, "run", "jobs", "execute", "gc", "--region=here") == 1
+    assert "the local cloud is not up" in capsys.readouterr().err
+    assert run(home, "run", "jobs", "execute", "cg") == 1
+    assert "no job is called cg; there are: projects/acme/locations/here/jobs/gc" in capsys.readouterr().err
+
+
+def test_the_log_is_read_newest_first(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(home, "logging", "read", "severity>=ERROR OR textPayload:three", "--limit", "2") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert '"textPayload": "{\'three\'}"' in first
+    assert '"jsonPayload": {"message": "two"}' in second
+    assert run(home, "logging", "read", "level=ERROR") == 1
+    assert "Field not found: 'level'" in capsys.readouterr().err
+
+
+def test_the_log_is_for_its_owner_alone(home: Path) -> None:
+    assert (home / "logs" / "entries.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_where_there_is_no_cloud_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path / "none", "run", "jobs", "executions", "list") == 1
+    assert "there is no local cloud in" in capsys.readouterr().err
