@@ -44,12 +44,12 @@ def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], *
     sys.exit(0)
 
 
-def upgrade(uri: str, *, patience_s: int, longest_s: float) -> None:
+def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, ...] = ()) -> None:
     """Brings the schema up to date; what keeps it from that ends the process with a message and no traceback."""
     from mlflow_cloudrun import database  # noqa: PLC0415  settings.py runs without MLflow's imports
 
     try:
-        database.upgrade(uri, patience_s=patience_s, longest_s=longest_s)
+        database.upgrade(uri, patience_s=patience_s, longest_s=longest_s, served=served)
     except (database.NewerSchemaError, database.HalfMovedError) as error:
         logger.critical("%s", error)
         sys.exit(EX_DATAERR)
@@ -65,7 +65,9 @@ def serve(uri: str, folder: Path) -> None:
     """Brings the schema up to date, then becomes `mlflow server`; its options are in MLFLOW_* variables."""
     import uvicorn  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  mlflow.server switches its checks of hosts on where a web server is loaded
 
-    upgrade(uri, patience_s=START_LOCK_S, longest_s=START_MIGRATION_S)
+    from mlflow_cloudrun import locations  # noqa: PLC0415
+
+    upgrade(uri, patience_s=START_LOCK_S, longest_s=START_MIGRATION_S, served=locations.roots(os.environ))
     import mlflow.server  # noqa: PLC0415
     from mlflow.cli import cli  # noqa: PLC0415
 

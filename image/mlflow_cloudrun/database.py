@@ -17,13 +17,14 @@ from mlflow.store.db import utils
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mlflow_cloudrun import migration
+from mlflow_cloudrun import migration, roots
 
 logger = logging.getLogger(__name__)
 
 MIGRATIONS = Path(utils.__file__).parents[1] / "db_migrations"
 LOCK_NUMBER = 653_569  # arbitrary; every instance, of every version of the image, must use the same
 LOCK_NAME = "mlflow-schema"
+ROOTS_TOLD = 5
 LOCK_NOT_AVAILABLE = "55P03"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
@@ -134,7 +135,7 @@ def refuse_other_schema(engine: Engine) -> None:
     )
 
 
-def upgrade(uri: str, *, patience_s: int, longest_s: float) -> None:
+def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, ...] = ()) -> None:
     """Creates or migrates the schema if it is not the one of this MLflow.
 
     Args:
@@ -142,6 +143,7 @@ def upgrade(uri: str, *, patience_s: int, longest_s: float) -> None:
             twice: the grant of roles/cloudsql.client may be minutes old, and a start has 240 s.
         patience_s: How long to wait for somebody else who migrates.
         longest_s: How long a migration may take by estimate.
+        served: Where artifacts are; what is elsewhere is told.
 
     Raises:
         NewerSchemaError: The schema is of a newer MLflow; nothing was changed.
@@ -154,8 +156,23 @@ def upgrade(uri: str, *, patience_s: int, longest_s: float) -> None:
         if not is_right(engine):
             with locked(engine, patience_s):
                 migrate(engine, longest_s)
+        if served:
+            warn_of_foreign_roots(engine, served)
     finally:
         engine.dispose()
+
+
+def warn_of_foreign_roots(engine: Engine, served: tuple[str, ...]) -> None:
+    """Says of which experiments this deployment cannot open the files, and what to do."""
+    if found := roots.foreign(engine, served):
+        told = ", ".join(f"{root} ({number})" for root, number in found.most_common(ROOTS_TOLD))
+        logger.warning(
+            "Experiments keep their artifacts where this deployment does not: %s. Copy them into the bucket (gcloud "
+            "storage cp --recursive) and run this image as a job with: rewrite-roots --root=%s=%s/FOLDER",
+            told,
+            next(iter(found)),
+            served[0],
+        )
 
 
 def is_right(engine: Engine) -> bool:

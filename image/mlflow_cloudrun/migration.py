@@ -50,7 +50,7 @@ class Journal:
     """
 
     def __init__(self, engine: Engine, revision: str | None) -> None:
-        self.revision = revision or "empty"
+        self.engine, self.revision = engine, revision or "empty"
         self.seen: Counter[str] = Counter()
         with engine.begin() as connection:
             connection.execute(text(f"CREATE TABLE IF NOT EXISTS {JOURNAL} ({COLUMNS})"))
@@ -62,6 +62,12 @@ class Journal:
         self.resumed = bool(self.done)  # an earlier attempt was killed within this revision
         self.doubtful = self.resumed  # it may have done one statement more than it could note
         event.listen(engine, "do_execute", self.execute)
+
+    def end(self) -> None:
+        """Leaves the database as MLflow knows it."""
+        event.remove(self.engine, "do_execute", self.execute)
+        with self.engine.begin() as connection:
+            connection.execute(text(f"DROP TABLE {JOURNAL}"))
 
     def execute(self, cursor: Any, statement: str, parameters: Any, _: object) -> bool:  # noqa: ANN401  the driver's
         """Runs a statement in SQLAlchemy's place, or skips it; tells whether it did either."""
@@ -161,14 +167,12 @@ def unmark_half_moved(connection: Connection) -> None:
 
 def run(engine: Engine, revision: str | None) -> None:
     """Brings the schema from a revision to the newest; goes on where an earlier attempt was killed."""
-    if engine.dialect.name == "mysql":
-        Journal(engine, revision)
+    journal = Journal(engine, revision) if engine.dialect.name == "mysql" else None
     if revision is None:
         InitialBase.metadata.create_all(engine)  # those that are not there yet
     utils._upgrade_db(engine)  # noqa: SLF001  # pyright: ignore[reportUnknownMemberType, reportPrivateUsage]
-    if engine.dialect.name == "mysql":
-        with engine.begin() as connection:
-            connection.execute(text(f"DROP TABLE {JOURNAL}"))
+    if journal:
+        journal.end()
 
 
 def seconds_needed(engine: Engine, pending: Iterable[Path]) -> float:
