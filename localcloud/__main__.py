@@ -68,7 +68,7 @@ def _run(home: Path, options: argparse.Namespace) -> int:
             _logs(home)
         case "status":
             _status(home)
-        case "run" | "scheduler" | "logging" | "clock":
+        case "run" | "scheduler" | "logging" | "alerts" | "clock":
             return gcloud.do(home, options)
         case _:
             _reset(home)

@@ -67,6 +67,10 @@ def add_commands(subcommands: argparse._SubParsersAction[argparse.ArgumentParser
     read.add_argument("filter", nargs="?", default="", help="in the Logging query language")
     read.add_argument("--limit", type=int, default=0, help="at most so many")
     read.set_defaults(command=_read_log)
+    alerts = subcommands.add_parser("alerts", help="list open incidents, and the policies that are not evaluated")
+    alerts.add_argument("--all", action="store_true", help="those that are over, too")
+    alerts.add_argument("--format", choices=("table", "json"), default="table")
+    alerts.set_defaults(command=_list_alerts)
     pushed = subcommands.add_parser("clock", help="print the time of the local cloud, or push it forward: `clock +7d`")
     pushed.add_argument("by", nargs="?", type=_duration, default=timedelta(), help="such as +7d, 90m or 1h30m")
     pushed.set_defaults(command=_clock)
@@ -234,6 +238,27 @@ def _read_log(home: Path, options: argparse.Namespace) -> int:
     found = [entry for entry in newest_first if query is None or query.matches(entry)]
     for entry in found[: options.limit or None]:
         print(json.dumps(entry))
+    return 0
+
+
+def _list_alerts(home: Path, options: argparse.Namespace) -> int:
+    from localcloud.machine.conditions import unevaluated  # noqa: PLC0415
+
+    with _books(home) as store:
+        incidents = [it for it in store.all("monitoring.incident") if options.all or text(it, "state") == "OPEN"]
+        policies = store.all("google_monitoring_alert_policy")
+    incidents.sort(key=lambda it: text(it, "opened"))
+    if options.format == "json":
+        print(json.dumps(incidents, indent=2))
+        return 0
+    for it in incidents:
+        entry = it.get("entry")
+        what = f"value {it.get('value')}" if entry is None else json.dumps(entry)
+        print(f"{text(it, 'state'):6} since {text(it, 'opened')[:19]}Z  {text(it, 'policyName')}: {what}")
+    for policy in policies:
+        reason = "it is disabled" if policy.get("enabled") is False else unevaluated(policy)
+        if reason:
+            print(f"not evaluated: {text(policy, 'display_name')}: {reason}")
     return 0
 
 

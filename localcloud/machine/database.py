@@ -15,7 +15,7 @@ import os
 import re
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from containers import images
 from containers.container import ContainerSpec
@@ -34,6 +34,22 @@ LOG_LINES = 15
 # https://cloud.google.com/sql/docs/postgres/instance-settings#machine-type-2ndgen
 SHARED_CORE_MB = {"db-f1-micro": 614, "db-g1-small": 1_740}
 PERFORMANCE_MB_PER_CPU = 8_192
+
+
+class Measured(NamedTuple):
+    """What a server uses.
+
+    Attributes:
+        connections: Database -> how many clients are connected.
+        disk_mib: Its files.
+        memory_mib: Its memory.
+        memory_limit_mib: What it may use.
+    """
+
+    connections: dict[str, int]
+    disk_mib: float
+    memory_mib: float
+    memory_limit_mib: int
 
 
 class DatabaseServers:
@@ -130,6 +146,23 @@ class DatabaseServers:
         """
         container, dialect = self._server(user)
         _run_sql(container, dialect, dialect.drop_user(text(user, "name")))
+
+    def measure(self, instance: Object) -> Measured:
+        """Returns what can be measured of a server that runs.
+
+        Raises:
+            Refused: It is down.
+        """
+        container, dialect = self._server({"project": instance["project"], "instance": instance["name"]})
+        rows = container.execute(*dialect.client, stdin=dialect.connections)
+        parts = [row.replace("|", " ").split() for row in rows.splitlines()]
+        _, limit = size_of(text(instance, "settings", 0, "tier"))
+        return Measured(
+            connections={part[0]: int(part[-1]) for part in parts if len(part) > 1 and part[-1].isdecimal()},
+            disk_mib=float(container.execute("du", "-sm", dialect.home, user="root").split()[0]),
+            memory_mib=container.memory_mib(),
+            memory_limit_mib=limit,
+        )
 
     def mounts(self, connection_name: str) -> dict[str, str]:
         """Returns the volume with an instance's socket, and where the container of a service mounts it, read-only.

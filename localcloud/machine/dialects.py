@@ -27,6 +27,7 @@ class Dialect(ABC):
         name: That of its image's folder.
         home: Folder of its files in the container.
         sockets: Folder of its socket in the container.
+        connections: SQL that says how many clients each database has: a row a database, its name and a number.
         client: Reads SQL from its input and runs it as superuser; it ends at the first error.
     """
 
@@ -34,6 +35,7 @@ class Dialect(ABC):
     home: ClassVar[str]
     sockets: ClassVar[str]
     client: ClassVar[tuple[str, ...]]
+    connections: ClassVar[str]
     ready: ClassVar[str]
 
     @property
@@ -79,6 +81,10 @@ class PostgreSQL(Dialect):
     name = "postgresql"
     home = "/var/lib/postgresql"
     sockets = "/run/postgresql"
+    connections = (
+        "SELECT datname, count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
+        "AND pid <> pg_backend_pid() GROUP BY datname;"
+    )
     client = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse")
     ready = """
         SELECT 'CREATE ROLE cloudsqlsuperuser CREATEDB CREATEROLE IN ROLE pg_monitor'
@@ -141,6 +147,9 @@ class MySQL(Dialect):
     name = "mysql"
     home = "/var/lib/mysql"
     sockets = "/run/mysqld"
+    connections = (
+        "SELECT IFNULL(db, ''), COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() GROUP BY db;"
+    )
     client = ("mariadb", f"--defaults-file={home}/client.cnf", "--batch")
     ready = "SELECT 1;"
     # https://cloud.google.com/sql/docs/mysql/quotas#maximum_concurrent_connections

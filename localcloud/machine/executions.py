@@ -21,14 +21,14 @@ from localcloud.machine import template
 from localcloud.machine.logbook import Source
 from localcloud.machine.tasks import Ended, Task
 from localcloud.services import revision, run_jobs
-from localcloud.terraform.model import Object, Refused, Value, objects, text
+from localcloud.terraform.model import Object, Refused, Value, objects, strings, text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from containers.container import Container, ContainerSpec
     from containers.engine import Engine
-    from localcloud.machine.logbook import Logbook
+    from localcloud.machine.telemetry import Telemetry
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
@@ -37,12 +37,15 @@ _LABEL = "localcloud.execution"
 _NAME_LABEL = "localcloud.execution.name"
 _SUFFIX = 5
 _LETTERS = string.ascii_lowercase + string.digits
+_LOOK_AGAIN_S = 1
 _MOST_PARALLEL = 4  # of one execution, on one machine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overrides:
-    """What one execution has in another way than its job: https://cloud.google.com/run/docs/execute/jobs#override-job-configuration.
+    """What one execution has in another way than its job.
+
+    https://cloud.google.com/run/docs/execute/jobs#override-job-configuration
 
     Attributes:
         args: Arguments of the container; None for the job's.
@@ -62,8 +65,6 @@ class Overrides:
 
 @dataclass(kw_only=True, slots=True)
 class _Running:
-    """An execution that is under way."""
-
     record: Object
     spec: ContainerSpec
     task: asyncio.Task[None] | None = None
@@ -76,9 +77,9 @@ class Executions:
     Args:
         cloud: What is remembered.
         engine: Where containers run.
-        surroundings: What the platform adds to each container.
+        surroundings: What the platform adds.
         logs: The folder for the logs of containers that have ended.
-        logbook: Where what they print goes.
+        telemetry: Where what they print and how they end goes.
     """
 
     def __init__(
@@ -88,13 +89,14 @@ class Executions:
         surroundings: template.Surroundings,
         *,
         logs: Path,
-        logbook: Logbook,
+        telemetry: Telemetry,
     ) -> None:
         self._cloud = cloud
         self._engine = engine
         self._surroundings = surroundings
         self._logs = logs
-        self._logbook = logbook
+        self._telemetry = telemetry
+        self._clock = telemetry.logbook.clock
         self._running: dict[str, _Running] = {}
 
     async def run(self, job: Object, overrides: Overrides) -> Object:
@@ -104,8 +106,7 @@ class Executions:
             Refused: The container cannot start: with every reason.
         """
         project, task = text(job, "project"), run_jobs.task_of(job)
-        problems = revision.missing(self._cloud, project, task)
-        if problems:
+        if problems := revision.missing(self._cloud, project, task):
             raise Refused(*problems)
         name = f"{text(job, 'name')}-{''.join(secrets.choice(_LETTERS) for _ in range(_SUFFIX))}"
         record = self._new(job, f"{text(job, 'id')}/executions/{name}", overrides)
@@ -124,9 +125,9 @@ class Executions:
         running.task = asyncio.create_task(self._see_through(running, adopted))
 
     def _new(self, job: Object, name: str, overrides: Overrides) -> Object:
-        execution, task, time = objects(job, "template")[0], run_jobs.task_of(job), self._logbook.clock.timestamp()
+        execution, task, time = objects(job, "template")[0], run_jobs.task_of(job), self._clock.timestamp()
         count = overrides.task_count or int(str(execution.get("task_count") or 1))
-        args = overrides.args if overrides.args is not None else tuple(_args(task))
+        args = overrides.args if overrides.args is not None else tuple(strings(task, "containers", 0, "args"))
         return {
             "args": [*args],
             "conditions": [],
@@ -158,12 +159,14 @@ class Executions:
         failed = [it for it in ended if not it.is_success]
         record["succeededCount"] = count - len(failed)
         record["failedCount" if not running.cancelled else "cancelledCount"] = len(failed)
-        record["completionTime"] = self._logbook.clock.timestamp()
+        record["completionTime"] = self._clock.timestamp()
         message = running.cancelled or next((it.message for it in failed), "")
         record["conditions"] = [self._condition(message)]
         self._running.pop(text(record, "name"), None)
         self._note(running)
         result = "failed" if failed else "succeeded"
+        of_job = replace(self._source(record, 0, 0), labels={})
+        self._telemetry.measure(of_job, "run.googleapis.com/job/completed_execution_count", 1, result=result)
         _LOG.info("execution %s %s%s", _short(record), result, f": {message}" if message else "")
 
     async def _task(self, running: _Running, index: int, adopted: tuple[Container, int] | None) -> Ended:
@@ -175,13 +178,20 @@ class Executions:
                 engine=self._engine,
                 spec=self._spec(running, index, attempt),
                 source=self._source(record, index, attempt),
-                logbook=self._logbook,
+                telemetry=self._telemetry,
                 logs=self._logs,
                 timeout_s=float(text(record, "timeout").removesuffix("s") or "600"),
             )
             ended = await task.run(f"{_short(record)}-task{index}", container)
             if running.cancelled:
                 ended = Ended(status=ended.status, message=running.cancelled)
+            self._telemetry.measure(
+                task.source,
+                "run.googleapis.com/job/completed_task_attempt_count",
+                1,
+                attempt=str(attempt),
+                result="succeeded" if ended.is_success else "failed",
+            )
             tasks = [it for it in objects(record, "tasks") if it.get("index") != index]
             result: Object = {"exitCode": ended.status, "status": {"message": ended.message} if ended.message else {}}
             listed: list[Value] = [*tasks, {"index": index, "lastAttemptResult": result, "retried": attempt}]
@@ -224,7 +234,7 @@ class Executions:
 
     def _condition(self, message: str) -> Object:
         state = "CONDITION_FAILED" if message else "CONDITION_SUCCEEDED"
-        own: Object = {"lastTransitionTime": self._logbook.clock.timestamp(), "state": state, "type": "Completed"}
+        own: Object = {"lastTransitionTime": self._clock.timestamp(), "state": state, "type": "Completed"}
         return own | ({"message": message} if message else {})
 
     def _note(self, running: _Running) -> None:
@@ -241,13 +251,14 @@ class Executions:
         if running is None or running.task is None:
             return
         running.cancelled = why
-        for container in self._engine.containers(f"{_NAME_LABEL}={name}"):
-            with contextlib.suppress(EngineError):
-                await asyncio.to_thread(container.stop)
-        await running.task
+        while not running.task.done():  # a container may be about to start
+            for container in self._engine.containers(f"{_NAME_LABEL}={name}"):
+                with contextlib.suppress(EngineError):
+                    await asyncio.to_thread(container.stop)
+            await asyncio.wait([running.task], timeout=_LOOK_AGAIN_S)
 
     async def remove(self, job: str) -> None:
-        """Ends the executions of a job that is deleted."""
+        """Ends those of a job that is deleted."""
         for record in self.under_way(job):
             await self.cancel(text(record, "name"), "The job was deleted.")
 
@@ -257,7 +268,7 @@ class Executions:
             await self.cancel(name, "The local cloud was ended.")
 
     async def resume(self) -> None:
-        """Takes over what runs of executions that were under way when the local cloud died; the others have failed."""
+        """Takes over the executions that were under way when the local cloud died."""
         found: dict[str, dict[int, tuple[Container, int]]] = {}
         for container in self._engine.containers(f"{_LABEL}={self._surroundings.label}"):
             labels = container.labels()
@@ -274,8 +285,7 @@ class Executions:
             except Refused as refused:
                 _LOG.error("%s cannot be resumed: %s", name, refused)
                 continue
-            args = record.get("args")
-            spec = replace(spec, command=[str(it) for it in args] if isinstance(args, list) else spec.command)
+            spec = replace(spec, command=strings(record, "args"))
             self._begin(_Running(record=record, spec=spec), found.pop(name, {}))
         for strangers in found.values():
             for container, _ in strangers.values():
@@ -284,8 +294,3 @@ class Executions:
 
 def _short(execution: Object) -> str:
     return text(execution, "name").rpartition("/")[2]
-
-
-def _args(task: Object) -> list[str]:
-    found = objects(task, "containers")[0].get("args")
-    return [str(it) for it in found] if isinstance(found, list) else []

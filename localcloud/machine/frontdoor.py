@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, web
@@ -17,6 +18,7 @@ from aiohttp import ClientError, web
 from localcloud.machine.callers import OWN_NAMES, name_of
 from localcloud.machine.forwarding import AnswerTooLarge, forward, same_path
 from localcloud.machine.instance import StartFailed
+from localcloud.machine.logbook import Source
 from localcloud.machine.revision import Overloaded, Retired, Revision
 from localcloud.services import iam, run
 from localcloud.terraform.model import Object, strings, text
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from localcloud.machine.services import Services
+    from localcloud.machine.telemetry import Telemetry
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
@@ -34,22 +37,27 @@ MAX_REQUEST_BYTES = MAX_ANSWER_BYTES = 32 * 1024 * 1024
 # The request's line and headers together, at Google's front end: https://cloud.google.com/load-balancing/docs/quotas
 MAX_HEADER_BYTES = 64 * 1024
 _ALL = "INGRESS_TRAFFIC_ALL"
+_CLIENT_CLOSED = 499
 
 
 class FrontDoor:
     """Answers for every service of the local cloud."""
 
-    def __init__(self, cloud: Cloud, services: Services, *, domain: str = "") -> None:
+    def __init__(
+        self, cloud: Cloud, services: Services, *, domain: str = "", telemetry: Telemetry | None = None
+    ) -> None:
         """Knows no service yet.
 
         Args:
             cloud: Where the services and their invokers are.
             services: What runs.
             domain: A custom domain of the only service.
+            telemetry: Where requests are noted; None for nowhere.
         """
         self._domains = OWN_NAMES | {domain.lower()}
         self._cloud = cloud
         self._services = services
+        self._telemetry = telemetry
         self._routes: dict[str, Object] = {}
         self._public: set[str] = set()
         self._changes = -1
@@ -58,8 +66,35 @@ class FrontDoor:
         """Returns the web application."""
         # The limit is the front door's own; aiohttp's is for bodies that it reads itself.
         application = web.Application(client_max_size=0)
-        application.router.add_route("*", "/{path:.*}", self._answer)
+        application.router.add_route("*", "/{path:.*}", self._noted if self._telemetry else self._answer)
         return application
+
+    async def _noted(self, request: web.Request) -> web.StreamResponse:
+        """Answers, and notes how."""
+        began, answer = time.monotonic(), None
+        try:
+            answer = await self._answer(request)
+            return answer
+        finally:
+            self._note(request, answer.status if answer else _CLIENT_CLOSED, time.monotonic() - began)
+
+    def _note(self, request: web.Request, status: int, latency_s: float) -> None:
+        service = self._find(request.host)
+        if service is None or self._telemetry is None:
+            return
+        project, location, name = (text(service, part) for part in ("project", "location", "name"))
+        revision = self._services.revisions.get(text(service, "id"))
+        names = {"configuration_name": name, "location": location, "service_name": name}
+        names["revision_name"] = revision.spec.name if revision else ""
+        source = Source(project=project, resource="cloud_run_revision", resource_labels=names, labels={})
+        fields = {
+            "protocol": f"HTTP/{request.version.major}.{request.version.minor}",
+            "remoteIp": request.remote or "",
+            "requestMethod": request.method,
+            "requestUrl": f"https://{request.host}{request.rel_url}",
+            "userAgent": request.headers.get("User-Agent", ""),
+        }
+        self._telemetry.request(source, status, latency_s, fields)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if _header_bytes(request) > MAX_HEADER_BYTES:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, ClientTimeout
 
+from containers.container import control_group, memory_kills
 from containers.engine import Engine, EngineError
 from localcloud.machine.forwarding import client
+from localcloud.machine.journal import printed
+from localcloud.machine.logbook import Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from containers.container import Container
+    from localcloud.machine.journal import Journal
     from localcloud.machine.template import Probe, RevisionSpec
 
 _LOG = logging.getLogger(__name__)
@@ -53,13 +56,13 @@ class Instance:
         ready: Its startup probe has passed.
     """
 
-    def __init__(self, container: Container, spec: RevisionSpec, logs: Path, place: _Place) -> None:
+    def __init__(self, container: Container, spec: RevisionSpec, journal: Journal, place: _Place) -> None:
         self.container = container
         self.spec = spec
         self.in_flight = 0
         self.ended = asyncio.Event()
         self.ready = False
-        self._logs = logs
+        self._journal = journal
         self._pid = place.pid
         self._cpu = asyncio.Lock()
         self._frozen = False
@@ -67,17 +70,20 @@ class Instance:
         self._stopping: asyncio.Task[None] | None = None
         self._pidfd = os.pidfd_open(place.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._note_end)
+        self._memory_kills = 0
+        self._memory = control_group(place.pid, "memory")
+        self._following = journal.follow(container, _source(spec))
         self.origin = f"http://{place.published}"
         self.session = client()
 
     @classmethod
-    async def start(cls, engine: Engine, spec: RevisionSpec, logs: Path) -> Instance:
+    async def start(cls, engine: Engine, spec: RevisionSpec, journal: Journal) -> Instance:
         """Starts a container and waits for its startup probe. Whatever keeps it from that, no container is left.
 
         Args:
             engine: Where it runs.
             spec: What to start.
-            logs: The folder for the log that it leaves behind.
+            journal: Where what it prints and leaves behind goes.
 
         Raises:
             StartFailed: It ended, or the probe failed too often.
@@ -90,19 +96,19 @@ class Instance:
         except asyncio.CancelledError:
             await asyncio.to_thread((await launch).remove)
             raise
-        return await cls.adopt(container, spec, logs)
+        return await cls.adopt(container, spec, journal)
 
     @classmethod
-    async def adopt(cls, container: Container, spec: RevisionSpec, logs: Path) -> Instance:
+    async def adopt(cls, container: Container, spec: RevisionSpec, journal: Journal) -> Instance:
         """Takes a container over that was started from a specification, and waits for its startup probe.
 
         Raises:
             StartFailed: As in `start`; the container is removed.
         """
         try:
-            instance = cls(container, spec, logs, await asyncio.to_thread(_Place.of, container, spec.port))
+            instance = cls(container, spec, journal, await asyncio.to_thread(_Place.of, container, spec.port))
         except (EngineError, OSError) as error:
-            log = await asyncio.to_thread(end, container, logs, spec.name, 0)
+            log = (await journal.end(container, spec.name, 0)).log
             raise StartFailed(_ended_early(spec), log) from error
         except asyncio.CancelledError:
             await asyncio.to_thread(container.remove)
@@ -132,7 +138,7 @@ class Instance:
                 await self._settle_cpu()
                 return
         reason = f"The container failed its startup probe {probe.failure_threshold} times in a row."
-        log = await asyncio.to_thread(_log, self.container)
+        log = await asyncio.to_thread(printed, self.container)
         raise StartFailed(_ended_early(self.spec) if self.ended.is_set() else reason, log)
 
     async def passes(self, probe: Probe) -> bool:
@@ -214,6 +220,8 @@ class Instance:
                 self._frozen = idle
 
     def _note_end(self) -> None:
+        with contextlib.suppress(OSError):  # for a moment, its control group is still there
+            self._memory_kills = memory_kills(self._memory)
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
         self.ended.set()
@@ -226,7 +234,9 @@ class Instance:
 
     async def _stop(self, grace_s: int) -> None:
         await self._settle_cpu()
-        await asyncio.to_thread(end, self.container, self._logs, self.spec.name, grace_s)
+        remains = await self._journal.end(self.container, self.spec.name, grace_s, self._following)
+        limit = self.spec.container.memory_mib if self._memory_kills else None
+        self._journal.say(self._following, remains, limit)
         # Requests that are still there were cut off by the end of the container.
         await self.session.close()
 
@@ -250,21 +260,8 @@ def _ended_early(spec: RevisionSpec) -> str:
     return f"The container ended before it answered on the port that PORT={spec.port} names."
 
 
-def _log(container: Container) -> str:
-    """What a container printed; nothing if somebody has removed it."""
-    try:
-        return container.logs()
-    except EngineError:
-        return ""
-
-
-def end(container: Container, logs: Path, name: str, grace_s: int) -> str:
-    """Ends and removes a container, which may be gone already; keeps its log and returns it."""
-    with contextlib.suppress(EngineError):
-        container.stop(grace_s)
-    log = _log(container)
-    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (logs / f"{time.strftime('%Y%m%dT%H%M%S')}-{name}-{container.id[:8]}.log").write_text(log)
-    with contextlib.suppress(EngineError):
-        container.remove()
-    return log
+def _source(spec: RevisionSpec) -> Source:
+    """What the entries of a revision's instances are of."""
+    _, project, _, location, _, service = spec.service.split("/")
+    names = {"configuration_name": service, "location": location, "revision_name": spec.name, "service_name": service}
+    return Source(project=project, resource="cloud_run_revision", resource_labels=names, labels={})

@@ -8,6 +8,8 @@
 | Cloud Run service | containers behind a front door (`services.py`, `revision.py`, `instance.py`, `frontdoor.py`) |
 | Cloud Run job | a container for each task (`executions.py`, `tasks.py`), run by Google's interface (`interfaces.py`) |
 | schedule of Cloud Scheduler | calls, by a clock that can be pushed (`scheduler.py`) |
+| log entries, metrics | what containers print and what is counted (`logbook.py`, `telemetry.py`, `samples.py`) |
+| alert policy, uptime check | incidents (`alerts.py`), requests to the front door (`uptime.py`) |
 | service accounts' tokens | a metadata server (`metadata.py`), and Google's sign-in (`identity.py`) |
 """
 
@@ -22,22 +24,27 @@ from typing_extensions import override
 
 from containers.engine import HOST, Engine, EngineError
 from localcloud.clock import Clock
+from localcloud.machine.alerts import Alerts
 from localcloud.machine.callers import CONTAINERS, EVERYBODY, PROGRAMS
 from localcloud.machine.database import DatabaseServers
 from localcloud.machine.executions import Executions
 from localcloud.machine.frontdoor import FrontDoor
 from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider, kept_key
 from localcloud.machine.interfaces import SITE, Interfaces
+from localcloud.machine.journal import Journal
 from localcloud.machine.logbook import Logbook
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.options import sign_in_places
+from localcloud.machine.samples import Sampler
 from localcloud.machine.scheduler import Scheduler
 from localcloud.machine.services import Services
 from localcloud.machine.sites import Sites
 from localcloud.machine.storage import ObjectStore, gate
+from localcloud.machine.telemetry import Telemetry
 from localcloud.machine.template import ACCOUNT_LABEL, LABEL, Surroundings
 from localcloud.machine.tls import server_context
+from localcloud.machine.uptime import UptimeChecks
 from localcloud.platform import Platform
 from localcloud.services import sql
 from localcloud.terraform.model import Object, Problem, Refused, text
@@ -81,17 +88,21 @@ class Machine(Platform):
         self._identity = IdentityProvider(clients=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
         self._objects = ObjectStore(home / "objects")
         logs = home / "logs"
-        self._logbook = Logbook(logs, Clock(cloud.store))
+        logbook = Logbook(logs, Clock(cloud.store))
+        self._telemetry = Telemetry(engine, logbook)
         surroundings = Surroundings(
             environment=self._environment,
             sockets=self._databases.mounts,
             secrets=home / "mounts",
             label=options.label,
         )
-        self._services = Services(cloud, engine, surroundings, logs=logs, idle_s=options.idle_s)
+        journal = Journal(logs, self._telemetry)
+        self._services = Services(cloud, engine, surroundings, journal=journal, idle_s=options.idle_s)
         of_tasks = replace(surroundings, secrets=home / "tasks")
-        self._executions = Executions(cloud, engine, of_tasks, logs=logs, logbook=self._logbook)
-        self._scheduler = Scheduler(cloud, self._identity, self._logbook, self._ports.__getitem__)
+        self._executions = Executions(cloud, engine, of_tasks, logs=logs, telemetry=self._telemetry)
+        self._scheduler = Scheduler(cloud, self._identity, logbook, self._ports.__getitem__)
+        self._alerts = Alerts(cloud, self._telemetry, uptime=options.uptime_checks)
+        self._sampler = Sampler(cloud, self._telemetry, self._services, self._executions, self._databases)
 
     async def open(self) -> dict[str, int]:
         """Starts everything, and what was running before; returns the ports by name.
@@ -101,7 +112,7 @@ class Machine(Platform):
         """
         self._loop = asyncio.get_running_loop()
         host, https_port = self._options.https or ("", 0)
-        front_door = FrontDoor(self._cloud, self._services, domain=host)
+        front_door = FrontDoor(self._cloud, self._services, domain=host, telemetry=self._telemetry)
         self._ports["front door"] = await self._sites.open(
             "front door", front_door.application(), EVERYBODY, port=self._options.port
         )
@@ -123,12 +134,17 @@ class Machine(Platform):
             await asyncio.to_thread(self._databases.ensure_running, instance)
         await self._executions.resume()
         await self._services.resume()
-        self._scheduler.open()
+        self._uptime = UptimeChecks(self._cloud, self._telemetry, self._ports["front door"])
+        self._watchers = [self._scheduler, self._sampler, self._alerts]
+        self._watchers += [self._uptime] if self._options.uptime_checks else []
+        for watcher in self._watchers:
+            watcher.open()
         return self._ports
 
     async def close(self) -> None:
         """Ends everything; what is stored stays."""
-        await self._scheduler.close()
+        for watcher in self._watchers:
+            await watcher.close()
         await self._executions.close()
         await self._services.close()
         for instance in self._cloud.store.all(sql.Instance.type):

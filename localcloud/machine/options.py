@@ -22,6 +22,7 @@ class Options:
         https: A host name and a second port, for https with a certificate that it makes itself; None for none.
         idle_s: Seconds without a request after which an instance above the minimum ends.
         users: People at this machine, by address: each gets a metadata server, so that Google's clients find them.
+        uptime_checks: Uptime checks are made.
         environment: Variable that each container gets -> its value, with the names of `sign_in_places` in braces.
     """
 
@@ -31,6 +32,7 @@ class Options:
     idle_s: float
     users: tuple[str, ...]
     environment: Mapping[str, str]
+    uptime_checks: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace, label: str) -> Options:
@@ -42,6 +44,7 @@ class Options:
             idle_s=options.idle,
             users=tuple(options.user),
             environment=dict(options.env),
+            uptime_checks=options.uptime_checks,
         )
 
 
@@ -72,6 +75,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)"
     )
+    parser.add_argument("--uptime-checks", action="store_true", help="make the uptime checks (default: none is made)")
     parser.add_argument("--user", action="append", default=[], help="somebody at this machine, by e-mail address")
     parser.add_argument(
         "--env",

@@ -22,11 +22,11 @@ from localcloud.terraform.model import Object, Problem, Refused, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from pathlib import Path
     from typing import Any
 
     from containers.container import Container
     from containers.engine import Engine
+    from localcloud.machine.journal import Journal
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Services:
     """The services that run, by their full names."""
 
     def __init__(
-        self, cloud: Cloud, engine: Engine, surroundings: template.Surroundings, *, logs: Path, idle_s: float
+        self, cloud: Cloud, engine: Engine, surroundings: template.Surroundings, *, journal: Journal, idle_s: float
     ) -> None:
         """Nothing runs yet.
 
@@ -46,14 +46,14 @@ class Services:
             cloud: What is remembered.
             engine: Where containers run.
             surroundings: What the platform adds to each container.
-            logs: The folder for the logs of containers that have ended.
+            journal: Where what containers print and leave behind goes.
             idle_s: Seconds without a request after which instances above the minimum end.
         """
         self.revisions: dict[str, Revision] = {}
         self._cloud = cloud
         self._engine = engine
         self._surroundings = surroundings
-        self._logs = logs
+        self._journal = journal
         self._idle_s = idle_s
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -111,7 +111,7 @@ class Services:
         spec = revision.spec
         soon = replace(spec.startup, initial_delay_s=0, failure_threshold=min(spec.startup.failure_threshold, 3))
         try:
-            return await Instance.adopt(container, replace(spec, startup=soon), self._logs)
+            return await Instance.adopt(container, replace(spec, startup=soon), self._journal)
         except StartFailed as failure:
             _LOG.warning("%s: instance %s is not taken over: %s", spec.name, container.id[:8], failure)
             return None
@@ -141,7 +141,7 @@ class Services:
                     check_startable(self._cloud, project, wanted, spec.name)
             except Refused as refused:
                 raise StartFailed(str(refused), "") from refused
-            return await Instance.start(self._engine, spec, self._logs)
+            return await Instance.start(self._engine, spec, self._journal)
 
         return Revision(spec, start, idle_s=self._idle_s)
 

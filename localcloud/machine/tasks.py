@@ -6,26 +6,23 @@ import asyncio
 import contextlib
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from containers.container import control_group, memory_kills
 from containers.engine import EngineError
-from localcloud.machine.instance import end
-from localcloud.machine.printing import Follower
+from localcloud.machine.journal import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from containers.container import Container, ContainerSpec
     from containers.engine import Engine
-    from localcloud.machine.logbook import Logbook, Source
+    from localcloud.machine.logbook import Source
+    from localcloud.machine.telemetry import Telemetry
 
 _GRACE_S = 10  # https://cloud.google.com/run/docs/container-contract#jobs-shutdown
 _POLL_S = 0.1
-_SIGNALLED = 128
 _TIMEOUTS = "https://cloud.google.com/run/docs/configuring/task-timeout"
-_MEMORY = "https://cloud.google.com/run/docs/configuring/memory-limits"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +51,7 @@ class Task:
         engine: Where containers run.
         spec: The container.
         source: What its log entries are of.
-        logbook: Where they go.
+        telemetry: Where they go.
         logs: The folder for the log that it leaves behind.
         timeout_s: The longest that it may take.
     """
@@ -62,7 +59,7 @@ class Task:
     engine: Engine
     spec: ContainerSpec
     source: Source
-    logbook: Logbook
+    telemetry: Telemetry
     logs: Path
     timeout_s: float
 
@@ -76,49 +73,29 @@ class Task:
         try:
             container = container or await asyncio.to_thread(self.engine.start, self.spec)
         except EngineError as error:
-            self.logbook.system(self.source, "ERROR", f"The container could not be started: {error}")
+            self.telemetry.logbook.system(self.source, "ERROR", f"The container could not be started: {error}")
             return Ended(status=-1, message=f"Task {name} failed with message: The container could not be started.")
-        follower = Follower(self.engine, container, partial(self.logbook.line, self.source))
+        journal = Journal(self.logs, self.telemetry)
+        following = journal.follow(container, self.source)
         timed_out = out_of_memory = False
         try:
             async with asyncio.timeout(self.timeout_s):
                 out_of_memory = await _end_of(container)
         except TimeoutError:
             timed_out = True
-            self.logbook.system(
+            self.telemetry.logbook.system(
                 self.source,
                 "ERROR",
                 f"Terminating task because it has reached the maximum timeout of {self.timeout_s:.0f} seconds. To "
                 f"change this limit, see {_TIMEOUTS}",
             )
-            with contextlib.suppress(EngineError):
-                await asyncio.to_thread(container.stop, _GRACE_S)
-        state = await asyncio.to_thread(_state, container)
-        await follower.finish()
-        await asyncio.to_thread(end, container, self.logs, name, 0)
-        status = int(str(state.get("ExitCode", -1)))
-        why = self._say(status, out_of_memory=out_of_memory)
-        if timed_out:
-            why = "The configured timeout was reached."
+        remains = await journal.end(container, name, _GRACE_S, following)
+        journal.say(following, remains, self.spec.memory_mib if out_of_memory else None)
+        status = -1 if remains.status is None else remains.status
+        why = "The container exited with an error." if status else ""
+        why = "The configured memory limit was reached." if out_of_memory else why
+        why = "The configured timeout was reached." if timed_out else why
         return Ended(status=status, message=f"Task {name} failed with message: {why}" if why else "")
-
-    def _say(self, status: int, *, out_of_memory: bool) -> str:
-        """Logs the end of a container as Cloud Run does; returns why that is a failure, "" if it is none."""
-        if out_of_memory:
-            limit = self.spec.memory_mib
-            self.logbook.system(
-                self.source,
-                "ERROR",
-                f"Memory limit of {limit} MiB exceeded with {limit} MiB used. Consider increasing the memory limit, "
-                f"see {_MEMORY}",
-            )
-        if status > _SIGNALLED:
-            self.logbook.system(self.source, "WARNING", f"Container terminated on signal {status - _SIGNALLED}.")
-        else:
-            self.logbook.system(self.source, "WARNING", f"Container called exit({status}).")
-        if out_of_memory:
-            return "The configured memory limit was reached."
-        return "The container exited with an error." if status else ""
 
 
 def _state(container: Container) -> dict[str, object]:

@@ -10,10 +10,14 @@ from uuid import uuid4
 
 import httpx
 
+from localcloud.clock import Clock
 from localcloud.machine.background import serving
 from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.frontdoor import FrontDoor
+from localcloud.machine.journal import Journal
+from localcloud.machine.logbook import Logbook
 from localcloud.machine.services import Services
+from localcloud.machine.telemetry import Telemetry
 from localcloud.machine.template import Surroundings
 from localcloud.resource import Cloud
 from localcloud.services import iam, run
@@ -36,14 +40,17 @@ ACCOUNT = "echo@tests.iam.gserviceaccount.com"
 class Place:
     """One local cloud with one service, and a client of it."""
 
-    def __init__(self, folder: Path, engine: Engine, image: str, *, idle_s: float = 900) -> None:
+    def __init__(
+        self, folder: Path, engine: Engine, image: str, *, idle_s: float = 900, telemetry: bool = False
+    ) -> None:
         self.engine = engine
         self.label = f"test-{uuid4().hex[:8]}"
         self.mounts = folder / "mounts"
         self.cloud = Cloud(Store(folder / "home"))
         self.cloud.store.put(iam.ServiceAccount.type, f"projects/tests/serviceAccounts/{ACCOUNT}", {"email": ACCOUNT})
         self._image = image
-        self._logs = folder / "logs"
+        self.logs = folder / "logs"
+        self.telemetry = Telemetry(engine, Logbook(self.logs, Clock(self.cloud.store))) if telemetry else None
         self._idle_s = idle_s
         self.services = self.make_services()
         self.loop = asyncio.new_event_loop()
@@ -57,13 +64,15 @@ class Place:
         surroundings = Surroundings(
             environment=environment, sockets=lambda _: {}, secrets=self.mounts, label=self.label
         )
-        return Services(self.cloud, self.engine, surroundings, logs=self._logs, idle_s=self._idle_s)
+        return Services(
+            self.cloud, self.engine, surroundings, journal=Journal(self.logs, self.telemetry), idle_s=self._idle_s
+        )
 
     def application(self) -> web.Application:
         async def learn_loop(_: web.Application) -> None:
             self.loop = asyncio.get_running_loop()
 
-        application = FrontDoor(self.cloud, self.services).application()
+        application = FrontDoor(self.cloud, self.services, telemetry=self.telemetry).application()
         application.on_startup.append(learn_loop)
         return application
 
@@ -90,6 +99,7 @@ class Place:
             "id": NAME,
             "name": "echo",
             "project": "tests",
+            "location": "here",
             "ingress": "INGRESS_TRAFFIC_ALL",
             "invoker_iam_disabled": True,
             "latest_ready_revision": revision,

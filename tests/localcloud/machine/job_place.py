@@ -16,6 +16,7 @@ from localcloud.machine.executions import Executions
 from localcloud.machine.interfaces import Interfaces
 from localcloud.machine.logbook import Logbook, entries
 from localcloud.machine.scheduler import Scheduler
+from localcloud.machine.telemetry import Telemetry
 from localcloud.machine.template import Surroundings
 from localcloud.resource import Cloud
 from localcloud.services import cloudscheduler, iam, run_jobs
@@ -46,6 +47,7 @@ class JobPlace:
             self.cloud.store.put(iam.ServiceAccount.type, f"projects/tests/serviceAccounts/{email}", {"email": email})
         self.logs = folder / "logs"
         self.logbook = Logbook(self.logs, Clock(self.cloud.store))
+        self.telemetry = Telemetry(engine, self.logbook)
         self._secrets = folder / "tasks"
         self.executions = self.make_executions()
         self.scheduler = Scheduler(self.cloud, identity, self.logbook, lambda _: self.port)
@@ -62,7 +64,7 @@ class JobPlace:
         surroundings = Surroundings(
             environment=environment, sockets=lambda _: {}, secrets=self._secrets, label=self.label
         )
-        return Executions(self.cloud, self.engine, surroundings, logs=self.logs, logbook=self.logbook)
+        return Executions(self.cloud, self.engine, surroundings, logs=self.logs, telemetry=self.telemetry)
 
     def close(self) -> None:
         self.do(self.scheduler.close())

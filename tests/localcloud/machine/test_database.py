@@ -50,6 +50,13 @@ def test_mlflow_makes_its_tables(local: Local) -> None:
     assert local.sql("SELECT count(*) > 20 FROM information_schema.tables WHERE table_schema = 'public'") == (0, "True")
 
 
+def test_what_a_server_uses_is_measured(local: Local) -> None:
+    found = local.servers.measure(instance("main", flags=LOG_ALL))
+    assert 0 < found.memory_mib < found.memory_limit_mib
+    assert found.disk_mib > 1
+    assert all(count > 0 for count in found.connections.values())
+
+
 def test_creating_what_exists_changes_nothing(local: Local) -> None:
     before = local.server("main").id
     local.sql("CREATE TABLE kept (a int)")
