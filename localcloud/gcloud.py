@@ -247,6 +247,7 @@ def _list_alerts(home: Path, options: argparse.Namespace) -> int:
     with _books(home) as store:
         incidents = [it for it in store.all("monitoring.incident") if options.all or text(it, "state") == "OPEN"]
         policies = store.all("google_monitoring_alert_policy")
+        uptime = bool(store.all("monitoring.uptime"))  # some check was made
     incidents.sort(key=lambda it: text(it, "opened"))
     if options.format == "json":
         print(json.dumps(incidents, indent=2))
@@ -256,7 +257,7 @@ def _list_alerts(home: Path, options: argparse.Namespace) -> int:
         what = f"value {it.get('value')}" if entry is None else json.dumps(entry)
         print(f"{text(it, 'state'):6} since {text(it, 'opened')[:19]}Z  {text(it, 'policyName')}: {what}")
     for policy in policies:
-        reason = "it is disabled" if policy.get("enabled") is False else unevaluated(policy)
+        reason = "it is disabled" if policy.get("enabled") is False else unevaluated(policy, uptime=uptime)
         if reason:
             print(f"not evaluated: {text(policy, 'display_name')}: {reason}")
     return 0

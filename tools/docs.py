@@ -126,6 +126,7 @@ def generate() -> list[Part]:
         LOCAL_CLOUD: {
             "resources": local_cloud_page.resource_table(),
             "parts": local_cloud_page.part_table(CHECKOUT / "localcloud"),
+            "metrics": local_cloud_page.metric_table(),
         },
         IMAGE_README: {"faults": faults.table(CHECKOUT / "tests" / "image"), "limits": limits.table()},
     }

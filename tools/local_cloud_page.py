@@ -1,4 +1,4 @@
-"""The tables of docs/local-cloud.md: which resource types have a local meaning, and what each module leaves out."""
+"""The tables of docs/local-cloud.md: resource types, what each module leaves out, and metrics that are measured."""
 
 import ast
 import inspect
@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from localcloud.machine.telemetry import MEASURED
 from localcloud.services import RESOURCES
+from localcloud.services.metrics import METRICS
 
 _LEFT_OUT: Final = re.compile(r"\bLeft out: (.+?)\.(?= |$)")
 
@@ -27,6 +29,17 @@ def resource_table() -> str:
         if not left_out:
             raise ValueError(f"{file}: say `Left out: ...` in its first lines, for {resource.type}")
         rows.append(f"| `{resource.type}` | {what} | {api} | {left_out} |")
+    return "\n".join(rows)
+
+
+def metric_table() -> str:
+    """One row for each of Google's metrics that is measured here, as Google describes it."""
+    rows = ["| metric | kind and type | labels | of |", "| --- | --- | --- | --- |"]
+    for name in sorted(MEASURED):
+        metric = METRICS[name]
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+        of = ", ".join(f"`{resource}`" for resource in metric.resources) or "any"
+        rows.append(f"| `{name}` | {metric.kind} {metric.value_type} | {labels} | {of} |")
     return "\n".join(rows)
 
 
