@@ -84,6 +84,7 @@ class Machine(Platform):
         self._home = home
         self._sites = Sites(cloud.store, engine.bridge)
         self._ports: dict[str, int] = {}
+        self._watchers: list[Scheduler | Sampler | Alerts | UptimeChecks] = []
         self._databases = DatabaseServers(engine, label=options.label)
         self._identity = IdentityProvider(clients=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
         self._objects = ObjectStore(home / "objects")
@@ -134,9 +135,9 @@ class Machine(Platform):
             await asyncio.to_thread(self._databases.ensure_running, instance)
         await self._executions.resume()
         await self._services.resume()
-        self._uptime = UptimeChecks(self._cloud, self._telemetry, self._ports["front door"])
+        uptime = UptimeChecks(self._cloud, self._telemetry, self._ports["front door"])
         self._watchers = [self._scheduler, self._sampler, self._alerts]
-        self._watchers += [self._uptime] if self._options.uptime_checks else []
+        self._watchers += [uptime] if self._options.uptime_checks else []
         for watcher in self._watchers:
             watcher.open()
         return self._ports

@@ -41,7 +41,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 def test_status_tells_each_address_and_nothing_listens_beyond_loopback(home: Path, tmp_path: Path) -> None:
     daemon.start(home, tmp_path, ["--user=ada@example.com"])
     addresses = [line.split()[-1] for line in localcloud(home, "status").stdout.splitlines()]
-    assert len(addresses) == 4, "front door, sign-in, storage, one metadata server"
+    assert len(addresses) == 5, "front door, sign-in, storage, Google's interfaces, one metadata server"
     assert all(address.startswith("127.0.0.1:") for address in addresses)
 
 
