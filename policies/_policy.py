@@ -104,6 +104,11 @@ def _resolved(value: object) -> Value:
     return value if isinstance(value, bool | int | float) else None
 
 
+def template_of(workload: Block) -> str:
+    """The path of the block with the containers of a Cloud Run service or job."""
+    return "template.template" if workload.kind == "google_cloud_run_v2_job" else "template"
+
+
 Rule = Callable[[Block], Iterable[str]]
 
 

@@ -6,10 +6,10 @@ from _policy import UNKNOWN, Block, policy
 
 # Each with its reason; a new grant starts with a line here.
 ROLES = {
-    "roles/cloudsql.client": "the service opens the database's socket",
-    "roles/run.invoker": "the public reaches the sign-in proxy",
-    "roles/secretmanager.secretAccessor": "the service reads its two secrets",
-    "roles/storage.objectUser": "clients of the tracking server write artifacts",
+    "roles/cloudsql.client": "service and jobs open the database's socket",
+    "roles/run.invoker": "the public reaches the sign-in proxy, a schedule starts its job",
+    "roles/secretmanager.secretAccessor": "service and jobs read their secrets",
+    "roles/storage.objectUser": "clients of the tracking server write artifacts, jobs delete and archive",
     "roles/storage.objectViewer": "the service lists and shows artifacts",
 }
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from _policy import Block, policy
+from _policy import Block, policy, template_of
 
 from image.mlflow_cloudrun import environment
 
@@ -16,16 +16,16 @@ SECRET_VALUE = re.compile(environment.GIVEAWAY_VALUE)
 
 @policy(
     check_id="CKV_MLFLOW_3",
-    name="No secret stands in the service's environment, command or arguments",
-    resources=["google_cloud_run_v2_service"],
+    name="No secret stands in a container's environment, command or arguments",
+    resources=["google_cloud_run_v2_service", "google_cloud_run_v2_job"],
     guide="https://cloud.google.com/run/docs/configuring/services/secrets",
 )
-def literal_secrets(service: Block) -> Iterator[str]:
+def literal_secrets(workload: Block) -> Iterator[str]:
     """Plain values are shown to every viewer of the project, and stand in the plan, the state and the revision.
 
     An expression counts as plain too: whatever it yields becomes a plain value.
     """
-    for container in service.blocks("template.containers"):
+    for container in workload.blocks(f"{template_of(workload)}.containers"):
         for variable in container.blocks("env"):
             # In a plan `env` is a sorted set, and checkov fills an unset value with the expression of another variable.
             has_source = bool(variable.blocks("value_source"))

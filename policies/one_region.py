@@ -9,7 +9,9 @@ REPLICAS = "replication.user_managed.replicas"
 # Where each type keeps its region.
 REGION_OF = {
     "google_artifact_registry_repository": "location",
+    "google_cloud_run_v2_job": "location",
     "google_cloud_run_v2_service": "location",
+    "google_cloud_scheduler_job": "region",
     "google_sql_database_instance": "region",
     "google_storage_bucket": "location",
 }
@@ -26,7 +28,7 @@ def _regions(resource: Block) -> list[Value]:
 
 @policy(
     check_id="CKV_MLFLOW_6",
-    name="Database, bucket, secrets, images and service are in one region",
+    name="Database, bucket, secrets, images, service and jobs are in one region",
     resources=[*REGION_OF, "google_secret_manager_secret"],
     guide="https://cloud.google.com/run/docs/locations",
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from _policy import UNKNOWN, Block, policy
 
 SERVICE = "google_cloud_run_v2_service_iam_member"
+JOB = "google_cloud_run_v2_job_iam_member"
 INVOKER = "roles/run.invoker"
 PUBLIC = ("allUsers", "allAuthenticatedUsers")
 
@@ -27,5 +28,5 @@ def public_invoker(grant: Block) -> Iterator[str]:
     else:
         if member in PUBLIC:
             yield f"{member} is everybody on the internet: name a group, a person or a service account"
-        if role == INVOKER:
-            yield f"grant {INVOKER} on the Cloud Run service, not here"
+        if role == INVOKER and grant.kind != JOB:
+            yield f"grant {INVOKER} on the Cloud Run service, or on a job to its schedule's account, not here"

@@ -1,7 +1,5 @@
 """The deployment: provider and backend, settings to inputs, outputs."""
 
-from typing import TypeVar
-
 from cdktf import TerraformProvider
 from constructs import Construct
 
@@ -14,8 +12,6 @@ from stacks.settings.model import Settings
 from stacks.settings.section import Section
 from stacks.tracking import TrackingServer
 from stacks.variables.declarations import SECRET, declare, secret
-
-_Section = TypeVar("_Section", bound=Section)
 
 
 class DeploymentStack(RootStack):
@@ -54,14 +50,16 @@ def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Input
             project_id=settings.project.id,
             project_number=settings.project.number,
         ),
-        database=_escaped(settings.database),
-        bucket=_escaped(settings.bucket),
-        service=_escaped(settings.service),
-        access=_escaped(settings.access),
+        settings=_escaped(settings),
         oauth_client_secret=oauth_client_secret,
     )
 
 
-def _escaped(section: _Section) -> _Section:
-    """The section with strings that mean themselves in Terraform; what is escaped need not hold the rules."""
-    return section.model_construct(**hcl.escaped(section.model_dump()))
+def _escaped(settings: Settings) -> Settings:
+    """Settings with strings that mean themselves in Terraform; what is escaped need not hold the rules."""
+    sections = {
+        name: section.model_construct(**hcl.escaped(section.model_dump()))
+        for name, section in settings
+        if isinstance(section, Section)
+    }
+    return settings.model_copy(update=sections)

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from stacks.names import CloudNames
-from stacks.settings.access import Access
-from stacks.settings.bucket import Bucket
-from stacks.settings.database import Database
-from stacks.settings.service import Service
+from stacks.settings.model import Settings
 
 StringMap: TypeAlias = Mapping[str, str]
 
@@ -35,19 +32,25 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstanceInputs:
-    """A Cloud SQL instance, made here or elsewhere, and what is MLflow's in it.
+    """The Cloud SQL instance that serves, made here or elsewhere, and what is MLflow's in it.
 
     Attributes:
         name: Its name, known when it exists.
+        own: The name of the instance in which the database is made; another one has it from a backup.
+        turn: An expression of a number, another one for each instance that serves in the place of the own one.
         resource: `projects/PROJECT/instances/NAME`, as conditions name it, known before it exists.
         connection_name: `PROJECT:REGION:INSTANCE`, as the volume of Cloud Run wants it.
+        id: `PROJECT:NAME`, as metrics name it, known before it exists.
         engine: An expression without its `${` and `}` that yields `postgresql` or `mysql`.
         database: Name of MLflow's database.
         user: Name of its user.
     """
 
     name: str
+    own: str
+    turn: str
     resource: str
+    id: str
     project_id: str
     connection_name: str
     engine: str
@@ -78,32 +81,14 @@ class FoundationInputs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ServingInputs:
-    """The inputs of what runs on a foundation.
-
-    Attributes:
-        database_rotation: Raised for a new database password.
-        oauth_client_secret: An ephemeral expression without its `${` and `}`; the one input that is no setting.
-    """
-
-    placement: Placement
-    database_rotation: float
-    service: Service
-    access: Access
-    oauth_client_secret: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
     """The inputs of the whole system.
 
     Attributes:
-        oauth_client_secret: As in ServingInputs.
+        settings: The sections of a settings file; of `database`, what runs on an instance reads the rotation alone.
+        oauth_client_secret: An ephemeral expression without its `${` and `}`; the one input that is no setting.
     """
 
     placement: Placement
-    database: Database
-    bucket: Bucket
-    service: Service
-    access: Access
+    settings: Settings
     oauth_client_secret: str

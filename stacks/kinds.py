@@ -30,11 +30,24 @@ KINDS: Final = {
     "google_artifact_registry_repository": Kind(
         api="artifactregistry", why="Images; tags cannot be moved, old untagged ones are deleted."
     ),
+    "google_cloud_run_v2_job": Kind(
+        api="run", why="Garbage collection, archival and migration: the service's image with other arguments."
+    ),
+    "google_cloud_run_v2_job_iam_member": Kind(api="run", why="Lets the schedules start the jobs that have one."),
     "google_cloud_run_v2_service": Kind(
         api="run", why="MLflow behind oauth2-proxy in one container, with CPU that is always on."
     ),
     "google_cloud_run_v2_service_iam_member": Kind(
         api="run", why="Lets the public reach the sign-in; none when the invoker check is off."
+    ),
+    "google_cloud_scheduler_job": Kind(api="cloudscheduler", why="Starts a job when its time has come."),
+    "google_monitoring_alert_policy": Kind(
+        api="monitoring", why="Tells somebody of errors, slowness, limits that are reached, and jobs that failed."
+    ),
+    "google_monitoring_dashboard": Kind(api="monitoring", why="Requests, instances and database on one page."),
+    "google_monitoring_notification_channel": Kind(api="monitoring", why="Addresses that alerts are sent to."),
+    "google_monitoring_uptime_check_config": Kind(
+        api="monitoring", why="Asks the service from outside; none unless asked for, since it ends scale to zero."
     ),
     "google_project_iam_member": Kind(
         api="cloudresourcemanager",
@@ -42,7 +55,7 @@ KINDS: Final = {
     ),
     "google_project_service": Kind(api="", why="The APIs that both stacks call, one each; `destroy` leaves them on."),
     "google_secret_manager_secret": Kind(
-        api="secretmanager", why="Connection string, and what is secret in the sign-in's configuration."
+        api="secretmanager", why="Connection string, sign-in's secrets, and the key of what MLflow stores encrypted."
     ),
     "google_secret_manager_secret_iam_member": Kind(
         api="secretmanager", why="Lets the service read each secret, and no other of the project."
@@ -50,7 +63,9 @@ KINDS: Final = {
     "google_secret_manager_secret_version": Kind(
         api="secretmanager", why="The value in use, write-only; the service names it by number."
     ),
-    "google_service_account": Kind(api="iam", why="Who the service is; nothing else runs as this account."),
+    "google_service_account": Kind(
+        api="iam", why="Who the service is, and who each job is; nothing else runs as these accounts."
+    ),
     "google_sql_database": Kind(api="sqladmin", why="The database `mlflow`."),
     "google_sql_database_instance": Kind(
         api="sqladmin", why="Cloud SQL; encrypted connections only, no authorized networks."
@@ -58,7 +73,8 @@ KINDS: Final = {
     "google_sql_user": Kind(api="sqladmin", why="The one user of the database; its password is write-only."),
     "google_storage_bucket": Kind(api="storage", why="Private, with a way back for what was deleted or overwritten."),
     "google_storage_bucket_iam_member": Kind(
-        api="storage", why="The service reads artifacts; clients write them, one grant for each writer."
+        api="storage",
+        why="The service reads artifacts, each writer writes them, and jobs delete and archive.",
     ),
     "random_password": Kind(api="", why="Database password and cookie secret; they exist only while Terraform runs."),
     "terraform_data": Kind(

@@ -8,6 +8,9 @@ _MAX_OVERFLOW: Final = 3
 CONNECTIONS_PER_INSTANCE: Final = _POOL_SIZE + _MAX_OVERFLOW
 """Database connections that one instance opens at most: all stores share one pool, and a start takes three."""
 
+CONNECTIONS_OF_JOBS: Final = 3
+"""Database connections of all jobs at once: each has one, and waits with it for its turn."""
+
 ENVIRONMENT: Final = {
     # Each worker is a whole MLflow in memory; two or more also make keep-alive requests slower.
     "MLFLOW_WORKERS": "1",

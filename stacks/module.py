@@ -1,7 +1,7 @@
 """The modules that platform teams call: variables to inputs, outputs; no provider, no backend."""
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from cdktf import App, IResolvable, TerraformStack, Token
 from constructs import Construct
@@ -9,23 +9,20 @@ from constructs import Construct
 from stacks import versions
 from stacks.constructs.expressions import local, string
 from stacks.hcl import type_of
-from stacks.inputs import Account, FoundationInputs, Inputs, InstanceInputs, Placement, ServingInputs
+from stacks.inputs import Account, FoundationInputs, Inputs, InstanceInputs, Placement
 from stacks.kinds import apis_of, types_in
 from stacks.names import CloudNames
 from stacks.outputs import add_outputs, addresses
 from stacks.resources import add_moved
 from stacks.serving import Serving
-from stacks.settings.access import Access
-from stacks.settings.bucket import Bucket
 from stacks.settings.database import Database
+from stacks.settings.model import Settings, section_of
 from stacks.settings.section import Section
-from stacks.settings.service import Service
 from stacks.tracking import TrackingServer
-from stacks.variables.declarations import SECRET, declare, module_variables, service_variables
+from stacks.variables.declarations import ABSENT, LEFT_OUT, SECRET, declare, module_variables, service_variables
 from stacks.variables.values import cloud_names, effective
 
 Document = dict[str, Any]
-_Section = TypeVar("_Section", bound=Section)
 
 VERSIONS: Final[Document] = {
     "terraform": {
@@ -53,10 +50,7 @@ class ModuleStack(TerraformStack):
             "tracking-server",
             inputs=Inputs(
                 placement=_placement(cloud_names()),
-                database=_of_variables("database", Database),
-                bucket=_of_variables("bucket", Bucket),
-                service=_of_variables("service", Service),
-                access=_of_variables("access", Access),
+                settings=_of_variables(Settings.model_fields.keys() - LEFT_OUT.keys()),
                 oauth_client_secret=f"var.{SECRET}",
             ),
         )
@@ -79,7 +73,10 @@ class ServiceModuleStack(TerraformStack):
             bucket_name=_variable("bucket_name", "string"),
             instance=InstanceInputs(
                 name=name,
+                own=name,
+                turn="0",
                 resource=f"projects/{project}/instances/{name}",
+                id=f"{project}:{name}",
                 project_id=project,
                 connection_name=string(connection),
                 engine=local(self, "database_engine", string("var.database.engine")),
@@ -87,18 +84,14 @@ class ServiceModuleStack(TerraformStack):
                 user=_variable("database.user", "string"),
             ),
         )
-        serving = Serving(
-            self,
-            "serving",
-            foundation=foundation,
-            inputs=ServingInputs(
-                placement=_placement(CloudNames.of("${var.name}")),
-                database_rotation=_variable("database.rotation", "number"),
-                service=_of_variables("service", Service),
-                access=_of_variables("access", Access),
-                oauth_client_secret=f"var.{SECRET}",
-            ),
+        settings = _of_variables(Settings.model_fields.keys() - {*LEFT_OUT, *ABSENT})
+        rotation = Database.model_construct(rotation=_variable("database.rotation", "number"))
+        inputs = Inputs(
+            placement=_placement(CloudNames.of("${var.name}")),
+            settings=settings.model_copy(update={"database": rotation}),
+            oauth_client_secret=f"var.{SECRET}",
         )
+        serving = Serving(self, "serving", foundation=foundation, inputs=inputs)
         add_moved(self)
         add_outputs(self, addresses(foundation, serving))
 
@@ -153,14 +146,17 @@ def _placement(names: CloudNames) -> Placement:
     )
 
 
-def _of_variables(name: str, section: type[_Section]) -> _Section:
-    """A section whose fields are the attributes of the variable of its name."""
-    return section.model_construct(
-        **{
-            field: _variable(f"{name}.{field}", type_of(info.annotation))
-            for field, info in section.model_fields.items()
-        }
-    )
+def _of_variables(names: Iterable[str]) -> Settings:
+    """Sections whose fields are the attributes of the variables of their names."""
+    sections = {name: _section(name, section) for name in sorted(names) if (section := section_of(name))}
+    return Settings.model_construct(None, **sections)
+
+
+def _section(name: str, section: type[Section]) -> Section:
+    tokens = {
+        field: _variable(f"{name}.{field}", type_of(info.annotation)) for field, info in section.model_fields.items()
+    }
+    return section.model_construct(None, **tokens)
 
 
 _TOKENS: Final[dict[str, Callable[[IResolvable], Any]]] = {

@@ -31,6 +31,7 @@ class CloudNames:
     instance: str
     backend_store_uri_secret: str
     oauth2_proxy_secret: str
+    encryption_key_secret: str
 
     @classmethod
     def of(cls, prefix: str) -> CloudNames:
@@ -45,7 +46,16 @@ class CloudNames:
             instance=f"{prefix}-db",
             backend_store_uri_secret=f"{prefix}-backend-store-uri",
             oauth2_proxy_secret=f"{prefix}-oauth2-proxy",
+            encryption_key_secret=f"{prefix}-encryption-key",
         )
+
+    def job(self, job: str) -> str:
+        """The name of a job."""
+        return f"{self.service}-{job}"
+
+    def job_account(self, account: str) -> str:
+        """The id of the account of a job, or of what calls it."""
+        return f"{self.service}-{account}"
 
 
 def artifacts_bucket(prefix: str, project_id: str) -> str:

@@ -36,6 +36,11 @@ def addresses(foundation: FoundationInputs, serving: Serving) -> list[Output]:
         ),
         ("database_connection_name", foundation.instance.connection_name, "PROJECT:REGION:INSTANCE of Cloud SQL."),
         ("database_instance_name", foundation.instance.name, "Name of the Cloud SQL instance."),
+        (
+            "job_names",
+            serving.jobs,
+            "The Cloud Run jobs by what they do, for `gcloud run jobs execute`; none with `jobs.enabled = false`.",
+        ),
         ("redirect_uri", serving.redirect_uri, "What to register as authorized redirect URI of the OAuth client."),
         (
             "secret_ids",

@@ -6,11 +6,14 @@ from constructs import Construct
 from stacks import mlflow
 from stacks.constructs.artifacts import ArtifactAccess, ArtifactAccessConfig
 from stacks.constructs.database import Database, DatabaseConfig
+from stacks.constructs.encryption import Encryption
 from stacks.constructs.guard import Origin
+from stacks.constructs.jobs import Jobs, JobsConfig
+from stacks.constructs.monitoring import Monitoring, MonitoringConfig
 from stacks.constructs.service import Service, ServiceConfig
 from stacks.constructs.sign_in import SignIn, SignInConfig
 from stacks.constructs.workload import Workload
-from stacks.inputs import FoundationInputs, ServingInputs
+from stacks.inputs import FoundationInputs, Inputs
 from stacks.names import service_host
 
 
@@ -22,12 +25,13 @@ class Serving(Construct):
         base_url: Where people open it: the public URL if there is one, else `url`.
         redirect_uri: What to register with the OAuth client.
         service: The Cloud Run service.
-        secrets: The database's connection string, and what is secret in oauth2-proxy's configuration.
+        jobs: The names of the jobs by what they do.
+        secrets: The secrets by what they hold.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, foundation: FoundationInputs, inputs: ServingInputs) -> None:
+    def __init__(self, scope: Construct, id_: str, *, foundation: FoundationInputs, inputs: Inputs) -> None:
         super().__init__(scope, id_)
-        placement = inputs.placement
+        placement, settings = inputs.placement, inputs.settings
         self.url = f"https://{service_host(placement.names.service, placement.project_number, placement.region)}"
 
         database = Database(
@@ -36,7 +40,7 @@ class Serving(Construct):
             config=DatabaseConfig(
                 instance=foundation.instance,
                 placement=placement,
-                rotation=inputs.database_rotation,
+                rotation=settings.database.rotation,
                 secret_id=placement.names.backend_store_uri_secret,
             ),
         )
@@ -46,25 +50,30 @@ class Serving(Construct):
             config=ArtifactAccessConfig(
                 placement=placement,
                 bucket_name=foundation.bucket_name,
-                writers=inputs.access.artifact_writers,
-                roots=inputs.service.artifact_roots,
+                writers=settings.access.artifact_writers,
+                roots=settings.service.artifact_roots,
             ),
         )
         sign_in = SignIn(
             self,
             "sign-in",
             config=SignInConfig(
-                inputs=inputs.access,
+                inputs=settings.access,
                 placement=placement,
                 secret_id=placement.names.oauth2_proxy_secret,
                 oauth_client_secret=inputs.oauth_client_secret,
                 service_url=self.url,
-                public_url=inputs.service.public_url,
+                public_url=settings.service.public_url,
             ),
         )
         self.base_url = sign_in.base_url
         self.redirect_uri = sign_in.redirect_uri
-        self.secrets = {"backend_store_uri": database.secret, "oauth2_proxy": sign_in.secret}
+        encryption = Encryption(self, "encryption", placement=placement, webhooks=settings.service.webhooks)
+        self.secrets = {
+            "backend_store_uri": database.secret,
+            "encryption_key": encryption.secret,
+            "oauth2_proxy": sign_in.secret,
+        }
 
         server = Workload(account=foundation.account)
         server.set(mlflow.ENVIRONMENT)
@@ -72,24 +81,48 @@ class Serving(Construct):
             {
                 # The image names traces by it: https://cloud.google.com/run/docs/logging#correlate-logs
                 "GOOGLE_CLOUD_PROJECT": placement.project_id,
-                "REQUEST_TIMEOUT_SECONDS": Token.as_string(inputs.service.timeout_seconds),
+                "REQUEST_TIMEOUT_SECONDS": Token.as_string(settings.service.timeout_seconds),
             }
         )
         database.connect(server)
         artifacts.let_read(server)
         sign_in.guard(server)
-        server.set_of_user(inputs.service.env)
+        encryption.give(server)
+        server.set_of_user(settings.service.env)
+
+        jobs = Jobs(
+            self,
+            "jobs",
+            config=JobsConfig(inputs=settings.jobs, placement=placement, image=settings.service.image),
+        )
+        jobs.workload.set(mlflow.ENVIRONMENT)
+        jobs.workload.set({"GOOGLE_CLOUD_PROJECT": placement.project_id})
+        database.connect(jobs.workload)
+        artifacts.let_manage(jobs.workload, for_each=jobs.writers)
+        jobs.run()
+        self.jobs = jobs.names
 
         origin = Origin(self, "origin", placement=placement, engine=foundation.instance.engine)
         self.service = Service(
             self,
             "service",
             config=ServiceConfig(
-                inputs=inputs.service,
+                inputs=settings.service,
                 placement=placement,
                 name=placement.names.service,
                 workload=server,
-                invoker_iam_disabled=inputs.access.invoker_iam_disabled,
+                invoker_iam_disabled=settings.access.invoker_iam_disabled,
                 stays=origin.stays,
+            ),
+        )
+        Monitoring(
+            self,
+            "monitoring",
+            config=MonitoringConfig(
+                inputs=settings.monitoring,
+                placement=placement,
+                instance=foundation.instance,
+                service=settings.service,
+                url=self.url,
             ),
         )

@@ -22,7 +22,7 @@ from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
-from tools import faults, local_cloud_page, overview, routes_page
+from tools import alerts_page, faults, local_cloud_page, overview, routes_page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "image"))
 from mlflow_cloudrun import limits
@@ -32,6 +32,7 @@ README: Final = "README.md"
 IMAGE_README: Final = "image/README.md"
 ARCHITECTURE: Final = "docs/architecture.md"
 ROUTES: Final = "docs/routes.md"
+RUNBOOK: Final = "docs/runbook.md"
 SECURITY: Final = "docs/security.md"
 LOCAL_CLOUD: Final = "docs/local-cloud.md"
 EXAMPLE: Final = "environments/example.toml"
@@ -122,6 +123,7 @@ def generate() -> list[Part]:
             "graphql": routes_page.graphql_table(),
             "routes": routes_page.route_table(),
         },
+        RUNBOOK: {"alerts": alerts_page.table()},
         SECURITY: {"gate": _gate_table()},
         LOCAL_CLOUD: {
             "resources": local_cloud_page.resource_table(),

@@ -6,7 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
-from stacks.addresses import ACCOUNT, BACKEND_STORE_URI, BUCKET, INSTANCE, OAUTH2_PROXY, SERVICE
+from stacks.addresses import (
+    ACCOUNT,
+    BACKEND_STORE_URI,
+    BUCKET,
+    ENCRYPTION_KEY,
+    INSTANCE,
+    JOB_ACCOUNTS,
+    JOBS,
+    OAUTH2_PROXY,
+    SCHEDULER_ACCOUNT,
+    SERVICE,
+)
 from stacks.kinds import kind_of
 
 Block: TypeAlias = dict[str, Any]
@@ -18,6 +29,10 @@ _MAIN_PARTS: Final[dict[str, str]] = {
     BUCKET: "bucket<br/>artifacts",
     BACKEND_STORE_URI: "secret<br/>connection string",
     OAUTH2_PROXY: "secret<br/>oauth2-proxy file",
+    ENCRYPTION_KEY: "secret<br/>encryption key",
+    JOBS: "Cloud Run jobs<br/>gc, archive-traces, db-upgrade",
+    JOB_ACCOUNTS: "service accounts<br/>one each job",
+    SCHEDULER_ACCOUNT: "service account<br/>schedules",
     "ephemeral.random_password.database": "ephemeral<br/>database password",
     "ephemeral.random_password.cookie_secret": "ephemeral<br/>cookie secret",
     "var.oauth_client_secret": "variable, ephemeral<br/>OAuth client secret",
@@ -31,6 +46,7 @@ _EXPRESSION: Final = re.compile(r"\$\{(.+)\}")
 # A version belongs to its secret, a user and a database to their instance.
 _OWNER_ARGUMENTS: Final = ("secret", "instance")
 _TARGET_ARGUMENTS: Final = {
+    "google_cloud_run_v2_job_iam_member": "name",
     "google_cloud_run_v2_service_iam_member": "name",
     "google_secret_manager_secret_iam_member": "secret_id",
     "google_storage_bucket_iam_member": "bucket",

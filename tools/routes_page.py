@@ -44,6 +44,6 @@ def graphql_table() -> str:
 
 def state(feature: Feature) -> str:
     """Says whether it is on."""
-    if feature.key:
-        return f"**off**, on with `{feature.key}`"
+    if feature.switch:
+        return f"**off**, on with `service.{feature.switch.lower()}`"
     return "on" if feature.on else "**off**"

@@ -62,6 +62,7 @@ SYSTEM = {
     "PYTHONDONTWRITEBYTECODE": _IMAGE,
     "REQUEST_TIMEOUT_SECONDS": _STACK,
     "STORAGE_EMULATOR_HOST": _GOOGLE,
+    "WEBHOOKS": _STACK,
 }
 """Variables of the process's own that the container takes, and who sets them; no person does."""
 
@@ -81,6 +82,7 @@ _OWN = (
     # Google, and other clouds
     r"GOOGLE_.*|GCE_.*|GCLOUD_.*|CLOUDSDK_.*|STORAGE_EMULATOR_HOST|API_ENDPOINT_OVERRIDE|X_GOOGLE_.*|AWS_.*|AZURE_.*",
     r"K_.*|CLOUD_RUN_.*|GRPC.*|(BACKEND|IMPORT)_STORE_URI|DEFAULT_ARTIFACT_ROOT|ARTIFACT_ROOTS|REQUEST_TIMEOUT_SECONDS",
+    r"WEBHOOKS",
     # databases: https://www.postgresql.org/docs/current/libpq-envars.html
     r"SQLALCHEMY.*|ALEMBIC_.*|PG[A-Z].*|MYSQL.*|MARIADB.*|LIBMYSQL.*|KRB5.*",
     # certificates and keys of connections

@@ -18,13 +18,13 @@ class Feature:
     """A part of MLflow: whether it is on, what it can reach, and why; see the head of routes.toml.
 
     Attributes:
-        key: The variable that switches it on; empty for what nothing switches on.
+        switch: The variable that switches it on; empty for what nothing switches on.
         routes: Pairs of a method and a path template.
     """
 
     name: str
     on: bool
-    key: str
+    switch: str
     reach: tuple[str, ...]
     why: str
     routes: tuple[tuple[str, str], ...]
@@ -38,15 +38,20 @@ def routes_of(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from ((method, prefix + path) for prefix in prefixes for method in methods)
 
 
+def is_on(switch: str) -> bool:
+    """Whether this process's environment switches something on."""
+    return os.environ.get(switch) == "true"
+
+
 @cache
 def features() -> tuple[Feature, ...]:
-    """Returns the table, as it is where no key is set."""
+    """Returns the table, as it is where nothing is switched on."""
     entries = tomllib.loads(TABLE.read_text(encoding="utf-8"))["feature"]
     return tuple(
         Feature(
             entry["name"],
             entry["on"],
-            entry.get("key", ""),
+            entry.get("switch", ""),
             tuple(entry["reach"]),
             entry["why"],
             tuple(routes_of(entry)),
@@ -56,8 +61,8 @@ def features() -> tuple[Feature, ...]:
 
 
 def features_here() -> tuple[Feature, ...]:
-    """Returns the table, as it is with the keys of this process's environment."""
-    return tuple(replace(feature, on=feature.on or bool(os.environ.get(feature.key))) for feature in features())
+    """Returns the table, as it is with the switches of this process's environment."""
+    return tuple(replace(feature, on=feature.on or is_on(feature.switch)) for feature in features())
 
 
 def graphql_operations() -> dict[str, list[str]]:

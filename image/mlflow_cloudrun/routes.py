@@ -15,7 +15,7 @@ from mlflow_cloudrun.refusals import refuse
 
 PARAMETER = re.compile(r"\{\w+(:path)?\}")
 WHO_DECIDES = "Whoever builds this deployment's image decides that, in image/mlflow_cloudrun/routes.toml."
-WHO_HAS_THE_KEY = "Whoever runs this deployment can set one: {key}."
+WHO_SWITCHES = "Whoever runs this deployment can switch them on: service.{setting}."
 POLICY_VIOLATION = 1008  # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 
 
@@ -68,7 +68,7 @@ class Refusal:
 
 def who_decides(feature: Feature) -> str:
     """Says who can switch a feature on, and where."""
-    return WHO_HAS_THE_KEY.format(key=feature.key) if feature.key else WHO_DECIDES
+    return WHO_SWITCHES.format(setting=feature.switch.lower()) if feature.switch else WHO_DECIDES
 
 
 def off(feature: Feature) -> Refusal:

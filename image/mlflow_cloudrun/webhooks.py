@@ -5,7 +5,6 @@ it leaves open is closed here: redirects, answers of any length or slowness, and
 """
 
 import logging
-import os
 import time
 from typing import Any
 
@@ -16,7 +15,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.store.model_registry.dbmodels.models import EncryptedString
 from mlflow.webhooks import delivery
 
-from mlflow_cloudrun.settings import WEBHOOK_KEY
+from mlflow_cloudrun.features import is_on
+from mlflow_cloudrun.settings import WEBHOOKS
 
 LONGEST_ANSWER = 16 * 1024  # bytes; the page shows it after a test
 LONGEST_ANSWER_S = 10
@@ -80,7 +80,7 @@ def send(webhook: Any, payload: Any, event: Any, session: requests.Session) -> r
 
 
 def deliver_nothing(**_: object) -> None:
-    """Stands in for MLflow's delivery where there is no key; routes.toml says why."""
+    """Stands in for MLflow's delivery where they are off; routes.toml says why."""
 
 
 original_session: Any = delivery._create_webhook_session  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -92,7 +92,7 @@ def install() -> None:
     changed: Any = delivery
     column: Any = EncryptedString
     column.process_result_value = decrypt
-    if os.environ.get(WEBHOOK_KEY):
+    if is_on(WEBHOOKS):
         changed._create_webhook_session = bounded_session  # noqa: SLF001
         changed._send_webhook_request = send  # noqa: SLF001
     else:

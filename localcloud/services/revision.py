@@ -58,7 +58,7 @@ def missing(cloud: Cloud, project: str, template: Object, *, runs: bool = True) 
             _find_image(cloud, project, text(container, "image"))
             cloud.platform.find_image(text(container, "image"))
     values: list[str] = []
-    for secret, version in _secrets(template):
+    for secret, version in dict.fromkeys(_secrets(template)):
         with _noting(problems):
             values.append(_read_secret(cloud, project, account, secret, version))
     instances = [name for volume in objects(template, "volumes") for name in _instances(volume)]

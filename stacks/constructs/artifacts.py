@@ -118,22 +118,32 @@ class ArtifactAccess(Construct):
 
     def let_read(self, workload: Workload) -> None:
         """Tells a workload where artifacts are, and lets it read those in this bucket."""
+        self._tell(workload)
+        # Why: the web page shows artifacts through the server's own read access.
+        viewer = self._grant(workload, "server", "roles/storage.objectViewer")
+        workload.grant(viewer, addresses.ARTIFACT_VIEWER.of(self._prefix))
+
+    def let_manage(self, workload: Workload, *, for_each: str) -> None:
+        """Tells workloads where artifacts are, and lets some of them write and delete those in this bucket.
+
+        Args:
+            workload: The workloads.
+            for_each: The expression of those that write.
+        """
+        self._tell(workload)
+        # Why: garbage collection deletes files, and archival writes some.
+        manager = self._grant(workload, "manager", "roles/storage.objectUser")
+        workload.grant(manager, addresses.ARTIFACT_MANAGER.of(self._prefix), for_each=for_each)
+
+    def _tell(self, workload: Workload) -> None:
         workload.set(
             {
                 "ARTIFACT_ROOTS": string(f'join(",", {self._roots})'),
                 "DEFAULT_ARTIFACT_ROOT": f"gs://{self._bucket_name}",
             }
         )
-        workload.wait_for(
-            pin(
-                StorageBucketIamMember(
-                    self,
-                    f"{workload.prefix}server",
-                    bucket=self._bucket_name,
-                    # Why: the web page shows artifacts through the server's own read access.
-                    role="roles/storage.objectViewer",
-                    member=workload.account.member,
-                ),
-                addresses.ARTIFACT_VIEWER.of(self._prefix).of(workload.prefix),
-            )
+
+    def _grant(self, workload: Workload, id_: str, role: str) -> StorageBucketIamMember:
+        return StorageBucketIamMember(
+            self, f"{workload.prefix}{id_}", bucket=self._bucket_name, role=role, member=workload.account.member
         )

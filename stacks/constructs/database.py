@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember, ProjectIamMemberCondition
 from cdktf_cdktf_provider_google.sql_database import SqlDatabase
 from cdktf_cdktf_provider_google.sql_user import SqlUser
@@ -10,7 +9,7 @@ from constructs import Construct
 
 from stacks import addresses, names
 from stacks.constructs.ephemeral import random_password
-from stacks.constructs.expressions import string
+from stacks.constructs.expressions import local, number, string
 from stacks.constructs.secrets import Secret, SecretConfig
 from stacks.constructs.workload import Workload
 from stacks.inputs import InstanceInputs, Placement
@@ -50,12 +49,15 @@ class Database(Construct):
                 "database",
                 name=config.instance.database,
                 project=config.instance.project_id,
-                instance=config.instance.name,
+                instance=config.instance.own,
                 # PostgreSQL refuses to drop a database with open connections; the instance takes it along.
                 deletion_policy="ABANDON",
             ),
             addresses.DATABASE.of(config.placement.prefix),
         )
+        # The connection string names the instance, so that both are written when another one serves.
+        rotation = local(self, f"{self._prefix}database_rotation", config.rotation)
+        version = number(f"{rotation} + ({config.instance.turn})")
         password = random_password(self, f"{config.placement.prefix}database", length=_PASSWORD_LENGTH)
         self._user = pin(
             SqlUser(
@@ -65,7 +67,7 @@ class Database(Construct):
                 project=config.instance.project_id,
                 instance=config.instance.name,
                 password_wo=string(password),
-                password_wo_version=config.rotation,
+                password_wo_version=version,
                 # A PostgreSQL role that owns tables cannot be dropped; the instance takes it along.
                 deletion_policy="ABANDON",
             ),
@@ -75,23 +77,19 @@ class Database(Construct):
             self,
             "backend-store-uri",
             config=SecretConfig(
-                address=addresses.BACKEND_STORE_URI.of(config.placement.prefix),
+                address=addresses.BACKEND_STORE_URI,
                 secret_id=config.secret_id,
                 placement=config.placement,
                 value=_connection_string(config.instance, password),
-                value_version=config.rotation,
+                value_version=version,
                 after=[self._database, self._user],
             ),
         )
 
     def connect(self, workload: Workload) -> None:
         """Gives a workload the database: its connection string, its socket, and the right to use both."""
-        workload.wait_for(self._database, self._user, self._grant_client(workload))
-        workload.set_secret("BACKEND_STORE_URI", self.secret)
-        workload.mount_sockets(self._instance.connection_name)
-
-    def _grant_client(self, workload: Workload) -> ITerraformDependable:
-        return pin(
+        workload.wait_for(self._database, self._user)
+        workload.grant(
             ProjectIamMember(
                 self,
                 f"{workload.prefix}client",
@@ -109,8 +107,10 @@ class Database(Construct):
                     ),
                 ),
             ),
-            addresses.DATABASE_CLIENT.of(self._prefix).of(workload.prefix),
+            addresses.DATABASE_CLIENT.of(self._prefix),
         )
+        workload.set_secret("BACKEND_STORE_URI", self.secret)
+        workload.mount_sockets(self._instance.connection_name)
 
 
 def _connection_string(instance: InstanceInputs, password: str) -> str:

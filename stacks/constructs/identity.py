@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from cdktf_cdktf_provider_google.service_account import ServiceAccount
 from constructs import Construct
 
-from stacks import addresses
+from stacks.addresses import Address
+from stacks.constructs.expressions import string
 from stacks.inputs import Account, Placement
 from stacks.resources import pin
 
@@ -17,12 +18,17 @@ class IdentityConfig:
     Attributes:
         account_id: What stands before the @.
         description: What runs as it.
+        for_each: The expression of a map with a key for each of several accounts, if it is not one.
+        count: The expression of 0 or 1, if there may be none.
     """
 
+    address: Address
     placement: Placement
     account_id: str
     display_name: str
     description: str
+    for_each: str = ""
+    count: str = ""
 
 
 class Identity(Construct):
@@ -43,6 +49,14 @@ class Identity(Construct):
                 display_name=config.display_name,
                 description=config.description,
             ),
-            addresses.ACCOUNT.of(config.placement.prefix),
+            config.address.of(config.placement.prefix),
         )
+        address = config.address.of(config.placement.prefix)
         self.account = Account(email=account.email, member=account.member)
+        if config.for_each:
+            each = f"{address}[each.key]"
+            account.add_override("for_each", string(config.for_each))
+            self.account = Account(email=string(f"{each}.email"), member=string(f"{each}.member"))
+        if config.count:
+            account.add_override("count", string(config.count))
+            self.account = Account(email=string(f"one({address}[*].email)"), member=string(f"one({address}[*].member)"))

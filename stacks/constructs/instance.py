@@ -51,8 +51,8 @@ class Instance(Construct):
     """A Cloud SQL instance.
 
     Attributes:
+        address: Its address.
         name: The instance's name.
-        connection_name: `PROJECT:REGION:INSTANCE`, as the volume of Cloud Run wants it.
         engine: The expression of the engine, `postgresql` or `mysql`.
     """
 
@@ -124,8 +124,8 @@ class Instance(Construct):
             addresses.INSTANCE.of(prefix),
         )
         add_name_value_blocks(instance, "settings", "database_flags", _flags_of(inputs.engine, engine))
+        self.address = addresses.INSTANCE.of(prefix)
         self.name = instance.name
-        self.connection_name = instance.connection_name
         self.engine = engine
 
 

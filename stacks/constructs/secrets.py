@@ -44,6 +44,7 @@ class Secret(Construct):
     The value goes to Google in a write-only argument, when `value_version` rises and at no other time.
 
     Attributes:
+        accessor_address: The address of a grant to read it.
         id: `projects/PROJECT/secrets/NAME`.
         name: The secret's id, as Cloud Run refers to it.
         version: The number of the version in use. Naming it, not `latest`, makes a rotation a new revision:
@@ -52,7 +53,8 @@ class Secret(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, config: SecretConfig) -> None:
         super().__init__(scope, id_)
-        self._address = config.address
+        self.accessor_address = accessor_of(config.address).of(config.placement.prefix)
+        prefix = config.placement.prefix
         self._secret = pin(
             SecretManagerSecret(
                 self,
@@ -66,7 +68,7 @@ class Secret(Construct):
                 ),
                 labels=config.placement.labels,
             ),
-            config.address,
+            config.address.of(prefix),
         )
         version = pin(
             SecretManagerSecretVersion(
@@ -80,7 +82,7 @@ class Secret(Construct):
                 depends_on=list(config.after),
                 lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
             ),
-            version_of(config.address),
+            version_of(config.address).of(prefix),
         )
         # A number in the bindings of hashicorp/google 6, a string in those of 8; the document is the same.
         version.add_override("secret_data_wo_version", config.value_version)
@@ -88,16 +90,13 @@ class Secret(Construct):
         self.name = self._secret.secret_id
         self.version = version.version
 
-    def grant_accessor(self, account: Account, *, prefix: str) -> ITerraformDependable:
-        """Lets an account read the values of this secret, and of no other."""
-        return pin(
-            SecretManagerSecretIamMember(
-                self,
-                f"{prefix}accessor",
-                secret_id=self._secret.id,
-                # Why: Cloud Run reads the value as the workload's account when a container starts.
-                role="roles/secretmanager.secretAccessor",
-                member=account.member,
-            ),
-            accessor_of(self._address).of(prefix),
+    def accessor(self, account: Account, *, id_: str) -> SecretManagerSecretIamMember:
+        """A grant that lets an account read the values of this secret, and of no other."""
+        return SecretManagerSecretIamMember(
+            self,
+            id_,
+            secret_id=self._secret.id,
+            # Why: Cloud Run reads the value as the workload's account when a container starts.
+            role="roles/secretmanager.secretAccessor",
+            member=account.member,
         )

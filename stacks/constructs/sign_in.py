@@ -66,7 +66,7 @@ class SignIn(Construct):
             self,
             "oauth2-proxy",
             config=SecretConfig(
-                address=addresses.OAUTH2_PROXY.of(config.placement.prefix),
+                address=addresses.OAUTH2_PROXY,
                 secret_id=config.secret_id,
                 placement=config.placement,
                 value=self._secret_file(config),

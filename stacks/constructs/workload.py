@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 from cdktf import Token
 
 from stacks import names
-from stacks.constructs.expressions import add_name_value_blocks
+from stacks.constructs.expressions import add_name_value_blocks, string
+from stacks.resources import pin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cdktf import ITerraformDependable, TerraformResource
 
+    from stacks.addresses import Address
     from stacks.constructs.secrets import Secret
     from stacks.inputs import Account, StringMap
 
@@ -25,17 +27,20 @@ class Workload:
 
     Attributes:
         account: Who it runs as; features grant it what it needs.
-        prefix: Of the logical ids of its grants; none for the service, one of its own for each job.
+        prefix: Of the logical ids of its grants; none for the service.
+        for_each: The expression of a map with a key for each of several workloads that differ in little.
         ready: What must exist before a container can start.
     """
 
-    def __init__(self, *, account: Account, prefix: str = "") -> None:
+    def __init__(self, *, account: Account, prefix: str = "", for_each: str = "") -> None:
         self.account = account
         self.prefix = prefix
+        self.for_each = for_each
         self.ready: list[ITerraformDependable] = []
         self._variables: dict[str, str] = {}
         self._unknown: StringMap = {}
         self._secrets: dict[str, Secret] = {}
+        self._readable: list[Secret] = []
         self._files: list[tuple[str, Secret, str, str]] = []
         self._instances: list[str] = []
 
@@ -53,16 +58,29 @@ class Workload:
     def set_secret(self, variable: str, secret: Secret) -> None:
         """Sets an environment variable to the value of a secret, which the account may then read."""
         self._secrets[variable] = secret
-        self.wait_for(secret.grant_accessor(self.account, prefix=self.prefix))
+        self._let_read(secret)
 
     def mount_secret(self, volume: str, secret: Secret, *, folder: str, file: str) -> None:
         """Mounts a secret as a file, which the account may then read."""
         self._files.append((volume, secret, folder, file))
-        self.wait_for(secret.grant_accessor(self.account, prefix=self.prefix))
+        self._let_read(secret)
 
     def mount_sockets(self, connection_name: str) -> None:
         """Mounts the sockets of a Cloud SQL instance."""
         self._instances.append(connection_name)
+
+    def grant(self, grant: TerraformResource, address: Address, *, for_each: str = "") -> None:
+        """Adds a grant to the workload's account, and waits for it.
+
+        Args:
+            grant: What grants it.
+            address: Its address, without the prefix.
+            for_each: The expression of the workloads that get it, if those are not all.
+        """
+        pin(grant, address.of(self.prefix))
+        if keys := for_each or self.for_each:
+            grant.add_override("for_each", string(keys))
+        self.wait_for(grant)
 
     def wait_for(self, *things: ITerraformDependable) -> None:
         """Adds what must exist before a container can start."""
@@ -83,6 +101,12 @@ class Workload:
             add_name_value_blocks(resource, container, "env", self._unknown)
         resource.add_override(f"{container}.volume_mounts", self._volume_mounts())
         resource.add_override(f"{template}.volumes", self._volumes())
+
+    def _let_read(self, secret: Secret) -> None:
+        if secret in self._readable:
+            return
+        self._readable.append(secret)
+        self.grant(secret.accessor(self.account, id_=f"{self.prefix}accessor"), secret.accessor_address)
 
     def _environment(self) -> list[dict[str, Any]]:
         return [

@@ -4,25 +4,12 @@ from typing import Final
 
 from image.mlflow_cloudrun import accounts
 from stacks import names
-from stacks.mlflow import CONNECTIONS_PER_INSTANCE
+from stacks.mlflow import CONNECTIONS_OF_JOBS, CONNECTIONS_PER_INSTANCE
 from stacks.settings import limits
-from stacks.settings.cross_rule import CrossRule, length_fits, rule
-from stacks.settings.derived import DERIVED, IN_PROD
-from stacks.settings.language import Call, Expression, Fallback, Setting, Text, choose, equal, node, text
-
-
-def _shorten(resource: str) -> Expression:
-    """What can be shortened: the resource's own name, where a caller of the module gave one, else the prefix."""
-    own = f"names.{resource}"
-    return choose(equal(Setting(own), DERIVED[own]), "shorten name", f"shorten {own}")
-
-
-def _socket(connection_name: Expression) -> Text:
-    """The longest path of the database's socket."""
-    engine = Setting("database.engine")
-    folder, postgresql = (names.socket_path("{connection}", one) for one in ("mysql", "postgresql"))
-    last = choose(equal(engine, "mysql"), "", postgresql.removeprefix(folder))
-    return text(f"{folder}{{last}}", connection=connection_name, last=last)
+from stacks.settings.cross_rule import CrossRule, rule
+from stacks.settings.derived import IN_PROD
+from stacks.settings.language import Call, Fallback, Setting, choose, equal, node, text
+from stacks.settings.name_rules import NAME_RULES
 
 
 def _stays_out(name: str, client: str, must: str, remedy: str, url: str) -> CrossRule:
@@ -31,9 +18,19 @@ def _stays_out(name: str, client: str, must: str, remedy: str, url: str) -> Cros
     return rule(name, audiences.path, ~Call("contains", audiences, client), must, remedy, url, wrong=client)
 
 
+def _has_jobs(schedule: str) -> CrossRule:
+    """A rule for a setting that has no meaning without jobs."""
+    return rule(
+        f"{schedule}_has_a_job",
+        f"jobs.{schedule}",
+        equal(Setting(f"jobs.{schedule}"), "") | Setting("jobs.enabled"),
+        "a schedule is for a job that is made",
+        "set jobs.enabled = true, or leave the schedule out",
+        "https://cloud.google.com/run/docs/execute/jobs-on-schedule",
+    )
+
+
 _ID_TOKENS: Final = "https://cloud.google.com/docs/authentication/get-id-token"
-_CHARACTERS: Final = "{value}, would have {length} characters; {longest} is the most"
-_SOCKET: Final = "the database's socket, {value}, would have {length} bytes; {longest} is the most that Linux takes"
 _SQL_DOCS: Final = "https://cloud.google.com/sql/docs"
 _ENGINE_DOCS: Final = choose(
     equal(Setting("database.engine"), "mysql"), limits.docs_of("mysql"), limits.docs_of("postgresql")
@@ -65,76 +62,16 @@ _AVAILABLE: Final = (
     choose(equal(Setting("database.engine"), "mysql"), _MYSQL_CONNECTIONS, _POSTGRESQL_CONNECTIONS)
     - limits.RESERVED_CONNECTIONS
 )
-_MOST_INSTANCES: Final = Call("floor", _AVAILABLE / _PER_INSTANCE)
-_NEEDED: Final = Setting("service.max_instances") * _PER_INSTANCE
+_JOBS: Final = choose(Setting("jobs.enabled"), CONNECTIONS_OF_JOBS, 0)
+_MOST_INSTANCES: Final = Call("floor", (_AVAILABLE - _JOBS) / _PER_INSTANCE)
+_NEEDED: Final = Setting("service.max_instances") * _PER_INSTANCE + _JOBS
 
 _ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_accounts")
 
 CROSS_RULES: Final = (
-    length_fits(
-        "service_account_fits",
-        "name",
-        f"the service account's id, {_CHARACTERS}",
-        Setting("names.service_account"),
-        30,
-        limits.SERVICE_ACCOUNT_URL,
-        shorten="shorten name",
-    ),
-    length_fits(
-        "service_name_fits",
-        "name",
-        f"the service's name, {_CHARACTERS}",
-        Setting("names.service"),
-        49,
-        limits.SERVICE_URL,
-        shorten="shorten name",
-    ),
-    length_fits(
-        "host_label_fits",
-        "name",
-        f"the service's host label, {_CHARACTERS}",
-        text("{names.service}-{project.number}"),
-        63,
-        limits.HOST_URL,
-        shorten=_shorten("service"),
-    ),
-    length_fits(
-        "bucket_name_fits",
-        "name",
-        f"the bucket's name, {_CHARACTERS}",
-        _BUCKET,
-        63,
-        limits.BUCKET_URL,
-        shorten="shorten name",
-        variable="bucket",
-    ),
-    rule(
-        "bucket_name_is_not_googles",
-        "bucket.name",
-        ~Call("matches", "^goog|google|g00gle", _BUCKET),
-        "a bucket name does not start with goog and does not contain google",
-        "set bucket.name to another one",
-        limits.BUCKET_URL,
-    ),
-    length_fits(
-        "socket_path_fits",
-        "name",
-        _SOCKET,
-        _socket(text("{project.id}:{region}:{names.instance}")),
-        limits.LONGEST_SOCKET_PATH,
-        limits.SOCKET_URL,
-        shorten=_shorten("instance"),
-    ),
-    # Of the service module, whose instance exists.
-    length_fits(
-        "socket_path_of_an_existing_instance_fits",
-        "database.connection_name",
-        _SOCKET,
-        _socket(Setting("database.connection_name")),
-        limits.LONGEST_SOCKET_PATH,
-        limits.SOCKET_URL,
-        shorten="take an instance whose name is shorter",
-    ),
+    *NAME_RULES,
+    _has_jobs("gc_schedule"),
+    _has_jobs("archive_schedule"),
     rule(
         "prod_pins_its_image",
         "service.image",
@@ -201,8 +138,9 @@ CROSS_RULES: Final = (
         "service.max_instances",
         _NEEDED <= _AVAILABLE,
         text(
-            f"two revisions x {{service.max_instances}} instances x {CONNECTIONS_PER_INSTANCE} connections"
-            " = {needed}, but {database.tier} has {available} to give",
+            f"two revisions x {{service.max_instances}} instances x {CONNECTIONS_PER_INSTANCE} connections + {{jobs}}"
+            " of jobs = {needed}, but {database.tier} has {available} to give",
+            jobs=_JOBS,
             needed=_NEEDED,
             available=_AVAILABLE,
         ),
@@ -279,6 +217,31 @@ CROSS_RULES: Final = (
         "the OAuth playground is a client for which any Google account in the world gets a token",
         "remove it; programs use a service account, and people a client of your own",
         _ID_TOKENS,
+    ),
+    rule(
+        "alerts_reach_somebody",
+        "monitoring.enabled",
+        ~Setting("monitoring.enabled")
+        | (node(0) < Call("length", Setting("monitoring.emails")) + Call("length", Setting("monitoring.channels"))),
+        "an alert reaches somebody",
+        "add an address to monitoring.emails, or name a channel in monitoring.channels",
+        "https://cloud.google.com/monitoring/support/notification-options",
+    ),
+    rule(
+        "uptime_check_has_a_way_in",
+        "monitoring.uptime_check",
+        ~Setting("monitoring.uptime_check") | equal(Setting("service.ingress"), "INGRESS_TRAFFIC_ALL"),
+        "the uptime check comes from outside, and service.ingress is {service.ingress}",
+        'set monitoring.uptime_check = false, or service.ingress = "INGRESS_TRAFFIC_ALL"',
+        "https://cloud.google.com/monitoring/uptime-checks/introduction",
+    ),
+    rule(
+        "uptime_check_raises_an_alert",
+        "monitoring.uptime_check",
+        ~Setting("monitoring.uptime_check") | Setting("monitoring.enabled"),
+        "a failed uptime check raises an alert",
+        "set monitoring.enabled = true",
+        "https://cloud.google.com/monitoring/alerts/uptime-checks",
     ),
     rule(
         "prod_is_on_https",

@@ -17,6 +17,7 @@ _BY_PROFILE: Final = {
     "bucket.force_destroy": ~IN_PROD,
     "access.gcloud_tokens": ~IN_PROD,
     "access.adc_tokens": ~IN_PROD,
+    "jobs.enabled": IN_PROD,
 }
 
 DERIVED: Final[dict[str, Expression]] = {

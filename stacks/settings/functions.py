@@ -54,6 +54,7 @@ FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], str]]] = {
     "<=": (operator.le, "({} <= {})"),
     "<": (operator.lt, "({} < {})"),
     "==": (operator.eq, "({} == {})"),
+    "+": (operator.add, "({} + {})"),
     "-": (operator.sub, "({} - {})"),
     "*": (operator.mul, "({} * {})"),
     "/": (_divide, "({} / {})"),

@@ -56,6 +56,9 @@ class Expression(ABC):
     def __lt__(self, other: Operand) -> Expression:
         return Call("<", self, other)
 
+    def __add__(self, other: Operand) -> Expression:
+        return Call("+", self, other)
+
     def __sub__(self, other: Operand) -> Expression:
         return Call("-", self, other)
 

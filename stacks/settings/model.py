@@ -10,6 +10,8 @@ from stacks.settings.access import Access
 from stacks.settings.bucket import Bucket, BucketName
 from stacks.settings.database import Database
 from stacks.settings.field_rules import AtMost, AtMostBytes, Pattern
+from stacks.settings.jobs import Jobs
+from stacks.settings.monitoring import Monitoring
 from stacks.settings.section import Section
 from stacks.settings.service import Service
 
@@ -130,6 +132,8 @@ class Settings(Section):
     bucket: Bucket = Field(default_factory=Bucket)
     service: Service
     access: Access
+    jobs: Jobs = Field(default_factory=Jobs)
+    monitoring: Monitoring = Field(default_factory=Monitoring)
 
 
 def section_of(name: str) -> type[Section] | None:

@@ -160,6 +160,10 @@ class Service(Section):
         " `roles/storage.objectViewer` there: the deployment does not.",
         examples=[["gs://acme-ml-shared/models"]],
     )
+    webhooks: bool = Field(
+        default=False,
+        description="Let MLflow tell others of changes by webhooks, at public https addresses that its users name.",
+    )
     public_url: Annotated[
         str,
         Pattern(

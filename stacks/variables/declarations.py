@@ -76,7 +76,9 @@ def module_variables() -> dict[str, Variable]:
 ABSENT: Final = ("bucket", "database", "names")
 """Variables of the module that the service module does not have, or not so."""
 
-_MADE: Final = ("names.service", "names.backend_store_uri_secret", "names.oauth2_proxy_secret")
+_MADE: Final = tuple(
+    f"names.{name}" for name in ("service", "backend_store_uri_secret", "encryption_key_secret", "oauth2_proxy_secret")
+)
 """Names of what the service module makes; its callers name the prefix alone."""
 
 

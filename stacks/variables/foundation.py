@@ -38,6 +38,7 @@ class Names(Section):
     """Names of resources that are adopted or follow a convention of yours; by default they are made from `name`."""
 
     backend_store_uri_secret: SecretName = Field(default="", description="Secret; default NAME-backend-store-uri.")
+    encryption_key_secret: SecretName = Field(default="", description="Secret; default NAME-encryption-key.")
     instance: Annotated[
         str,
         Pattern(

@@ -18,7 +18,7 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun import page, webhooks
-from mlflow_cloudrun.settings import WEBHOOK_KEY
+from mlflow_cloudrun.settings import WEBHOOK_KEY, WEBHOOKS
 
 from containers.engine import HOST
 from harness.load import API
@@ -81,7 +81,7 @@ def receiver(platform: Platform) -> Generator[Receiver]:
 def without_guard(platform: Platform, folder: Path, database: str, key: str) -> Generator[Service]:
     """Runs the service with a key, and receivers at private addresses."""
     (folder / "no_guard.pth").write_text(NO_GUARD)
-    spec = platform.spec(platform.postgres.uri(database), **{WEBHOOK_KEY: key})
+    spec = platform.spec(platform.postgres.uri(database), **{WEBHOOKS: "true", WEBHOOK_KEY: key})
     mounts = {**spec.mounts, folder / "no_guard.pth": f"{SITE_PACKAGES}/no_guard.pth"}
     with platform.running(replace(spec, mounts=mounts)) as container:
         service = Service(container, platform.google.identity)
@@ -153,7 +153,7 @@ def test_with_a_key_no_private_receiver_is_taken_and_nothing_says_that_webhooks_
         "file:///etc/passwd",
         "https:///",
     ]
-    with platform.service(platform.postgres.uri(database), **{WEBHOOK_KEY: KEY}) as service:
+    with platform.service(platform.postgres.uri(database), **{WEBHOOKS: "true", WEBHOOK_KEY: KEY}) as service:
         answers = {url: create(service, "x", url).status_code for url in private}
         assert set(answers.values()) == {400}, answers
         assert call(service, "GET", "webhooks").json().get("webhooks", []) == []
@@ -180,8 +180,8 @@ def test_a_name_that_becomes_private_after_the_check_is_not_reached(
     assert receiver.got == []
 
 
-def test_without_a_key_the_page_hides_them_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(WEBHOOK_KEY, raising=False)
+def test_where_they_are_off_the_page_hides_them_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WEBHOOKS, raising=False)
     made = page.Page(lambda *_: None)  # pyright: ignore[reportArgumentType]
     assert b"#/settings/webhooks" in made.files["/page/features.css"][0]
-    assert WEBHOOK_KEY.encode() in made.files["/page/off.html"][0]
+    assert b"service.webhooks" in made.files["/page/off.html"][0]

@@ -35,12 +35,14 @@ CREATIONS = [
     f"create google_cloud_run_v2_service {SERVICE}",
     f"create google_project_iam_member acme-ml-dev/roles/cloudsql.client/{ACCOUNT}/{CONDITION}",
     "create google_secret_manager_secret projects/acme-ml-dev/secrets/mlflow-backend-store-uri",
+    "create google_secret_manager_secret projects/acme-ml-dev/secrets/mlflow-encryption-key",
     "create google_secret_manager_secret projects/acme-ml-dev/secrets/mlflow-oauth2-proxy",
     *(
         f"create google_secret_manager_secret_iam_member projects/acme-ml-dev/secrets/mlflow-{secret}"
         f"/roles/secretmanager.secretAccessor/{ACCOUNT}"
-        for secret in ("backend-store-uri", "oauth2-proxy")
+        for secret in ("backend-store-uri", "encryption-key", "oauth2-proxy")
     ),
+    "create google_secret_manager_secret_version projects/acme-ml-dev/secrets/mlflow-encryption-key/versions/new",
     "create google_secret_manager_secret_version projects/acme-ml-dev/secrets/mlflow-oauth2-proxy/versions/new",
     f"create google_service_account projects/acme-ml-dev/serviceAccounts/{EMAIL}",
     "create google_sql_database projects/acme-ml-dev/instances/mlflow-db/databases/mlflow",

@@ -5,7 +5,7 @@ Grants take effect late, so one that the service does not wait for is not there 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,35 +17,45 @@ if TYPE_CHECKING:
 
 ACCOUNT = "mlflow-server@acme-ml-dev.iam.gserviceaccount.com"
 NUMBER = ("--project", "acme-ml-dev=123456789012")  # Secret Manager names secrets by it
+SECRETS = {
+    addresses.BACKEND_STORE_URI: "backend-store-uri",
+    addresses.ENCRYPTION_KEY: "encryption-key",
+    addresses.OAUTH2_PROXY: "oauth2-proxy",
+}
 # What start-up needs, and what the refusal says when it is missing.
 NEEDED = {
     addresses.DATABASE_CLIENT: (
         "The container cannot connect to Cloud SQL instance acme-ml-dev:europe-west1:mlflow-db",
         f"{ACCOUNT} needs the role roles/cloudsql.client",
     ),
-    addresses.accessor_of(addresses.BACKEND_STORE_URI): (
-        "Permission denied on secret: projects/123456789012/secrets/mlflow-backend-store-uri/versions/1",
-        f"for Revision service account {ACCOUNT}",
-        "roles/secretmanager.secretAccessor",
-    ),
-    addresses.accessor_of(addresses.OAUTH2_PROXY): (
-        "Permission denied on secret: projects/123456789012/secrets/mlflow-oauth2-proxy/versions/1",
-        f"for Revision service account {ACCOUNT}",
-        "roles/secretmanager.secretAccessor",
-    ),
+    **{
+        addresses.accessor_of(secret): (
+            f"Permission denied on secret: projects/123456789012/secrets/mlflow-{name}/versions/1",
+            f"for Revision service account {ACCOUNT}",
+            "roles/secretmanager.secretAccessor",
+        )
+        for secret, name in SECRETS.items()
+    },
+}
+# Grants of jobs, of which dev has none.
+JOBS = {
+    addresses.ARTIFACT_MANAGER.of("jobs_"),
+    addresses.DATABASE_CLIENT.of("jobs_"),
+    addresses.JOB_INVOKER,
+    addresses.accessor_of(addresses.BACKEND_STORE_URI).of("jobs_"),
 }
 # Grants that only running code, or callers, need: starting works without them.
 NOT_AT_START = {
     addresses.PUBLIC_INVOKER,
     addresses.ARTIFACT_WRITERS,
     addresses.ARTIFACT_VIEWER,
+    *JOBS,
 }
 QUIET = "0.5"  # seconds; however busy the machine is, Terraform has made every call by then
 # As the log of the local cloud names them.
 IN_LOG = {
     addresses.DATABASE_CLIENT: "roles/cloudsql.client",
-    addresses.accessor_of(addresses.BACKEND_STORE_URI): "mlflow-backend-store-uri/roles",
-    addresses.accessor_of(addresses.OAUTH2_PROXY): "mlflow-oauth2-proxy/roles",
+    **{addresses.accessor_of(secret): f"mlflow-{name}/roles" for secret, name in SECRETS.items()},
 }
 
 
@@ -118,24 +128,24 @@ def test_a_revision_that_does_not_wait_for_the_user_cannot_log_in(open_workspace
     document = workspace.document
     version = document["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]
     version["depends_on"] = []
-    for resource in (addresses.SERVICE, addresses.DESTROY_GUARD):
-        _depends_on(document["resource"][resource.type][resource.logical_id], without=addresses.DATABASE_USER)
+    _nothing_waits(document, addresses.DATABASE_USER)
     del document["resource"]["google_sql_user"]
     workspace.document = document
     assert 'password authentication failed for user "mlflow"' in workspace.apply_fails()
 
 
 def _remove(workspace: Workspace, grant: str, *, resource: bool) -> None:
-    """Removes the service's depends_on on a grant, and the grant itself if `resource`."""
+    """Lets nothing wait for a grant, and removes the grant itself if `resource`."""
     document = workspace.document
-    kind, _, name = grant.partition(".")
+    _nothing_waits(document, grant)
     if resource:
+        kind, name = grant.split(".")
         del document["resource"][kind][name]
         document["resource"] = {kind: named for kind, named in document["resource"].items() if named}
-    _depends_on(document["resource"]["google_cloud_run_v2_service"]["tracking"], without=grant)
-    _depends_on(document["resource"]["terraform_data"]["guard"], without=grant)
     workspace.document = document
 
 
-def _depends_on(service: dict[str, list[str]], *, without: str) -> None:
-    service["depends_on"] = [address for address in service["depends_on"] if address != without]
+def _nothing_waits(document: dict[str, Any], address: str) -> None:
+    for waiting in (body for named in document["resource"].values() for body in named.values()):
+        if address in waiting.get("depends_on", ()):
+            waiting["depends_on"].remove(address)

@@ -26,6 +26,7 @@ OTHERS: Final[dict[str, Any]] = {
     "region": "europe-west1",
     "names": {
         "backend_store_uri_secret": "uri",
+        "encryption_key_secret": "key",
         "instance": "database",
         "oauth2_proxy_secret": "proxy",
         "service": "mlflow",
@@ -43,8 +44,15 @@ EXISTING: Final = {
     "rotation": 2,
     "user": "research",
 }
-# Terraform must know how many grants there are; the page says so.
-COUNTED: Final = {"access_invoker_iam_disabled"}
+# Terraform must know what there will be; the page says so.
+COUNTED: Final = {
+    "access_invoker_iam_disabled",
+    "jobs_enabled",
+    "jobs_gc_schedule",
+    "jobs_archive_schedule",
+    "monitoring_enabled",
+    "monitoring_uptime_check",
+}
 SECRET: Final = "oauth_client_secret"  # noqa: S105 - its name
 
 
@@ -74,7 +82,7 @@ def call(folder: Path, module: str, known: str, *, as_they_are: set[str]) -> Pat
         expression = "${" + known.replace("KEY", key) + "}"
         if key in as_they_are:
             section[attribute or variable] = escaped(value)
-        elif key == "access_artifact_writers":  # the names of the grants are known
+        elif key in ("access_artifact_writers", "monitoring_emails"):  # the names of grants and channels are known
             made |= {f"{key}_{number}": member for number, member in enumerate(value.values())}
             members = ["${" + known.replace("KEY", f"{key}_{number}") + "}" for number in range(len(value))]
             section[attribute] = dict(zip(value, members, strict=True))

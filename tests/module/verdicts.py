@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.terraform import ENGINE
 from stacks.hcl import escaped
+from stacks.settings.model import Settings, section_of
 from stacks.settings.problems import Problem, SettingsError
 from stacks.variables.declarations import LEFT_OUT
 from tests.settings.entries import BAD_LABEL_VALUES, BAD_LABELS, FREE_NAMES, RESERVED, SECRETS
@@ -180,7 +181,11 @@ def _write(path: Path, document: dict[str, Any]) -> None:
 
 def arguments(changes: Table) -> dict[str, Any]:
     """The good settings, with some changed, as arguments; all are given, for Terraform tells where an argument is."""
-    table = {"bucket": {}, "database": {}, "labels": {}, "name": "mlflow", "profile": "dev", **changed(changes)}
+    fields = Settings.model_fields.items()
+    optional = {name: {} for name, field in fields if section_of(name) and not field.is_required()}
+    table = {**optional, "labels": {}, "name": "mlflow", "profile": "dev", **changed(changes)}
+    for left_out in LEFT_OUT:
+        table.pop(left_out, None)
     project = table.pop("project")
     rest = {f"project_{name}": value for name, value in project.items()} if isinstance(project, dict) else {}
     return {**table, **rest, "oauth_client_secret": _SECRET}

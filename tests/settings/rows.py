@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.settings.access_rows import ACCESS
 from tests.settings.files import DIGEST, IMAGE
+from tests.settings.operations_rows import OPERATIONS
 from tests.settings.row import DEPENDENT_FLAG, FLAG, ROTATION, Row, each
 
 _NAME_RULE_BREAKERS: Final = (
@@ -76,6 +77,10 @@ ROWS: Final[dict[str, Row]] = {
     ),
     "database.disk_gb": Row(good=(0, 10, 65_536), bad=(9, 65_537, -1, 1)),
     "database.disk_limit_gb": Row(good=(0, 10, 65_536), bad=(9, 65_537, -1, 1)),
+    "database.serving_instance": Row(
+        good=("", "mlflow-db-rescue", "a", "a" * 36),
+        bad=("-a", "a-", "A", "1a", "a" * 98, "acme-ml-dev:mlflow-db", "a\n"),
+    ),
     "database.high_availability": DEPENDENT_FLAG,
     "database.backups": FLAG,
     "database.backup_retention": Row(good=(1, 365), bad=(0, 366, -7)),
@@ -146,6 +151,7 @@ ROWS: Final[dict[str, Row]] = {
             *("gs://u@abc", "gs://abc:443", "gs://abc/x\n", "gs://abc/%2e%2e"),
         ),
     ),
+    "service.webhooks": FLAG,
     "service.public_url": Row(
         good=(
             *("", "https://mlflow.example.com", "https://xn--mnchen-3ya.example", "https://a.example:8443"),
@@ -161,4 +167,5 @@ ROWS: Final[dict[str, Row]] = {
         ),
     ),
     **ACCESS,
+    **OPERATIONS,
 }

@@ -17,6 +17,11 @@ from tests.settings.files import DIGEST, IMAGE, Table, changed, read, refused
 
 _LONGEST_PROJECT: Final = "a" * 30
 _PROD: Final[Table] = {"profile": "prod", "service.image": IMAGE + DIGEST}
+_WATCHED: Final[Table] = {
+    "monitoring.enabled": True,
+    "monitoring.emails": {"oncall": "oncall@example.com"},
+    "monitoring.uptime_check": True,
+}
 _MYSQL: Final[Table] = {"database.engine": "mysql"}
 
 
@@ -64,6 +69,12 @@ CASES: Final = [
             "bucket.name": "models",
         },
         {"name": "a" * 21},
+    ),
+    _case(
+        "socket_path_of_the_serving_instance_fits",
+        "database.serving_instance",
+        {"database.serving_instance": "a" * 61},
+        {"database.serving_instance": "a" * 54},
     ),
     _case("bucket_name_fits", "name", {"name": "a" * 23, "project.id": _LONGEST_PROJECT}, {"bucket.name": "models"}),
     _case("bucket_name_is_not_googles", "bucket.name", {"project.id": "my-google-ml"}, {"bucket.name": "models"}),
@@ -114,6 +125,41 @@ CASES: Final = [
     _budget("mysql", "db-g1-small", 82),
     _budget("mysql", "db-custom-1-3840", 332),
     _budget("postgresql", "db-f1-micro", 1),
+    _case(
+        "connections_hold",
+        "service.max_instances",
+        {"jobs.enabled": True, "database.tier": "db-custom-1-6144", "service.max_instances": 16},
+        {"service.max_instances": 15},
+    ),
+    _case(
+        "connections_hold",
+        "service.max_instances",
+        {"jobs.enabled": True, "database.tier": "db-custom-8-30720", "service.max_instances": 49},
+        {"service.max_instances": 48},
+    ),
+    *(
+        _case(f"{schedule}_has_a_job", f"jobs.{schedule}", {f"jobs.{schedule}": "0 3 * * 0"}, {"jobs.enabled": True})
+        for schedule in ("gc_schedule", "archive_schedule")
+    ),
+    *(
+        _case("alerts_reach_somebody", "monitoring.enabled", {"monitoring.enabled": True}, {f"monitoring.{field}": to})
+        for field, to in (
+            ("emails", {"oncall": "oncall@example.com"}),
+            ("channels", ["projects/acme-ml-dev/notificationChannels/1"]),
+        )
+    ),
+    _case(
+        "uptime_check_has_a_way_in",
+        "monitoring.uptime_check",
+        {**_WATCHED, "service.ingress": "INGRESS_TRAFFIC_INTERNAL_ONLY"},
+        {"service.ingress": "INGRESS_TRAFFIC_ALL"},
+    ),
+    _case(
+        "uptime_check_raises_an_alert",
+        "monitoring.uptime_check",
+        {"monitoring.uptime_check": True},
+        {"monitoring.enabled": True, "monitoring.emails": {"oncall": "oncall@example.com"}},
+    ),
     _case(
         "only_a_growing_disk_has_a_limit",
         "database.disk_limit_gb",
@@ -180,12 +226,18 @@ CASES: Final = [
 TRIED_ELSEWHERE: Final = {
     "service_name_fits": "test_each_name_that_becomes_too_long_is_told",
     "host_label_fits": "test_each_name_that_becomes_too_long_is_told",
+    "job_accounts_fit": "test_a_name_that_is_too_long_for_a_jobs_account_is_told",
     "socket_path_of_an_existing_instance_fits": "tests/module/test_verdicts.py",
 }
 
 
 def test_every_rule_has_a_case() -> None:
     assert {rule.name for rule in CROSS_RULES} == {case.rule for case in CASES} | TRIED_ELSEWHERE.keys()
+
+
+def test_a_rule_reads_settings_and_no_word_that_only_looks_like_one() -> None:
+    read_fields = {path for rule in CROSS_RULES for path in rule.reads()}
+    assert read_fields - {*field_names(), *DERIVED} == {"database.connection_name"}, "a gap of a text is a setting"
 
 
 def reads(rule: CrossRule) -> set[str]:
@@ -222,6 +274,12 @@ def test_a_rule_is_silent_when_a_field_that_it_reads_is_broken(tmp_path: Path, c
 def test_each_name_that_becomes_too_long_is_told(tmp_path: Path, length: int, told: set[str]) -> None:
     problems = refused(tmp_path, changed({"name": "a" * length, "project.number": "1" * 18}))
     assert {problem.rule.split(",")[0] for problem in problems} == told
+
+
+def test_a_name_that_is_too_long_for_a_jobs_account_is_told(tmp_path: Path) -> None:
+    read(tmp_path, changed({"name": "a" * 23, "jobs.enabled": True}))
+    problems = refused(tmp_path, changed({"name": "a" * 24, "jobs.enabled": True}))
+    assert "the id of a job's service account" in {problem.rule.split(",")[0] for problem in problems}
 
 
 def test_every_name_that_is_accepted_gives_a_sql_instance_id_that_google_takes() -> None:

@@ -18,7 +18,7 @@ STATEFUL = {
 @pytest.mark.parametrize("environment", NAMES)
 def test_addresses_are_the_same_whatever_the_settings(environment: str) -> None:
     assert set(resources(environment)) == set(resources("dev"))
-    assert set(document(environment)["ephemeral"]["random_password"]) == {"database", "cookie_secret"}
+    assert set(document(environment)["ephemeral"]["random_password"]) == {"database", "cookie_secret", "encryption_key"}
 
 
 def test_what_holds_data_stays_at_its_address() -> None:

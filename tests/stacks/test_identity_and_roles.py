@@ -6,16 +6,23 @@ import pytest
 
 from stacks import addresses
 from tests.stacks.documents import NAMES, document, resource, resources
+from tests.stacks.evaluate import evaluate
 
 SERVER = addresses.ACCOUNT.ref("member")
+JOB = f"${{{addresses.JOB_ACCOUNTS}[each.key].member}}"
 
 GRANTS = {
     (addresses.DATABASE_CLIENT, "roles/cloudsql.client", SERVER),
     (addresses.accessor_of(addresses.BACKEND_STORE_URI), "roles/secretmanager.secretAccessor", SERVER),
+    (addresses.accessor_of(addresses.ENCRYPTION_KEY), "roles/secretmanager.secretAccessor", SERVER),
     (addresses.accessor_of(addresses.OAUTH2_PROXY), "roles/secretmanager.secretAccessor", SERVER),
     (addresses.ARTIFACT_VIEWER, "roles/storage.objectViewer", SERVER),
     (addresses.ARTIFACT_WRITERS, "roles/storage.objectUser", "${each.value}"),
     (addresses.PUBLIC_INVOKER, "roles/run.invoker", "allUsers"),
+    (addresses.DATABASE_CLIENT.of("jobs_"), "roles/cloudsql.client", JOB),
+    (addresses.accessor_of(addresses.BACKEND_STORE_URI).of("jobs_"), "roles/secretmanager.secretAccessor", JOB),
+    (addresses.ARTIFACT_MANAGER.of("jobs_"), "roles/storage.objectUser", JOB),
+    (addresses.JOB_INVOKER, "roles/run.invoker", f"${{one({addresses.SCHEDULER_ACCOUNT}[*].member)}}"),
 }
 
 
@@ -40,7 +47,7 @@ def test_the_service_runs_as_an_account_of_its_own(environment: str) -> None:
 def test_the_database_role_holds_for_the_one_instance() -> None:
     grant = resource("dev", addresses.DATABASE_CLIENT)
     assert grant["project"] == "acme-ml-dev"
-    assert grant["condition"]["expression"] == (
+    assert evaluate(grant["condition"]["expression"], locals_=document("dev")["locals"]) == (
         "resource.name == 'projects/acme-ml-dev/instances/mlflow-db' && resource.service == 'sqladmin.googleapis.com'"
     )
 

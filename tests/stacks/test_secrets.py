@@ -1,4 +1,4 @@
-"""Promises on secrets: two, in no document, rotated one by one."""
+"""Promises on secrets: three, in no document, rotated one by one or never."""
 
 import base64
 import json
@@ -17,10 +17,11 @@ AWKWARD = "GOCSPX-'#=[]{}<>&\u007f\u00e9\u2028@:/?%+ tail"
 
 
 @pytest.mark.parametrize("environment", NAMES)
-def test_there_are_two_secrets(environment: str) -> None:
+def test_there_are_three_secrets(environment: str) -> None:
     secrets = {address for address in resources(environment) if address.startswith("google_secret_manager_secret.")}
     assert secrets == {
         addresses.BACKEND_STORE_URI,
+        addresses.ENCRYPTION_KEY,
         addresses.OAUTH2_PROXY,
     }
 
@@ -36,6 +37,7 @@ def test_secret_values_go_through_write_only_arguments_alone(environment: str) -
     }
     assert carriers == {
         (addresses.version_of(addresses.BACKEND_STORE_URI), "secret_data_wo"),
+        (addresses.version_of(addresses.ENCRYPTION_KEY), "secret_data_wo"),
         (addresses.version_of(addresses.OAUTH2_PROXY), "secret_data_wo"),
         (addresses.DATABASE_USER, "password_wo"),
     }
@@ -66,7 +68,14 @@ def test_database_and_sign_in_rotate_apart() -> None:
     database = resource("maximal", addresses.version_of(addresses.BACKEND_STORE_URI))
     sign_in = resource("maximal", addresses.version_of(addresses.OAUTH2_PROXY))
     user = resource("maximal", addresses.DATABASE_USER)
-    assert database["secret_data_wo_version"] == user["password_wo_version"] == 3
+    assert database["secret_data_wo_version"] == user["password_wo_version"]
+    locals_ = document("maximal")["locals"]
+    versions = {
+        evaluate(database["secret_data_wo_version"], locals_=locals_ | {"serving_instance": instance})
+        for instance in ("", "rescue", "rescue-2")
+    }
+    assert 3 in versions, "the number of the settings, where the own instance serves"
+    assert len(versions) == 3, "another instance, another connection string"
     assert sign_in["secret_data_wo_version"] == 5
     assert "random_password.cookie_secret" not in database["secret_data_wo"]
     assert "random_password.database" not in sign_in["secret_data_wo"]

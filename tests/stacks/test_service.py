@@ -60,7 +60,11 @@ def test_the_database_is_a_mounted_socket(environment: str) -> None:
     volumes = {volume["name"]: volume for volume in resource(environment, SERVICE)["template"]["volumes"]}
     mounts = {mount["name"]: mount["mount_path"] for mount in container(environment)["volume_mounts"]}
     assert mounts["cloudsql"] == "/cloudsql"
-    assert volumes["cloudsql"]["cloud_sql_instance"] == {"instances": [addresses.INSTANCE.ref("connection_name")]}
+    known = {f"{addresses.INSTANCE}.connection_name": "P:R:I"}
+    (connection,) = volumes["cloudsql"]["cloud_sql_instance"]["instances"]
+    assert evaluate(connection, locals_=document(environment)["locals"], stand_ins=known) == "P:R:I"
+    other = document(environment)["locals"] | {"serving_instance": "rescue"}
+    assert evaluate(connection, locals_=other, stand_ins=known) == "P:R:rescue"
 
 
 @pytest.mark.parametrize("environment", NAMES)

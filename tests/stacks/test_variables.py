@@ -1,6 +1,7 @@
 """The constructs serve a root whose every input is a Terraform variable: nothing in Python depends on a value."""
 
 import json
+import re
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -14,17 +15,18 @@ from stacks.hcl import type_of
 from stacks.inputs import Inputs, Placement
 from stacks.names import CloudNames
 from stacks.outputs import add_outputs, addresses, commands
-from stacks.settings.access import Access
-from stacks.settings.bucket import Bucket
-from stacks.settings.database import Database
 from stacks.settings.load import load
+from stacks.settings.model import Settings, section_of
 from stacks.settings.section import Section
-from stacks.settings.service import Service
 from stacks.tracking import TrackingServer
 from tests.stacks.documents import ENVIRONMENTS, document, resources
 from tests.stacks.evaluate import evaluate
 
-SECTIONS: dict[str, type[Section]] = {"database": Database, "bucket": Bucket, "service": Service, "access": Access}
+SECTIONS: dict[str, type[Section]] = {
+    name: section
+    for name in Settings.model_fields
+    if (section := section_of(name)) and name not in ("project", "state")
+}
 
 
 class VariablesStack(TerraformStack):
@@ -51,7 +53,11 @@ class VariablesStack(TerraformStack):
             project_number=self._variable("project_number", "string"),
         )
         TerraformVariable(self, "oauth_client_secret", type="string")
-        inputs = Inputs(placement=placement, oauth_client_secret="var.oauth_client_secret", **sections)  # noqa: S106
+        inputs = Inputs(
+            placement=placement,
+            settings=Settings.model_construct(**sections),
+            oauth_client_secret="var.oauth_client_secret",  # noqa: S106
+        )
         server = TrackingServer(self, "tracking-server", inputs=inputs)
         add_outputs(self, [*addresses(server.foundation, server.serving), *commands(self, server.serving)])
 
@@ -100,7 +106,7 @@ def test_variables_give_what_settings_give(module: dict[str, Any], environment: 
     given = asdict(inputs.placement) | {"oauth_client_secret": "var.x"}
     given |= {f"names_{name}": value for name, value in given.pop("names").items()}
     for name in SECTIONS:
-        given |= {f"{name}_{field}": value for field, value in getattr(inputs, name).model_dump().items()}
+        given |= {f"{name}_{field}": value for field, value in getattr(inputs.settings, name).model_dump().items()}
     # The value of a variable is no template: what stands in a document escaped, stands there as it is.
     given["service_env"] = settings.service.env
     variables = {name: (body["type"], given[name]) for name, body in module["variable"].items()}
@@ -111,7 +117,7 @@ def test_variables_give_what_settings_give(module: dict[str, Any], environment: 
 
 def _evaluable(root: dict[str, Any]) -> Any:
     """The resources of a document as arguments, without what only an apply can know."""
-    text = json.dumps(root["resource"]).replace("${google_", "$${google_").replace("${each.", "$${each.")
+    text = re.sub(r"\$\{(?=[^}]*\b(google_|each\.))", "$${", json.dumps(root["resource"]))
     # The content of a dynamic block, whose iterator exists there alone.
     text = text.replace("${env.", "$${env.").replace("${database_flags.", "$${database_flags.")
     resources_ = json.loads(text)

@@ -20,6 +20,7 @@ module "mlflow" {
     deletion_protection    = var.deletion_protection
     maintenance_day        = 6
     maintenance_hour       = 3
+    serving_instance       = "" # a clone, while the own instance is looked at
     rotation               = 1
   }
   bucket = {
@@ -40,6 +41,7 @@ module "mlflow" {
     ingress         = "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
     env             = { MLFLOW_LOGGING_LEVEL = "INFO" }
     artifact_roots  = ["gs://acme-ml-shared/models"]
+    webhooks        = true
     public_url      = "https://mlflow.example.com"
   }
   access = {
@@ -52,6 +54,21 @@ module "mlflow" {
     invoker_iam_disabled = true
     artifact_writers     = { data-science = "group:data-science@example.com" }
     sign_in_rotation     = 1
+  }
+  jobs = {
+    enabled                 = true
+    gc_schedule             = "0 3 * * 0"
+    gc_older_than_days      = 30
+    archive_schedule        = "0 4 * * *"
+    archive_older_than_days = 90
+    time_zone               = "Europe/Berlin"
+    timeout_seconds         = 3600
+  }
+  monitoring = {
+    enabled          = true
+    emails           = { oncall = "oncall@example.com" }
+    p95_milliseconds = 2000
+    uptime_check     = false
   }
   oauth_client_secret = var.oauth_client_secret
 }

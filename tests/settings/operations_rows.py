@@ -1,0 +1,52 @@
+"""The rows of the sections `jobs` and `monitoring`."""
+
+from typing import Final
+
+from tests.settings.row import FLAG, Row, each
+
+_ONCALL: Final = {"oncall": "oncall@example.com"}
+_DAYS: Final = Row(good=(1, 3_650), bad=(0, 3_651, -1))
+_SCHEDULE: Final = Row(
+    good=("0 3 * * 0", "", "*/15 0-6,22 1,15 JAN-MAR,12 MON-FRI", "59 23 31 12 7", "* * * * *", "0 9 * * SUN/2"),
+    bad=(
+        *("0 3 * *", "0 3 * * 0 2026", "60 3 * * 0", "0 24 * * 0", "0 3 32 * 0", "0 3 * 13 0", "0 3 * * 8", "@daily"),
+        *("0  3 * * 0", " 0 3 * * 0", "0 3 * * 0\n", "every 24 hours", "0 3 * * sun", "*/0 3 * * 0", "-1 3 * * 0"),
+    ),
+    beside={"jobs.enabled": True},
+)
+
+OPERATIONS: Final[dict[str, Row]] = {
+    "jobs.enabled": FLAG,
+    "jobs.gc_schedule": _SCHEDULE,
+    "jobs.gc_older_than_days": _DAYS,
+    "jobs.archive_schedule": _SCHEDULE,
+    "jobs.archive_older_than_days": _DAYS,
+    "jobs.time_zone": Row(
+        good=("Etc/UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "UTC"),
+        bad=("", "+02:00", "Europe/", "Europe Berlin", "a/b/c/d", "UTC\n"),
+    ),
+    "jobs.timeout_seconds": Row(good=(60, 86_400), bad=(59, 86_401, -1)),
+    "monitoring.enabled": Row(good=(True, False), bad=("true", 1), beside={"monitoring.emails": _ONCALL}),
+    "monitoring.emails": Row(
+        good=({}, _ONCALL, {"a" * 63: "o'neil+ml@sub.example.com"}),
+        bad=(
+            *(
+                {"oncall": bad}
+                for bad in ("", "oncall", "oncall@example", "oncall@Example.com", "a@example.com\n", "a b@c.de")
+            ),
+            *({bad: "oncall@example.com"} for bad in ("", "-a", "a" * 64, "a b", "\u00e9", "a.b", "a\n")),
+        ),
+    ),
+    "monitoring.channels": Row(
+        good=(
+            [],
+            ["projects/acme-ml-dev/notificationChannels/1"],
+            ["projects/acme-ml-dev/notificationChannels/" + "1" * 30],
+        ),
+        bad=each("", "1", "projects/acme-ml-dev/notificationChannels/x", "projects/A/notificationChannels/1", "a\n"),
+    ),
+    "monitoring.p95_milliseconds": Row(good=(50, 300_000), bad=(49, 300_001, 0)),
+    "monitoring.uptime_check": Row(
+        good=(True, False), bad=("no", 0), beside={"monitoring.enabled": True, "monitoring.emails": _ONCALL}
+    ),
+}
