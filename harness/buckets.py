@@ -10,6 +10,7 @@ from google.cloud import storage  # pyright: ignore[reportMissingTypeStubs]
 from google.oauth2.credentials import Credentials
 
 from localcloud.machine.background import serving
+from localcloud.machine.object_versions import ObjectVersions
 from localcloud.machine.storage import ObjectStore, gate
 from localcloud.resource import Cloud
 from localcloud.services.storage import Bucket, BucketMember
@@ -36,6 +37,7 @@ class Place:
     cloud: Cloud
     identity: IdentityProvider
     store: ObjectStore
+    versions: ObjectVersions
     url: str
 
     def grant(self, role: str, email: str = SERVER, bucket: Object = BUCKET) -> str:
@@ -70,5 +72,6 @@ def two_buckets(
             store.create_bucket(bucket)
             books.put(Bucket.type, str(bucket["name"]), bucket)
             stack.callback(store.remove_bucket, {**bucket, "force_destroy": True})
-        port = stack.enter_context(serving(gate(cloud, identity, store), bridge=bridge))
-        yield Place(cloud=cloud, identity=identity, store=store, url=f"http://127.0.0.1:{port}")
+        versions = ObjectVersions(folder / "versions", store)
+        port = stack.enter_context(serving(gate(cloud, identity, store, versions.keep), bridge=bridge))
+        yield Place(cloud=cloud, identity=identity, store=store, versions=versions, url=f"http://127.0.0.1:{port}")

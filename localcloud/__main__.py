@@ -60,6 +60,8 @@ def _run(home: Path, options: argparse.Namespace) -> int:
             )
         case "up":
             return _up(home, options)
+        case "gcloud":
+            return _gcloud(home, options.arguments)
         case "down":
             daemon.stop(home)
         case "oauth-client":
@@ -109,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
         "exec", parents=[shared], help="run a command, such as terraform or cdktf, against the local cloud"
     )
     run.add_argument("command", nargs=argparse.REMAINDER, help="-- and the command")
+    google = subcommands.add_parser("gcloud", help="run one of Google's commands against what `up` started")
+    google.add_argument("arguments", nargs=argparse.REMAINDER, help="the command, such as: sql backups list")
     serve = subcommands.add_parser(
         "serve", parents=[shared], help="serve until stdin ends; prints TF_REATTACH_PROVIDERS"
     )
@@ -153,6 +157,21 @@ def _up(home: Path, options: argparse.Namespace) -> int:
         print(f"[localcloud] {error}", file=sys.stderr)
         return _UNAVAILABLE
     return 0
+
+
+def _gcloud(home: Path, arguments: list[str]) -> int:
+    if gcloud.has(arguments):
+        return main(["--home", str(home), *arguments])
+    from localcloud.commands.server import ask  # noqa: PLC0415
+
+    told = daemon.facts(home)
+    if not told:
+        print("[localcloud] gcloud: nothing runs here: `python -m localcloud up` first", file=sys.stderr)
+        return _UNAVAILABLE
+    answer = ask(told["gcloud"], arguments, os.environ)
+    sys.stdout.write(answer.out)
+    sys.stderr.write(answer.err)
+    return answer.status
 
 
 def _make_oauth_client(home: Path, options: argparse.Namespace) -> None:

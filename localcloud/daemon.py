@@ -83,6 +83,7 @@ def up(home: Path, documents: Path, options: Options, circumstances: Circumstanc
         PortTaken: a port is in use.
     """
     # Imported here, for the other subcommands should not wait for gRPC and the web server.
+    from localcloud.commands.server import serving as gcloud  # noqa: PLC0415
     from localcloud.machine.machine import Machine  # noqa: PLC0415
     from localcloud.resource import Cloud  # noqa: PLC0415
     from localcloud.store import Store  # noqa: PLC0415
@@ -103,9 +104,10 @@ def up(home: Path, documents: Path, options: Options, circumstances: Circumstanc
                 asyncio.get_running_loop().add_signal_handler(name, ended.set)
             try:
                 ports = await machine.open()
-                with server.providers(cloud, documents, Traffic(server.QUIET), Fault()) as reattach:
-                    _publish(home, {"pid": os.getpid(), "reattach": reattach, "ports": ports})
-                    await ended.wait()
+                async with gcloud(cloud, machine.versions) as socket:
+                    with server.providers(cloud, documents, Traffic(server.QUIET), Fault()) as reattach:
+                        _publish(home, {"pid": os.getpid(), "reattach": reattach, "gcloud": socket, "ports": ports})
+                        await ended.wait()
             finally:
                 (home / _FILE).unlink(missing_ok=True)
                 await machine.close()
@@ -126,7 +128,7 @@ def facts(home: Path) -> dict[str, Any] | None:
     """What the process in the background has published, once it serves; None where none does.
 
     Returns:
-        `pid`; `reattach`, the value of TF_REATTACH_PROVIDERS; and `ports`, by name.
+        `pid`; `reattach`, the value of TF_REATTACH_PROVIDERS; `gcloud`, the socket for its commands; `ports`, by name.
     """
     told = _published(home)
     return told if told and "ports" in told else None

@@ -22,7 +22,7 @@ from localcloud.store import Store
 from localcloud.terraform.model import Object, objects, strings, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
 _POLL_S = 0.5
@@ -74,6 +74,11 @@ def add_commands(subcommands: argparse._SubParsersAction[argparse.ArgumentParser
     pushed = subcommands.add_parser("clock", help="print the time of the local cloud, or push it forward: `clock +7d`")
     pushed.add_argument("by", nargs="?", type=_duration, default=timedelta(), help="such as +7d, 90m or 1h30m")
     pushed.set_defaults(command=_clock)
+
+
+def has(arguments: Sequence[str]) -> bool:
+    """Whether a command line of gcloud is one of these; the others are those of `localcloud.commands`."""
+    return tuple(arguments[:2]) in {("run", "jobs"), ("scheduler", "jobs"), ("logging", "read")}
 
 
 def _nested(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:  # pyright: ignore[reportPrivateUsage]

@@ -24,7 +24,20 @@ class Platform:
         """Runs the server of a google_sql_database_instance, anew when its tier changed; returns when it answers."""
 
     def remove_database_server(self, instance: Object) -> None:
-        """Removes a server with all its data."""
+        """Removes a server with all its data; its backups stay if `retain_backups_on_delete` is true."""
+
+    def back_up_database_server(self, instance: Object, backup: str) -> None:
+        """Copies a server's data, under a name of its own."""
+
+    def restore_database_server(self, instance: Object, source: Object, backup: str, until: str) -> None:
+        """Puts a backup in the place of a server's data, or makes a new server of it; returns when it answers.
+
+        Args:
+            instance: the instance that gets the data.
+            source: the one that the backup was taken from.
+            backup: its name.
+            until: a time as in 2026-01-31T10:15:00Z up to which the source's log is replayed, or "".
+        """
 
     def create_database(self, database: Object) -> None:
         """Creates a google_sql_database in the running server of its instance."""

@@ -30,7 +30,7 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
     """A local cloud for as long as the context lasts.
 
     A `terraform` and a `tofu` that come first in PATH prepare the folder that they are called in. It makes no
-    difference who calls them, or whether CDKTF has yet to write the document.
+    difference who calls them, or whether CDKTF has yet to write the document. A `gcloud` there is the local cloud's.
 
     Args:
         home: the folder of the local cloud.
@@ -53,7 +53,8 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
         )
     with _providers(home, documents, *options) as reattach, tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
         for name, path in engines.items():
-            _write_wrapper(Path(folder, name), path)
+            _write_program(Path(folder, name), "localcloud.session", path)
+        _write_program(Path(folder, "gcloud"), "localcloud", f"--home={home.resolve()}", "gcloud")
         overrides = Path(folder, "overrides")
         overrides.touch()
         try:
@@ -70,10 +71,12 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
                 Path(path).unlink(missing_ok=True)
 
 
-def _write_wrapper(wrapper: Path, engine: str) -> None:
-    root, python, real = (shlex.quote(text) for text in (str(Path(__file__).parents[1]), sys.executable, engine))
-    wrapper.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m localcloud.session {real} "$@"\n')
-    wrapper.chmod(0o700)
+def _write_program(path: Path, module: str, *arguments: str) -> None:
+    root, *command = (
+        shlex.quote(word) for word in (str(Path(__file__).parents[1]), sys.executable, "-m", module, *arguments)
+    )
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {" ".join(command)} "$@"\n')
+    path.chmod(0o700)
 
 
 @contextmanager

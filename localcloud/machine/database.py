@@ -1,18 +1,18 @@
 """Cloud SQL: each instance a real server in a container of its own, reached through its socket alone.
 
 Debian's server runs, whatever version was asked for, and MariaDB in place of MySQL. Its data lie in a volume, its
-socket in another, which the services that name the instance mount at /cloudsql/PROJECT:REGION:INSTANCE. The tier
-decides on CPUs, memory and connections; a shared core is a whole one here, as Google lets it be for a while.
+socket in another, which the services that name the instance mount at /cloudsql/PROJECT:REGION:INSTANCE, its backups
+and its log in a third. The tier decides on CPUs, memory and connections; a shared core is a whole one here, as Google
+lets it be for a while.
 
-Left out: addresses and TLS (nothing listens but the socket), IAM logins, backups, point-in-time recovery, replicas,
-failover, disk sizes, maintenance, charset and collation of a database (UTF-8 and byte order), and users bound to hosts.
+Left out: addresses and TLS (nothing listens but the socket), IAM logins, replicas, failover, disk sizes, maintenance,
+charset and collation of a database (UTF-8 and byte order), and users bound to hosts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from containers import images
 from containers.container import ContainerSpec
 from containers.engine import EngineError
-from localcloud.machine.dialects import Dialect, MySQL, PostgreSQL
-from localcloud.terraform.model import Object, Problem, Refused, objects, text
+from localcloud.machine.dialects import BACKUPS, Dialect, MySQL, PostgreSQL
+from localcloud.machine.tiers import size_of
+from localcloud.services.sql_editions import keeps_log
+from localcloud.terraform.model import Object, Problem, Refused, at, objects, text
 
 if TYPE_CHECKING:
     from containers.container import Container
@@ -29,11 +31,9 @@ if TYPE_CHECKING:
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), MySQL())}
 START_DEADLINE_S = 120
+RESTORE_DEADLINE_S = 600
 STOP_GRACE_S = 30
 LOG_LINES = 15
-# https://cloud.google.com/sql/docs/postgres/instance-settings#machine-type-2ndgen
-SHARED_CORE_MB = {"db-f1-micro": 614, "db-g1-small": 1_740}
-PERFORMANCE_MB_PER_CPU = 8_192
 
 
 class Measured(NamedTuple):
@@ -103,13 +103,59 @@ class DatabaseServers:
             _stop(container)
 
     def remove(self, instance: Object) -> None:
-        """Removes a server with all its data."""
+        """Removes a server with all its data; its backups stay if the instance says so."""
         name = self._name(instance, "name")
         container = self._engine.container(name)
         if container:
             container.remove()
-        for volume in set(_volumes(name)) & set(self._engine.volumes(f"localcloud={self._label}")):
+        gone = set(_volumes(name)) & set(self._engine.volumes(f"localcloud={self._label}"))
+        if at(instance, "settings", 0, "retain_backups_on_delete") is True:
+            gone.discard(_backups(name))
+        for volume in gone:
             self._engine.remove_volume(volume)
+
+    def back_up(self, instance: Object, backup: str) -> None:
+        """Copies the data of a running server, in the place of a backup of the same name.
+
+        Raises:
+            Refused: The server is down, or the copy fails.
+        """
+        container, _ = self._server(instance, "name")
+        _run_script(container, "take", backup)
+
+    def restore(self, instance: Object, source: Object, backup: str, until: str = "") -> None:
+        """Puts a backup in the place of an instance's data, and runs the server; it may be a new instance.
+
+        Args:
+            instance: The google_sql_database_instance that gets the data.
+            source: The instance that the backup was taken from; it need not exist any more, except for `until`.
+            backup: The name of the backup.
+            until: A time as in 2026-01-31T10:15:00Z up to which the log is replayed; "" for the backup alone.
+
+        Raises:
+            Refused: The log does not reach so far, or a server does not start.
+        """
+        name, dialect = self._name(instance, "name"), _dialect(instance)
+        if until:
+            _run_script(self._server(source, "name")[0], "flush")
+        server = self._engine.container(name)
+        if server:
+            _stop(server)
+        spec = self._spec(name, dialect, instance, build_image(self._engine, dialect))
+        for volume in spec.mounts:
+            self._engine.create_volume(str(volume), f"localcloud={self._label}")
+        kept = {_backups(self._name(source, "name")): "/source", _volumes(name)[0]: dialect.home}
+        # As much memory as the machine gives: data may come from a larger instance.
+        spec = replace(spec, entrypoint="/opt/restore.sh", command=[backup, until] if until else [backup], mounts=kept)
+        container = self._engine.start(replace(spec, memory_mib=None, environment={}))
+        try:
+            if container.wait(RESTORE_DEADLINE_S):
+                raise _refused(f"backup {backup} could not be restored to {text(instance, 'name')}", container)
+        finally:
+            container.remove()
+        if server:
+            server.remove()
+        self.run(instance)
 
     def create_database(self, database: Object) -> None:
         """Creates a google_sql_database, unless there is one.
@@ -176,7 +222,7 @@ class DatabaseServers:
         project, _, instance = connection_name.rsplit(":", 2)
         values: Object = {"project": project, "instance": instance}
         name = self._name(values, "instance")
-        container = self._find(values)
+        container = self._find(values, "instance")
         return {_volumes(name)[1]: _dialect_of(container).mount_path(connection_name)}
 
     def _name(self, values: Object, attribute: str) -> str:
@@ -190,10 +236,10 @@ class DatabaseServers:
         cpus, memory_mb = size_of(tier)
         return ContainerSpec(
             image=image,
-            command=dialect.options(tier, memory_mb, flags),
+            command=dialect.options(tier, memory_mb, flags, keeps_log=keeps_log(instance)),
             environment=dialect.environment(connection_name),
-            mounts=dict(zip(_volumes(name), (dialect.home, dialect.sockets), strict=True)),
-            writable=frozenset({dialect.home, dialect.sockets}),
+            mounts=dict(zip(_volumes(name), (dialect.home, dialect.sockets, BACKUPS), strict=True)),
+            writable=frozenset({dialect.home, dialect.sockets, BACKUPS}),
             # PostgreSQL's parallel queries share memory; MariaDB's large sorts spill.
             tmpfs={"/dev/shm": memory_mb // 4, "/tmp": memory_mb // 4},  # noqa: S108
             memory_mib=memory_mb,
@@ -203,18 +249,18 @@ class DatabaseServers:
             labels={"localcloud": self._label, "localcloud.dialect": dialect.name},
         )
 
-    def _find(self, values: Object) -> Container:
-        """Finds the container of the instance that a database or a user belongs to."""
-        container = self._engine.container(self._name(values, "instance"))
+    def _find(self, values: Object, attribute: str) -> Container:
+        """Finds the container of an instance that an attribute names."""
+        container = self._engine.container(self._name(values, attribute))
         if not container:
-            summary = f"no server of Cloud SQL instance {text(values, 'instance')} on this machine"
+            summary = f"no server of Cloud SQL instance {text(values, attribute)} on this machine"
             raise Refused(Problem(summary, "Apply the google_sql_database_instance again: it starts anew."))
         return container
 
-    def _server(self, values: Object) -> tuple[Container, Dialect]:
-        container = self._find(values)
+    def _server(self, values: Object, attribute: str = "instance") -> tuple[Container, Dialect]:
+        container = self._find(values, attribute)
         if not container.running:
-            raise _refused(f"the server of Cloud SQL instance {text(values, 'instance')} is down", container)
+            raise _refused(f"the server of Cloud SQL instance {text(values, attribute)} is down", container)
         return container, _dialect_of(container)
 
 
@@ -223,25 +269,13 @@ def build_image(engine: Engine, dialect: Dialect) -> str:
     return images.build(engine, context=dialect.context, name=f"localhost/localcloud-{dialect.name}")
 
 
-def size_of(tier: str) -> tuple[int, int]:
-    """Returns a tier's CPUs and its memory in MB.
-
-    Raises:
-        Refused: No such tier.
-    """
-    if tier in SHARED_CORE_MB:
-        return 1, SHARED_CORE_MB[tier]
-    if found := re.fullmatch(r"db-custom-(\d+)-(\d+)", tier):
-        return int(found[1]), int(found[2])
-    if found := re.fullmatch(r"(?:db-perf-optimized-N|db-c4a-highmem)-(\d+)", tier):
-        return int(found[1]), int(found[1]) * PERFORMANCE_MB_PER_CPU
-    detail = "Use db-f1-micro, db-g1-small, db-custom-CPUS-MEMORY_MB, db-perf-optimized-N-CPUS or db-c4a-highmem-CPUS."
-    raise Refused(Problem(f"Error 400: invalid tier ({tier})", detail, ("settings",)))
+def _volumes(name: str) -> tuple[str, str, str]:
+    """Returns the names of the volumes for data, for the socket, and for backups and the log."""
+    return f"{name}-data", f"{name}-socket", _backups(name)
 
 
-def _volumes(name: str) -> tuple[str, str]:
-    """Returns the names of the volumes for data and for the socket."""
-    return f"{name}-data", f"{name}-socket"
+def _backups(name: str) -> str:
+    return f"{name}-backups"
 
 
 def _dialect(instance: Object) -> Dialect:
@@ -267,6 +301,13 @@ def _run_sql(container: Container, dialect: Dialect, statements: str) -> None:
         container.execute(*dialect.client, stdin=statements)
     except EngineError as error:
         raise Refused(Problem(f"the database server says no: {str(error).strip().splitlines()[-1]}")) from error
+
+
+def _run_script(container: Container, *command: str) -> None:
+    try:
+        container.execute("/opt/backup.sh", *command)
+    except EngineError as error:
+        raise Refused(Problem("the backup failed", str(error))) from error
 
 
 def _wait_until_ready(container: Container, dialect: Dialect) -> None:

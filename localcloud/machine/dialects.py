@@ -14,8 +14,13 @@ from base64 import b64encode
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 SOCKETS = "/cloudsql"
 """Where Cloud Run mounts instances: https://cloud.google.com/sql/docs/postgres/connect-run#connect"""
+
+BACKUPS = "/backups"
+"""Where a server's container has its backups and its log."""
 
 _SCRAM_ITERATIONS = 4096
 
@@ -44,8 +49,15 @@ class Dialect(ABC):
         return Path(__file__).parent / self.name
 
     @abstractmethod
-    def options(self, tier: str, memory_mb: int, flags: dict[str, str]) -> list[str]:
-        """Returns the server's arguments: as many connections as the tier has, and the instance's flags after that."""
+    def options(self, tier: str, memory_mb: int, flags: dict[str, str], *, keeps_log: bool) -> list[str]:
+        """Returns the server's arguments: as many connections as the tier has, and the instance's flags after that.
+
+        Args:
+            tier: The instance's tier.
+            memory_mb: Its memory.
+            flags: Its flags.
+            keeps_log: Whether it is to be recovered to a point in time.
+        """
 
     @abstractmethod
     def environment(self, connection_name: str) -> dict[str, str]:
@@ -96,12 +108,15 @@ class PostgreSQL(Dialect):
         (122_880, 1_000), (61_440, 800), (30_720, 600), (15_360, 500), (7_680, 400), (6_144, 200), (0, 100),
     )  # fmt: skip
 
-    def options(self, tier: str, memory_mb: int, flags: dict[str, str]) -> list[str]:
+    @override
+    def options(self, tier: str, memory_mb: int, flags: dict[str, str], *, keeps_log: bool) -> list[str]:
         """A name that the server does not know ends its start, as Google refuses it; those with a dot pass."""
         connections = self._connections.get(tier) or next(
             count for memory, count in self._connections_by_memory if memory_mb >= memory
         )
         settings = {"max_connections": str(connections), "shared_buffers": f"{memory_mb // 4}MB"} | flags
+        if keeps_log:
+            settings |= {"archive_mode": "on", "archive_command": "/opt/archive.sh %p %f"}
         return [f"--{name}={value}" for name, value in settings.items()]
 
     def environment(self, connection_name: str) -> dict[str, str]:
@@ -155,7 +170,8 @@ class MySQL(Dialect):
     # https://cloud.google.com/sql/docs/mysql/quotas#maximum_concurrent_connections
     _connections: ClassVar = {"db-f1-micro": 250, "db-g1-small": 1_000}
 
-    def options(self, tier: str, memory_mb: int, flags: dict[str, str]) -> list[str]:
+    @override
+    def options(self, tier: str, memory_mb: int, flags: dict[str, str], *, keeps_log: bool) -> list[str]:
         """`loose` because MariaDB lacks some of MySQL's: https://mariadb.com/kb/en/mariadbd-options/."""
         connections = self._connections.get(tier, 4_000)
         settings = {
@@ -165,6 +181,8 @@ class MySQL(Dialect):
             # https://mariadb.com/kb/en/innodb-system-variables/#innodb_snapshot_isolation
             "innodb_snapshot_isolation": "OFF",
         } | flags
+        if keeps_log:
+            settings |= {"log_bin": f"{self.home}/log/binlog", "server_id": "1", "binlog_format": "ROW"}
         return [f"--loose-{name}={value}" for name, value in settings.items()]
 
     def environment(self, connection_name: str) -> dict[str, str]:

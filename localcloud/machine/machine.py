@@ -35,6 +35,7 @@ from localcloud.machine.journal import Journal
 from localcloud.machine.logbook import Logbook
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.oauth_clients import OAuthClients
+from localcloud.machine.object_versions import ObjectVersions
 from localcloud.machine.options import sign_in_places
 from localcloud.machine.samples import Sampler
 from localcloud.machine.scheduler import Scheduler
@@ -88,6 +89,7 @@ class Machine(Platform):
         self._databases = DatabaseServers(engine, label=options.label)
         self._identity = IdentityProvider(clients=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
         self._objects = ObjectStore(home / "objects")
+        self.versions = ObjectVersions(home / "versions", self._objects, lambda: Clock(cloud.store).now().timestamp())
         logs = home / "logs"
         logbook = Logbook(logs, Clock(cloud.store))
         self._telemetry = Telemetry(engine, logbook)
@@ -125,7 +127,7 @@ class Machine(Platform):
         people = replace(CONTAINERS, destinations=frozenset({SIGN_IN_PATH}))
         self._ports["sign-in"] = await self._sites.open("sign-in", self._identity.application(), people)
         self._objects.start()
-        storage = gate(self._cloud, self._identity, self._objects)
+        storage = gate(self._cloud, self._identity, self._objects, self.versions.keep)
         self._ports["storage"] = await self._sites.open("storage", storage, CONTAINERS)
         interfaces = Interfaces(self._cloud, self._identity, self._executions, self._scheduler.fire)
         self._ports[SITE] = await self._sites.open(SITE, interfaces.application(), CONTAINERS)
@@ -197,6 +199,16 @@ class Machine(Platform):
 
     @override
     @_engine_errors_shown
+    def back_up_database_server(self, instance: Object, backup: str) -> None:
+        self._databases.back_up(instance, backup)
+
+    @override
+    @_engine_errors_shown
+    def restore_database_server(self, instance: Object, source: Object, backup: str, until: str) -> None:
+        self._databases.restore(instance, source, backup, until)
+
+    @override
+    @_engine_errors_shown
     def create_database(self, database: Object) -> None:
         self._databases.create_database(database)
 
@@ -223,7 +235,9 @@ class Machine(Platform):
     @override
     @_engine_errors_shown
     def remove_bucket(self, bucket: Object) -> None:
+        self.versions.check_empty(bucket)
         self._objects.remove_bucket(bucket)
+        self.versions.forget(bucket)
 
     @override
     @_engine_errors_shown

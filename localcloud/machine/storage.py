@@ -9,6 +9,7 @@ object asks for storage.objects.delete too. Objects are files, so no name may be
 
 from __future__ import annotations
 
+import asyncio
 import json
 import posixpath
 import subprocess
@@ -31,7 +32,7 @@ from localcloud.services.storage import Bucket, target
 from localcloud.terraform.model import Object, Problem, Refused, text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from localcloud.machine.identity import IdentityProvider
     from localcloud.resource import Cloud
@@ -161,13 +162,16 @@ class ObjectStore:
         (self._folder / f"{text(bucket, 'name')}.bucketMetadata").unlink(missing_ok=True)  # the emulator leaves it
 
 
-def gate(cloud: Cloud, identity: IdentityProvider, store: ObjectStore) -> web.Application:
+def gate(
+    cloud: Cloud, identity: IdentityProvider, store: ObjectStore, keep: Callable[[Object, str], None]
+) -> web.Application:
     """Makes the application that programs know as Cloud Storage.
 
     Args:
         cloud: Which buckets there are, and who may do what with them, asked anew at every request.
         identity: Whose access tokens count.
         store: What holds the objects; it must have been started when the first request comes.
+        keep: Told of the bucket and the name of an object that is about to be replaced or deleted.
     """
     application = web.Application(middlewares=[_in_google_form], client_max_size=MULTIPART_LIMIT)
     session = web.AppKey("session", ClientSession)
@@ -177,10 +181,12 @@ def gate(cloud: Cloud, identity: IdentityProvider, store: ObjectStore) -> web.Ap
             yield
 
     async def handle(path: str, permission: str, request: web.Request) -> web.StreamResponse:
-        _check(cloud, identity, request, permission)
+        bucket = _check(cloud, identity, request, permission)
         body, query = None, dict(request.query)
         if permission == "storage.objects.create" and not _continues(request):
             body, query["name"] = await _named_body(request)
+        if changed := _changed(request, permission, query):
+            await asyncio.to_thread(keep, bucket, changed)
         # Made anew of what was checked, so that the emulator cannot read it in another way.
         parts = {name: quote(part, safe="") for name, part in request.match_info.items()}
         url = URL(f"{store.origin}{path.format(**parts)}", encoded=True).with_query(query)
@@ -195,8 +201,8 @@ def gate(cloud: Cloud, identity: IdentityProvider, store: ObjectStore) -> web.Ap
     return application
 
 
-def _check(cloud: Cloud, identity: IdentityProvider, request: web.Request, permission: str) -> None:
-    """Refuses who may not do it, in Google's words."""
+def _check(cloud: Cloud, identity: IdentityProvider, request: web.Request, permission: str) -> Object:
+    """Refuses who may not do it, in Google's words; returns the bucket."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     email = identity.authenticate(token) if kind.lower() == "bearer" else None
     if kind and email is None:
@@ -212,6 +218,14 @@ def _check(cloud: Cloud, identity: IdentityProvider, request: web.Request, permi
         )
         raise web.HTTPForbidden(text=refusal) if email else web.HTTPUnauthorized(text=refusal)
     _check_name(request.match_info.get("object", "object"))
+    return bucket
+
+
+def _changed(request: web.Request, permission: str, query: Mapping[str, str]) -> str:
+    """The name of the object that a request replaces or deletes; "" for any other request."""
+    if permission == "storage.objects.delete":
+        return request.match_info["object"]
+    return query.get("name", "") if permission == "storage.objects.create" else ""
 
 
 def _continues(request: web.Request) -> bool:

@@ -1,6 +1,6 @@
 """Cloud SQL: instances.
 
-The server itself is the platform's. Left out: replicas, backups, maintenance.
+The server itself is the platform's. Left out: replicas, maintenance.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from localcloud.resource import Api, Cloud, Resource, crud, name_problem, protected, stable_number
+from localcloud.services import sql_backups as backups
 from localcloud.services import sql_editions as editions
 from localcloud.services.iam import Target
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, text
@@ -143,39 +144,11 @@ class Instance(Resource):
         return self._run(cloud, planned, prior)
 
     def _run(self, cloud: Cloud, values: Object, prior: Object | None) -> Object:
-        """Runs the server, and returns the addresses (192.0.2.0/24 and 198.51.100.0/24 are for documentation)."""
-        project, name = text(values, "project"), text(values, "name")
-        suffix = stable_number(project, name, digits=6)
-        account = f"p{cloud.project_number(project)}-{suffix}@gcp-sa-cloud-sql.iam.gserviceaccount.com"
-        number = int(stable_number(project, name, digits=2)) % 250 + 1
-        has_public_ip = at(values, *_ADDRESSES, "ipv4_enabled") is not False
-        address = f"192.0.2.{number}" if has_public_ip else ""
-        private_address = f"198.51.100.{number}" if text(values, *_ADDRESSES, "private_network") else ""
-        # What PostgreSQL connects to, such as a replica's source, sees another address than what connects to it.
-        kinds = ("PRIMARY", "OUTGOING") if text(values, "database_version").startswith("POSTGRES_") else ("PRIMARY",)
-        connection_name = f"{project}:{text(values, 'region')}:{name}"
+        computed = addresses(cloud, values)
         if prior is None or prior.get("settings") != values.get("settings"):
-            cloud.platform.run_database_server(values | {"connection_name": connection_name})
-        return {
-            "available_maintenance_versions": [],
-            "connection_name": connection_name,
-            "dns_name": "",
-            "dns_names": [],
-            "first_ip_address": address or private_address,
-            "ip_address": [
-                {"ip_address": found, "time_to_retire": "", "type": kind}
-                for kind, found in (*((kind, address) for kind in kinds), ("PRIVATE", private_address))
-                if found
-            ],
-            "private_ip_address": private_address,
-            "psc_service_attachment_link": "",
-            "public_ip_address": address,
-            "self_link": f"https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/instances/{name}",
-            "server_ca_cert": [
-                dict.fromkeys(("cert", "common_name", "create_time", "expiration_time", "sha1_fingerprint"), "")
-            ],
-            "service_account_email_address": account,
-        }
+            cloud.platform.run_database_server(values | computed)
+            backups.follow_log(cloud, values, prior)
+        return computed
 
     def delete(self, cloud: Cloud, values: Object) -> None:
         """Refuses while either protection is on; the provider's is, by default."""
@@ -185,14 +158,61 @@ class Instance(Resource):
                 "Set it to false to proceed with instance deletion",
                 "deletion_protection",
             )
-        if at(values, "settings", 0, "deletion_protection_enabled") is True:
-            raise protected(
-                "Error, failed to delete instance: googleapi: Error 400: The instance is protected. Please disable the "
-                "deletion protection and try again. To disable deletion protection, update the instance settings with "
-                "deletionProtectionEnabled set to false., invalid",
-                "settings.deletion_protection_enabled",
-            )
+        require_unprotected(values)
         cloud.platform.remove_database_server(values)
+
+    def forget(self, cloud: Cloud, values: Object) -> None:
+        """Its backups go with it, unless it says that they stay."""
+        backups.forget(cloud, values)
+
+
+def addresses(cloud: Cloud, values: Object) -> Object:
+    """What Google computes of an instance (192.0.2.0/24 and 198.51.100.0/24 are for documentation)."""
+    project, name = text(values, "project"), text(values, "name")
+    suffix = stable_number(project, name, digits=6)
+    account = f"p{cloud.project_number(project)}-{suffix}@gcp-sa-cloud-sql.iam.gserviceaccount.com"
+    number = int(stable_number(project, name, digits=2)) % 250 + 1
+    has_public_ip = at(values, *_ADDRESSES, "ipv4_enabled") is not False
+    address = f"192.0.2.{number}" if has_public_ip else ""
+    private_address = f"198.51.100.{number}" if text(values, *_ADDRESSES, "private_network") else ""
+    # What PostgreSQL connects to, such as a replica's source, sees another address than what connects to it.
+    kinds = ("PRIMARY", "OUTGOING") if text(values, "database_version").startswith("POSTGRES_") else ("PRIMARY",)
+    connection_name = f"{project}:{text(values, 'region')}:{name}"
+    return {
+        "available_maintenance_versions": [],
+        "connection_name": connection_name,
+        "dns_name": "",
+        "dns_names": [],
+        "first_ip_address": address or private_address,
+        "ip_address": [
+            {"ip_address": found, "time_to_retire": "", "type": kind}
+            for kind, found in (*((kind, address) for kind in kinds), ("PRIVATE", private_address))
+            if found
+        ],
+        "private_ip_address": private_address,
+        "psc_service_attachment_link": "",
+        "public_ip_address": address,
+        "self_link": f"https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/instances/{name}",
+        "server_ca_cert": [
+            dict.fromkeys(("cert", "common_name", "create_time", "expiration_time", "sha1_fingerprint"), "")
+        ],
+        "service_account_email_address": account,
+    }
+
+
+def require_unprotected(instance: Object) -> None:
+    """Refuses to delete an instance that Google protects.
+
+    Raises:
+        Refused: in its words.
+    """
+    if at(instance, "settings", 0, "deletion_protection_enabled") is True:
+        raise protected(
+            "Error, failed to delete instance: googleapi: Error 400: The instance is protected. Please disable the "
+            "deletion protection and try again. To disable deletion protection, update the instance settings with "
+            "deletionProtectionEnabled set to false., invalid",
+            "settings.deletion_protection_enabled",
+        )
 
 
 def target(connection_name: str) -> Target:

@@ -36,6 +36,21 @@ def log_days(instance: Object) -> int:
     return 14 if is_plus(instance) else 7
 
 
+def keeps_log(instance: Object) -> bool:
+    """Whether an instance can be brought to a point in time: https://cloud.google.com/sql/docs/postgres/backup-recovery/pitr."""
+    return at(instance, *_BACKUPS, "enabled") is True and at(instance, *_BACKUPS, recovery_switch(instance)) is True
+
+
+def recovery_switch(instance: Object) -> str:
+    """The attribute of backup_configuration that turns recovery to a point in time on."""
+    return "binary_log_enabled" if is_mysql(instance) else "point_in_time_recovery_enabled"
+
+
+def is_mysql(instance: Object) -> bool:
+    """Whether it is MySQL."""
+    return text(instance, "database_version").startswith("MYSQL_")
+
+
 def check(instance: Object) -> None:
     """Refuses what Google refuses of an instance by itself.
 
@@ -48,10 +63,8 @@ def check(instance: Object) -> None:
             f"Invalid request: Invalid Tier ({tier}) for ({name}) Edition.",
             "Set settings.edition and a tier of it: https://cloud.google.com/sql/docs/postgres/editions-intro",
         )
-    mysql = text(instance, "database_version").startswith("MYSQL_")
-    recovers = "binary_log_enabled" if mysql else "point_in_time_recovery_enabled"
-    recovery = at(instance, *_BACKUPS, recovers) is True
-    if mysql and text(instance, "settings", 0, "availability_type") == "REGIONAL" and not recovery:
+    recovery = at(instance, *_BACKUPS, recovery_switch(instance)) is True
+    if is_mysql(instance) and text(instance, "settings", 0, "availability_type") == "REGIONAL" and not recovery:
         raise _invalid(
             "Invalid flag for instance role: MySQL HA non-replica instances need to have binary logging enabled.",
             "Set backup_configuration.binary_log_enabled: https://cloud.google.com/sql/docs/mysql/high-availability",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from localcloud.resource import Cloud, Resource, crud
+from localcloud.services import sql_backups as backups
 from localcloud.services.sql import API, Instance, key_of
 from localcloud.terraform.model import Object, Problem, Refused, Value, text
 from localcloud.terraform.schema import Corrections
@@ -97,6 +98,8 @@ class User(_Part):
     corrections = Corrections(sensitive=frozenset({"password"}))
     unset = frozenset({"sql_server_user_details"})
     requires_replace = frozenset({"host", "instance", "name", "project"})
+    # Making a user that there is sets its password: https://cloud.google.com/sql/docs/postgres/create-manage-users
+    idempotent = True
     # Google does not know these; an update whose answer was lost is so sent again.
     state_only = frozenset({"password_wo_version"})
     computed = frozenset({"host"})
@@ -129,12 +132,14 @@ class User(_Part):
         password = text(config, "password_wo") or text(config, "password")
         if password:
             cloud.platform.set_password(user, password)
-            cloud.store.put_secret(f"sql-user {self.key(user)}", password)
+            note_password(cloud, user, password)
+
+    def abandons(self, values: Object) -> bool:
+        """With `deletion_policy` ABANDON it stays, with its password, and goes with the instance."""
+        return text(values, "deletion_policy") == "ABANDON"
 
     def delete(self, cloud: Cloud, values: Object) -> None:
         """A PostgreSQL role that owns tables cannot be dropped: https://www.postgresql.org/docs/current/role-removal.html."""
-        if text(values, "deletion_policy") == "ABANDON":
-            return
         if cloud.store.get(_OWNER, self.key(values)):
             raise Refused(
                 Problem(
@@ -148,6 +153,14 @@ class User(_Part):
         """Its password, and that it owns tables."""
         cloud.store.remove_secret(f"sql-user {self.key(values)}")
         cloud.store.remove(_OWNER, self.key(values))
+        backups.note_password(cloud, values, f"sql-user {self.key(values)}", "")
+
+
+def note_password(cloud: Cloud, user: Object, password: str) -> None:
+    """Remembers the password that a google_sql_user has from now on."""
+    name = f"sql-user {User().key(user)}"
+    cloud.store.put_secret(name, password)
+    backups.note_password(cloud, user, name, password)
 
 
 def log_in(cloud: Cloud, connection_name: str, user: str, password: str) -> None:

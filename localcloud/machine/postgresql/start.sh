@@ -2,6 +2,7 @@
 # Runs PostgreSQL on its socket only, with the arguments given; the first start makes its files.
 set -eu
 
+home=/var/lib/postgresql
 if [ ! -d "$PGDATA" ]; then
   umask 077
   rm -rf "$PGDATA.new"
@@ -13,5 +14,10 @@ if [ ! -d "$PGDATA" ]; then
     --encoding=UTF8 --locale=C.UTF-8 >&2
   rm "$PGPASSFILE.plain"
   mv "$PGDATA.new" "$PGDATA" # last: a start that was cut short begins anew
+fi
+# Each history of the data has a folder of its own for its log: backups may outlive the data, and be put back.
+if [ ! -L "$home/log" ]; then
+  mkdir -p /backups/logs
+  ln -sfn "$(mktemp -d /backups/logs/XXXXXXXX)" "$home/log"
 fi
 exec postgres -c listen_addresses= -c unix_socket_directories="$PGHOST" "$@"

@@ -59,9 +59,9 @@ def part(name: str, of: str) -> Object:
     return {"project": PROJECT, "instance": of, "name": name}
 
 
-def uri(name: str, *, user: str = "mlflow", password: str = PASSWORD) -> str:
+def uri(name: str, *, user: str = "mlflow", password: str = PASSWORD, kind: str = "") -> str:
     login = f"{user}:{quote(password, safe='')}"
-    if name == "mysql":
+    if (kind or name) == "mysql":
         return f"mysql+pymysql://{login}@/mlflow?unix_socket=/cloudsql/{connection_name(name)}"
     return f"postgresql+psycopg2://{login}@/mlflow?host=/cloudsql/{connection_name(name)}"
 

@@ -9,7 +9,7 @@ import pytest
 
 from containers.container import Container
 from containers.engine import Engine
-from localcloud.machine.database import size_of
+from localcloud.machine.tiers import size_of
 from localcloud.terraform.model import Refused
 from tests.localcloud.machine.servers import (
     CLIENT,

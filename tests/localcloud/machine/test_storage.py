@@ -106,7 +106,7 @@ def test_objects_survive_a_restart_of_everything(place: Place, tmp_path: Path) -
     for text in ("first", "second"):
         store.start()
         store.create_bucket(BUCKET)
-        with serving(gate(place.cloud, place.identity, store)) as port:
+        with serving(gate(place.cloud, place.identity, store, place.versions.keep)) as port:
             bucket = replace(place, url=f"http://127.0.0.1:{port}").bucket()
             if text == "second":
                 blob = bucket.get_blob("a/b")
@@ -120,7 +120,7 @@ def test_while_the_store_is_down_the_answer_says_so(place: Place, tmp_path: Path
     headers = {"Authorization": f"Bearer {place.identity.access_token(SERVER)}"}
     store = ObjectStore(tmp_path / "objects")
     store.start()
-    with serving(gate(place.cloud, place.identity, store)) as port:
+    with serving(gate(place.cloud, place.identity, store, place.versions.keep)) as port:
         store.stop()
         answer = httpx.get(f"http://127.0.0.1:{port}/storage/v1/b/acme-artifacts/o", headers=headers)
     assert answer.status_code == 503
