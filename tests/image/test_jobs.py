@@ -1,5 +1,6 @@
 """gc and archive-traces beside the service, on both engines, with buckets that ask IAM: what they do, leave and say."""
 
+import signal
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from tempfile import mkdtemp
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
-from mlflow_cloudrun.jobs import command
+from mlflow_cloudrun.jobs import command, connection
 
 from harness.databases import MySql, Postgres
 from harness.load import API
@@ -19,7 +20,7 @@ from harness.waiting import wait_for
 from tests.image import traces
 from tests.image.deployment import ROOT, Deployment, Outcome, deployed
 
-EX_USAGE, EX_DATAERR, EX_TEMPFAIL, EX_NOPERM = 64, 65, 75, 77
+EX_USAGE, EX_DATAERR, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM = 64, 65, 69, 75, 77
 # What the engine makes no difference to.
 postgresql_alone = pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
 LONG_AGO, NOT_YET = 1_000_000_000_000, 9_000_000_000_000  # 2001 and 2255, in milliseconds
@@ -263,6 +264,21 @@ def test_a_wrong_option_is_refused_with_the_right_ones(arguments: list[str], cap
         command.parser_of("gc").parse_args(arguments)
     assert ended.value.code == EX_USAGE
     assert "usage: gc [--older-than AGE, as 30d or 1d12h]" in caplog.text
+
+
+def test_a_job_without_a_database_says_what_may_be_missing_and_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "PAUSES_S", (0, 0))
+    monkeypatch.setenv("DEFAULT_ARTIFACT_ROOT", ROOT)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert command.run("gc", [], "postgresql+psycopg2://mlflow:hidden@/mlflow?host=/nowhere") == EX_UNAVAILABLE
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "the database does not answer" in caplog.text
+    assert "this job's account lacks roles/cloudsql.client" in caplog.text
+    assert "hidden" not in caplog.text
 
 
 def test_an_age_is_days_hours_minutes_and_seconds() -> None:

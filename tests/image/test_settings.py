@@ -239,3 +239,30 @@ def test_a_job_needs_no_sign_in(environ: Environment, tmp_path: Path, command: s
     assert settings.configure(command, {name: environ[name] for name in needs}, tmp_path / "out") == []
     assert len(settings.configure(command, {}, tmp_path / "out")) == len(needs)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "too-short", "must be 32 bytes in URL-safe base64"),
+        ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", base64.b64encode(b"\xff" * 32).decode(), "must be 32 bytes"),
+        ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", base64.urlsafe_b64encode(b"x" * 33).decode(), "must be 32 bytes"),
+        ("MLFLOW_CRYPTO_KEK_PASSPHRASE", "thirty-one-characters-are-short", "must have 32 characters or more"),
+        ("IMPORT_STORE_URI", "postgresql+psycopg2://a:hidden@/b", "is for import alone"),
+    ],
+)
+def test_a_key_that_would_not_do_is_refused_without_its_value(
+    environ: Environment, tmp_path: Path, name: str, value: str, problem: str
+) -> None:
+    (told,) = settings.configure("serve", environ | {name: value}, tmp_path / "out")
+    assert told.startswith(name)
+    assert problem in told
+    assert value not in told
+
+
+def test_keys_of_the_right_form_are_taken(environ: Environment, tmp_path: Path) -> None:
+    keys = {
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"\xff" * 32).decode(),
+        "MLFLOW_CRYPTO_KEK_PASSPHRASE": "x" * 32,
+    }
+    assert settings.configure("serve", environ | keys, tmp_path / "out") == []
