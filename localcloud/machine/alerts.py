@@ -19,8 +19,6 @@ from localcloud.services.monitoring import NotificationChannel
 from localcloud.terraform.model import Object, objects, strings, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from localcloud.machine.telemetry import Telemetry
     from localcloud.machine.timeseries import Labels
     from localcloud.resource import Cloud
@@ -44,6 +42,7 @@ class Alerts:
         self._telemetry = telemetry
         self._conditions = Conditions(telemetry.series)
         self._uptime = uptime
+        self._changes, self._known = -1, list[Object]()
         self._queries: dict[str, Query] = {}
         self._ticking: asyncio.Task[None] | None = None
         telemetry.logbook.listen(self.look_at)
@@ -66,10 +65,17 @@ class Alerts:
             except Exception:  # noqa: BLE001 - the next tick is another try
                 _LOG.exception("the evaluation of alerts stumbled")
 
-    def _policies(self) -> Iterator[Object]:
-        for policy in self._cloud.store.all(AlertPolicy.type):
-            if policy.get("enabled") is not False and not unevaluated(policy, uptime=self._uptime):
-                yield policy
+    def _policies(self) -> list[Object]:
+        """Those that can be evaluated; read again when something was changed, for each request asks."""
+        store = self._cloud.store
+        if self._changes != store.changes:
+            self._changes = store.changes
+            self._known = [
+                policy
+                for policy in store.all(AlertPolicy.type)
+                if policy.get("enabled") is not False and not unevaluated(policy, uptime=self._uptime)
+            ]
+        return self._known
 
     def look_at(self, entry: Object) -> None:
         """Opens the incidents that a log entry asks for."""

@@ -47,7 +47,7 @@ def plan(block: Block, proposed: Object, config: Object, prior: Object | None, f
     Returns:
         The planned object. What is neither configured nor filled in stays as it was, or null.
     """
-    planned = {name: None if _is_write_only(block, name) else value for name, value in proposed.items()}
+    planned = _readable(block, proposed)
     planned |= {name: value for name, value in filling.known.items() if config.get(name) is None}
     for path, value in (*filling.defaults.items(), *((path, UNKNOWN) for path in filling.computed)):
         planned = _fill(planned, config, prior, path.split("."), value)
@@ -138,5 +138,15 @@ def conform(block: Block, value: Object) -> Object:
     return result
 
 
-def _is_write_only(block: Block, name: str) -> bool:
-    return name in block.attributes and block.attributes[name].write_only
+def _readable(block: Block, values: Object) -> Object:
+    """An object without its write-only values, those inside of blocks included."""
+    found: Object = {}
+    for name, value in values.items():
+        if name in block.attributes:
+            found[name] = None if block.attributes[name].write_only else value
+        elif isinstance(value, list):
+            inner = block.blocks[name].block
+            found[name] = [_readable(inner, item) if isinstance(item, dict) else item for item in value]
+        else:
+            found[name] = _readable(block.blocks[name].block, value) if isinstance(value, dict) else value
+    return found

@@ -10,7 +10,8 @@ import pytest
 from localcloud.resource import ENABLED_API
 from localcloud.services.metric_filter import MetricFilter
 from localcloud.services.metrics import ALIGNERS, METRICS, RESOURCES
-from tests.localcloud.calls import sent
+from localcloud.terraform import planning
+from tests.localcloud.calls import block, sent
 
 if TYPE_CHECKING:
     from localcloud.provider import ResourceProvider
@@ -184,6 +185,17 @@ def test_a_check_is_refused_as_monitoring_refuses_it(
     assert message in sent(provider, CHECK, None, config)[1]
 
 
+def test_a_write_only_password_is_in_no_plan(provider: ResourceProvider) -> None:
+    words = {"username": "ada", "password_wo": "letters", "password_wo_version": "1"}
+    config = planning.conform(block(CHECK), check(http_check=[{"auth_info": [words]}]))
+    planned, _ = provider.plan(CHECK, None, config, config)
+    assert planned
+    assert "letters" not in repr(planned)
+    made, refused = sent(provider, CHECK, None, check(http_check=[{"auth_info": [words]}]))
+    assert refused == ""
+    assert "letters" not in repr(made)
+
+
 def test_a_check_that_a_policy_watches_is_not_deleted(provider: ResourceProvider) -> None:
     made, _ = sent(provider, CHECK, None, check())
     assert made["http_check"][0]["port"] == 443
@@ -206,10 +218,10 @@ def test_a_dashboard_comes_back_with_its_name_and_is_alike(provider: ResourcePro
     answered = json.loads(made["dashboard_json"])
     assert answered["name"] == made["id"]
     assert answered["gridLayout"]["widgets"] == [{"text": {"content": "x", "style": {}}}]
-    block = made | config
-    assert provider.plan(DASHBOARD, made, block, block)[0] == made
-    block["dashboard_json"] = json.dumps({**written, "displayName": "E"})
-    planned, replaced = provider.plan(DASHBOARD, made, block, block)
+    proposed = made | config
+    assert provider.plan(DASHBOARD, made, proposed, proposed)[0] == made
+    proposed["dashboard_json"] = json.dumps({**written, "displayName": "E"})
+    planned, replaced = provider.plan(DASHBOARD, made, proposed, proposed)
     assert planned != made
     assert replaced == []
 
