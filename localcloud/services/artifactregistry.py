@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _API = Api("artifactregistry.googleapis.com", "Artifact Registry API")
 _KIND = "artifactregistry.repositories"
 
+_IMAGE_HOST = "-docker.pkg.dev"
+
 
 class Repository(Resource):
     """A repository in one region."""
@@ -59,10 +61,14 @@ class Repository(Resource):
         return super().known(cloud, block, values) | {"location": values.get("location") or cloud.region}
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
-        """Returns its times; unlike the id, `name` is the short one."""
+        """Its times, and where it is; unlike the id, `name` is the short one.
+
+        Only versions 7 and later of the provider have `registry_uri`.
+        """
         del cloud, config
-        time = now()
-        return {"create_time": time, "name": text(planned, "repository_id"), "update_time": time}
+        time, name = now(), text(planned, "repository_id")
+        address = f"{text(planned, 'location')}{_IMAGE_HOST}/{text(planned, 'project')}/{name}"
+        return {"create_time": time, "name": name, "registry_uri": address, "update_time": time}
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
         """Returns the time, the only computed attribute that changes."""

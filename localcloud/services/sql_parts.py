@@ -119,7 +119,8 @@ class User(_Part):
         self._set_password(cloud, planned, config)
         instance = cloud.store.get(Instance.type, key_of(planned))
         everywhere = "%" if text(instance, "database_version").startswith("MYSQL_") else ""
-        return {"host": text(planned, "host") or everywhere}
+        # Only versions 7 and later of the provider have `iam_email`, which is that of IAM's users.
+        return {"host": text(planned, "host") or everywhere, "iam_email": ""}
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
         """Sets the password: a write-only one only when its version changed, as the provider does."""

@@ -82,6 +82,25 @@ def test_the_log_is_for_its_owner_alone(home: Path) -> None:
     assert (home / "logs" / "entries.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+def test_open_incidents_are_listed_and_what_is_not_evaluated(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(home)
+    for state, name, what in (("OPEN", "errors", {"entry": {"textPayload": "no"}}), ("CLOSED", "slow", {"value": 2})):
+        incident = {"name": name, "policyName": name, "state": state, "opened": "2026-05-01T12:00:00.1Z"}
+        store.put("monitoring.incident", name, {**incident, **what})
+    query = {"condition_prometheus_query_language": [{"query": "up"}]}
+    for name, policy in (("up", {"conditions": [query]}), ("off", {"enabled": False})):
+        store.put("google_monitoring_alert_policy", name, {"display_name": name, **policy})
+    store.close()
+    assert run(home, "alerts") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        'OPEN   since 2026-05-01T12:00:00Z  errors: {"textPayload": "no"}',
+        "not evaluated: off: it is disabled",
+        "not evaluated: up: condition_prometheus_query_language has no meaning in the local cloud",
+    ]
+    assert run(home, "alerts", "--all") == 0
+    assert "CLOSED since 2026-05-01T12:00:00Z  slow: value 2" in capsys.readouterr().out
+
+
 def test_where_there_is_no_cloud_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "none", "run", "jobs", "executions", "list") == 1
     assert "there is no local cloud in" in capsys.readouterr().err
