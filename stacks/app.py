@@ -10,6 +10,7 @@ from stacks import versions
 from stacks.bootstrap import BootstrapStack
 from stacks.deployment import DeploymentStack
 from stacks.kinds import kind_of, types_in
+from stacks.resources import moved_in
 from stacks.settings.model import Settings
 
 
@@ -29,8 +30,8 @@ class Document:
 def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Document]:
     """Writes the Terraform of both stacks.
 
-    The constraint on Terraform's own version goes to a `versions.tf` beside each document: checkov, as of 3.3, cannot
-    parse a JSON document that holds it, and then passes that document unseen
+    The constraint on Terraform's own version goes to a `versions.tf` beside each document, and renames to a `moved.tf`:
+    checkov, as of 3.3, cannot parse a JSON document that holds either, and then passes that document unseen
     (https://github.com/bridgecrewio/checkov/blob/main/checkov/terraform_json/parser.py).
 
     Args:
@@ -56,6 +57,9 @@ def synthesize(settings: Settings, *, environment: str, output: Path) -> list[Do
     folders = [output / "stacks" / stack.node.id for stack in stacks]
     for folder in folders:
         (folder / "versions.tf").write_text(f'terraform {{\n  required_version = "{versions.TERRAFORM}"\n}}\n')
+    for folder, stack in zip(folders, stacks, strict=True):
+        blocks = (f"moved {{\n  from = {one['from']}\n  to   = {one['to']}\n}}\n" for one in moved_in(stack))
+        (folder / "moved.tf").write_text("".join(blocks))
     return [_document(folder / "cdk.tf.json") for folder in folders]
 
 

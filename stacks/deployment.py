@@ -6,7 +6,6 @@ from constructs import Construct
 from stacks import hcl, names, versions
 from stacks.inputs import Inputs, Placement
 from stacks.outputs import add_outputs, addresses, commands
-from stacks.resources import add_moved
 from stacks.root import RootStack
 from stacks.settings.model import Settings
 from stacks.settings.section import Section
@@ -31,7 +30,6 @@ class DeploymentStack(RootStack):
         declare(self, {SECRET: secret()})
         inputs = settings_to_inputs(settings, oauth_client_secret=f"var.{SECRET}")
         server = TrackingServer(self, "tracking-server", inputs=inputs)
-        add_moved(self)
         add_outputs(self, [*addresses(server.foundation, server.serving), *commands(self, server.serving)])
 
 

@@ -13,7 +13,7 @@ from stacks.inputs import Account, FoundationInputs, Inputs, InstanceInputs, Pla
 from stacks.kinds import apis_of, types_in
 from stacks.names import CloudNames
 from stacks.outputs import add_outputs, addresses
-from stacks.resources import add_moved
+from stacks.resources import moved_in
 from stacks.serving import Serving
 from stacks.settings.database import Database
 from stacks.settings.model import Settings, section_of
@@ -34,7 +34,7 @@ VERSIONS: Final[Document] = {
     }
 }
 
-_MAIN: Final = ("check", "ephemeral", "locals", "moved", "resource")
+_MAIN: Final = ("check", "ephemeral", "locals", "resource")
 _DROPPED: Final = ("//", "terraform")
 """CDKTF's notes, and a backend, which is the caller's."""
 
@@ -54,7 +54,6 @@ class ModuleStack(TerraformStack):
                 oauth_client_secret=f"var.{SECRET}",
             ),
         )
-        add_moved(self)
         add_outputs(self, addresses(server.foundation, server.serving))
 
 
@@ -92,7 +91,6 @@ class ServiceModuleStack(TerraformStack):
             oauth_client_secret=f"var.{SECRET}",
         )
         serving = Serving(self, "serving", foundation=foundation, inputs=inputs)
-        add_moved(self)
         add_outputs(self, addresses(foundation, serving))
 
 
@@ -104,7 +102,7 @@ def module_files() -> dict[str, Document]:
     files = {
         f"{folder}{name}": document
         for folder, stack in modules.items()
-        for name, document in split(stack.to_terraform()).items()
+        for name, document in split(stack.to_terraform(), moved_in(stack)).items()
     }
     # A module of its own: what the others depend on cannot be their output.
     return {**files, "modules/apis/outputs.tf.json": _apis_module(apis)}
@@ -115,11 +113,12 @@ def _apis_module(apis: list[str]) -> Document:
     return {"output": {"apis": {"value": apis, "description": description}}}
 
 
-def split(document: Document) -> dict[str, Document]:
+def split(document: Document, moved: list[dict[str, str]] | None = None) -> dict[str, Document]:
     """The files of a module, by their names.
 
     Args:
         document: What was synthesized.
+        moved: Its `moved` blocks, in a file of their own: checkov, as of 3.3, parses no JSON document that has some.
 
     Raises:
         ValueError: It has a section that belongs into no file.
@@ -133,6 +132,7 @@ def split(document: Document) -> dict[str, Document]:
         "outputs.tf.json": {"output": document["output"]},
         "variables.tf.json": {"variable": document["variable"]},
         "versions.tf.json": VERSIONS,
+        **({"moved.tf.json": {"moved": moved}} if moved else {}),
     }
 
 

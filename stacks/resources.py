@@ -28,8 +28,7 @@ def addresses_in(scope: Construct) -> list[Address]:
     return sorted(Address(f"{one.terraform_resource_type}.{one.friendly_unique_id}") for one in resources)
 
 
-def add_moved(stack: TerraformStack) -> None:
-    """Writes a `moved` block for each address that has another name now, so that a plan renames it in the state."""
+def moved_in(stack: TerraformStack) -> list[dict[str, str]]:
+    """A `moved` block for each address that has another name now, so that a plan renames it in the state."""
     present = addresses_in(stack)
-    if moved := [{"from": old, "to": new} for old, new in MOVED.items() if new in present]:
-        stack.add_override("moved", moved)
+    return [{"from": old, "to": new} for old, new in MOVED.items() if new in present]

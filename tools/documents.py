@@ -1,7 +1,7 @@
 """Writes a synthesized document in the form that checkov can read.
 
-checkov 3.3.30 gives up on a document with `terraform.required_version`, and its own checks crash where a block holds a
-`dynamic` one; in both cases it finds nothing and ends well.
+checkov 3.3.30 gives up on a document with `terraform.required_version` or `moved`, and its own checks crash where a
+block holds a `dynamic` one; in each case it finds nothing and ends well.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ Document = dict[str, Any]
 
 
 def readable(document: Document) -> Document:
-    """The same resources without settings of Terraform itself, and with each `dynamic` block written out once."""
-    return {name: _static(value) for name, value in document.items() if name != "terraform"}
+    """The same resources without what is Terraform's own, and with each `dynamic` block written out once."""
+    return {name: _static(value) for name, value in document.items() if name not in ("moved", "terraform")}
 
 
 def blocks_in(value: object) -> list[Document]:

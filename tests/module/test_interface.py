@@ -68,14 +68,14 @@ def test_what_is_gone_since_a_release_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_rename_is_a_new_address_and_the_old_one_in_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    old, new = addresses.BUCKET, addresses.Address("google_storage_bucket.models")
+    old, new = addresses.BUCKET, addresses.Address("google_storage_bucket.renamed")
     monkeypatch.setattr(addresses, "BUCKET", new)
     assert f". {old}" not in module.interface(module.documents())
     monkeypatch.setitem(addresses.MOVED, old, new)
     files = module.documents()
-    assert files["main.tf.json"]["moved"] == [{"from": old, "to": new}]
+    assert files["moved.tf.json"]["moved"] == [{"from": old, "to": new}]
     assert f". {old}" in moved(files)
-    assert "moved" not in files["modules/service/main.tf.json"]
+    assert "modules/service/moved.tf.json" not in files
     renamed = {part.file: part.text for part in module.renamed()}
     assert not [file for file, text in renamed.items() if re.search(rf"{re.escape(old)}\b", text)]
     assert f"to = module.mlflow.{new}" in renamed["module/examples/adopt/main.tf"]

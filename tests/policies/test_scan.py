@@ -82,6 +82,13 @@ def test_a_finding_names_the_resource_alike_in_both_forms(findings: Scan) -> Non
     assert about_the_port == {("known_bad/cdk.tf.json", service), ("known_bad/plan.json", service)}
 
 
+def test_a_document_with_a_renamed_address_is_scanned_all_the_same(tmp_path: Path) -> None:
+    document = json.loads((FIXTURES / "known_bad" / "cdk.tf.json").read_text())
+    document["moved"] = [{"from": "google_storage_bucket.old", "to": "google_storage_bucket.new"}]
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(document))
+    assert "CKV_MLFLOW_2" in {finding.check_id for finding in scan(tmp_path).failed}
+
+
 def test_a_scan_of_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match="no resource to check"):
         scan(tmp_path)

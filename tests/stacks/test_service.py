@@ -99,7 +99,7 @@ def test_mlflow_fits_the_memory_and_the_connections(environment: str) -> None:
     pool = int(found["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"]["value"])
     overflow = int(found["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"]["value"])
     assert pool + overflow == CONNECTIONS_PER_INSTANCE
-    assert found["DEFAULT_ARTIFACT_ROOT"]["value"] == "gs://${google_storage_bucket.artifacts.name}"
+    assert found["DEFAULT_ARTIFACT_ROOT"]["value"] == f"gs://{addresses.BUCKET.ref('name')}"
 
 
 @pytest.mark.parametrize(("environment", "seconds"), [("dev", "300"), ("maximal", "600")])
