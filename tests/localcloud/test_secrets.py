@@ -32,7 +32,7 @@ def lived(open_shop: OpenShop) -> Workspace:
 
 def test_secret_values_are_kept_for_their_owner_alone(lived: Workspace) -> None:
     files = list((lived.home / "secrets").iterdir())
-    assert len(files) == 2  # the user's password and the connection string
+    assert len(files) == 3  # the password, those that backups know it by, and the connection string
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert stat.S_IMODE((lived.home / "cloud.db").stat().st_mode) == 0o600
 
