@@ -31,7 +31,9 @@ _FLAGS = {
         "log_temp_files": "0",
     },
     # https://cloud.google.com/sql/docs/mysql/flags: reading files of the server's host is never MLflow's wish.
-    "mysql": {"local_infile": "off"},
+    # MLflow's schema has triggers, which a server with a binary log lets nobody make without the second flag:
+    # https://dev.mysql.com/doc/refman/8.4/en/stored-programs-logging.html
+    "mysql": {"local_infile": "off", "log_bin_trust_function_creators": "on"},
 }
 
 

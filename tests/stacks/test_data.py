@@ -110,7 +110,12 @@ def test_logs_are_kept_for_no_longer_than_backups_and_than_the_edition_keeps_the
 
 
 @pytest.mark.parametrize(
-    ("environment", "flag"), [("dev", ("log_connections", "on")), ("mysql", ("local_infile", "off"))]
+    ("environment", "flag"),
+    [
+        ("dev", ("log_connections", "on")),
+        ("mysql", ("local_infile", "off")),
+        ("mysql", ("log_bin_trust_function_creators", "on")),
+    ],
 )
 def test_each_engine_has_its_own_flags(environment: str, flag: tuple[str, str]) -> None:
     flags = resource(environment, addresses.INSTANCE)["settings"]["database_flags"]
