@@ -16,7 +16,7 @@ TOFU_TESTS ?= tests/localcloud tests/module tests/stacks tests/policies --ignore
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth check test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down bench-synth bench-apply image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
+.PHONY: help synth check test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down restore-drill bench-synth bench-apply image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -85,6 +85,9 @@ demo-logs: setup-test ## Print what the demo's containers have logged
 
 demo-down: setup-test ## End the demo and remove everything that it made
 	@python -m localcloud reset
+
+restore-drill: setup-test ## Lose runs of a deployment on this machine, and bring them back by the runbook's commands (ENGINE=mysql)
+	@python -m tools.restore_drill --engine "$(or $(ENGINE),postgresql)"
 
 bench-synth: setup-test ## Measure synthesis against the plain bindings (median ratio of CPU time)
 	@python -m bench.synth

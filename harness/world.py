@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SETTINGS = Path(__file__).parents[1] / "environments" / "demo.toml"
 STACKS = ("bootstrap", "tracking")
+ENVIRONMENT = "e2e"  # it is in the state's place
 WRITER = "writer@example.com"
 READER = "reader@example.com"
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=5"
@@ -79,7 +80,7 @@ class World:
         from stacks.app import synthesize  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy
 
         self.overrides |= overrides
-        synthesize(self.settings, environment="e2e", output=self.folder)
+        synthesize(self.settings, environment=ENVIRONMENT, output=self.folder)
 
     def up(self) -> None:
         """Starts the local cloud, or starts it again."""
