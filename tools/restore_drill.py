@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,8 @@ RESCUE = "mlflow-db-rescue"
 SETTINGS = f"""
 profile = "dev"  # prod takes no address of this machine
 region = "europe-west4"
-
-[project]
-id = "acme-ml-prod"
-number = "210987654321"
+jobs = {{{{ enabled = true }}}}
+project = {{{{ id = "acme-ml-prod", number = "210987654321" }}}}
 
 [database]
 engine = "{{engine}}"
@@ -40,9 +39,6 @@ tier = "db-f1-micro"
 point_in_time_recovery = true
 retain_backups_on_delete = true
 deletion_protection = true
-
-[jobs]
-enabled = true
 
 [service]
 image = "europe-west4-docker.pkg.dev/acme-ml-prod/mlflow/mlflow:drill"
@@ -281,23 +277,20 @@ def run(engine: str, say: Callable[[str], None]) -> None:
     say("everything is back, and everything is removed")
 
 
-def _say(text: str) -> None:
-    print(f"[drill] {text}", flush=True)
-
-
 def main() -> int:
     """Rehearses; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.restore_drill", description=__doc__)
     parser.add_argument("--engine", choices=("postgresql", "mysql"), default="postgresql")
     parser.add_argument("--synthesize", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    say = partial(print, "[drill]", flush=True)
     if options.synthesize:
         synthesize(options.synthesize)
         return 0
     try:
-        run(options.engine, _say)
+        run(options.engine, say)
     except DrillError as error:
-        _say(f"stopped: {error}")
+        say(f"stopped: {error}")
         return 1
     return 0
 
