@@ -23,10 +23,11 @@ FIRST = {"existing-bucket-and-database": "existing", ADOPT: "handmade"}
 
 LEFT = {
     "existing-bucket-and-database": {
-        ("google_sql_database", "projects/acme-ml-dev/instances/shared/databases/mlflow_research")
+        ("google_sql_database", "projects/acme-ml-dev/instances/shared/databases/mlflow_research"),
+        ("google_sql_user", "acme-ml-dev:mlflow_research//shared"),
     }
 }
-"""What a destroy leaves: an abandoned database stays with its instance."""
+"""What a destroy leaves: an abandoned database and its user stay with their instance."""
 
 UNPROTECTED = {"complete": ("-var=deletion_protection=false",)}
 
