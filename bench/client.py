@@ -10,9 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from harness import gate, google
+from harness import gate
+from harness import google_endpoints as google
 from harness.clients import VERSIONS, build_wheel, client_of, installed
-from harness.google import ROBOT, Google
+from harness.google_endpoints import ROBOT, Google
 from localcloud.machine.identity import IdentityProvider
 
 if TYPE_CHECKING:

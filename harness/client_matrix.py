@@ -27,7 +27,7 @@ from harness.clients import (
     installed,
     standing,
 )
-from harness.google import Google
+from harness.google_endpoints import Google
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The credentials that Google's tools leave on a machine, made for the endpoints of harness/google.py."""
+"""The credentials that Google's tools leave on a machine, made for the endpoints of harness/google_endpoints.py."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from harness.google import ADC_AUDIENCE, GOOD, IAM, OAUTH2, PERSON, POOL, ROBOT, STS, SUBJECT
+from harness.google_endpoints import ADC_AUDIENCE, GOOD, IAM, OAUTH2, PERSON, POOL, ROBOT, STS, SUBJECT
 from localcloud.machine.identity import GCLOUD_AUDIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.google import Google
+    from harness.google_endpoints import Google
 
 GCLOUD = """#!/bin/sh
 case "$*" in

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from harness.google import claims
+from harness.google_endpoints import claims
 from localcloud.machine.background import serving
 from localcloud.machine.callers import EVERYBODY
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from harness import gate as gates
-from harness.google import ADC_AUDIENCE, ROBOT
+from harness.google_endpoints import ADC_AUDIENCE, ROBOT
 from localcloud.machine.identity import GCLOUD_AUDIENCE
 from tests.client.test_tokens import IDENTITY, Source
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import credentials, google
-from harness.google import ADC_AUDIENCE, PERSON, ROBOT, Google, claims
+from harness import credentials
+from harness import google_endpoints as google_endpoints as google
+from harness.google_endpoints import ADC_AUDIENCE, PERSON, ROBOT, Google, claims
 from localcloud.machine.identity import GCLOUD_AUDIENCE, IdentityProvider
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import gate as gates
-from harness import google
-from harness.google import ROBOT, Google
+from harness import google_endpoints as google
+from harness.google_endpoints import ROBOT, Google
 from localcloud.machine.identity import IdentityProvider
 from tests.client.test_credentials import CLIENT, run
 

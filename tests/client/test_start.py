@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from harness.google import ROBOT
+from harness.google_endpoints import ROBOT
 from localcloud.machine.background import serving
 from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.identity import IdentityProvider

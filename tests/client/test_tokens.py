@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from google.auth.exceptions import RefreshError, TransportError
 
-from harness.google import ROBOT
+from harness.google_endpoints import ROBOT
 from localcloud.machine.identity import IdentityProvider
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "src"))

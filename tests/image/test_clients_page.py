@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from harness import google
+from harness import google_endpoints as google
 from harness.clients import LETS_IN, build_wheel, client_of, installed
-from harness.google import Google
+from harness.google_endpoints import Google
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

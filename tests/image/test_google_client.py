@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import client_matrix, google
+from harness import client_matrix
+from harness import google_endpoints as google
 from harness.clients import LETS_IN, MACHINES, VERSIONS, Switch, build_wheel, client_of, installed
-from harness.google import ROBOT, Google
+from harness.google_endpoints import ROBOT, Google
 from harness.waiting import wait_for
 
 if TYPE_CHECKING:

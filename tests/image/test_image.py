@@ -12,8 +12,6 @@ import pytest
 from containers import images
 from containers.container import ContainerSpec
 from containers.engine import Engine
-from harness.databases import Postgres
-from harness.load import API, EXPERIMENT
 from harness.service import EDGE, PROXY, Platform, Service
 from stacks import mlflow
 
@@ -96,16 +94,6 @@ def test_version_names_what_is_inside(engine: Engine, image: str) -> None:
     assert f"mlflow {images.mlflow_version()}\n" in said
     assert "oauth2-proxy v7.15." in said
     assert "HAProxy version 3.0." in said
-
-
-def test_gc_removes_deleted_runs_for_good(platform: Platform, postgres: Postgres, database: str) -> None:
-    with platform.service(postgres.uri(database)) as service:
-        body = {"experiment_id": EXPERIMENT, "run_name": "unwanted"}
-        run = service.http.post(f"{API}/runs/create", json=body, headers=service.bearer()).json()["run"]["info"]
-        service.http.post(f"{API}/runs/delete", json={"run_id": run["run_id"]}, headers=service.bearer())
-    status, log = platform.ends(platform.job(database, "gc", "--run-ids", run["run_id"]))
-    assert status == 0, log
-    assert postgres.execute("SELECT count(*) FROM runs", database=database) == [(0,)]
 
 
 @pytest.mark.parametrize("command", ["db-upgrade", "gc", "serve"])

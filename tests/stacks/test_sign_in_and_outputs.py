@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.google import ADC_AUDIENCE
+from harness.google_endpoints import ADC_AUDIENCE
 from localcloud.machine.identity import GCLOUD_AUDIENCE
 from tests.stacks.documents import NAMES, document, variables
 from tests.stacks.evaluate import evaluate
