@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import credentials
-from harness import google_endpoints as google_endpoints as google
+from harness import google_endpoints as google
 from harness.google_endpoints import ADC_AUDIENCE, PERSON, ROBOT, Google
 from harness.service import SERVICE_URL
 from localcloud.machine.identity import GCLOUD_AUDIENCE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import credentials
-from harness import google_endpoints as google_endpoints as google
+from harness import google_endpoints as google
 from harness.google_endpoints import ADC_AUDIENCE, PERSON, ROBOT, Google, claims
 from localcloud.machine.identity import GCLOUD_AUDIENCE, IdentityProvider
 
