@@ -8,9 +8,8 @@ from pydantic import Field
 from image.mlflow_cloudrun import accounts
 from stacks.settings.database import Rotation
 from stacks.settings.field_rules import Pattern
-from stacks.settings.section import DOMAIN_REGEX, Section
+from stacks.settings.section import DOMAIN_REGEX, EMAIL_REGEX, Section
 
-_LOCAL_PART: Final = r"[A-Za-z0-9._%+'-]{1,64}"
 # IAM keeps addresses in lower case: two spellings would be two resources for one grant.
 _WRITER: Final = r"[a-z0-9._%+'-]{1,64}"
 # NAME@PROJECT.iam, where a project's id may stand before its domain (NAME@PROJECT.example.com.iam), and those that
@@ -47,7 +46,7 @@ EmailDomain: TypeAlias = Annotated[
 Email: TypeAlias = Annotated[
     str,
     Pattern(
-        regex=rf"{_LOCAL_PART}@{DOMAIN_REGEX}",
+        regex=EMAIL_REGEX,
         unless=r".*[@.]gserviceaccount\.com",
         rule="an allowed address is one person's e-mail address, its domain in lower case",
         remedy="write it as name@example.com; service accounts go to access.service_accounts",

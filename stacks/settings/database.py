@@ -50,6 +50,16 @@ Rotation: TypeAlias = Annotated[
     ),
 ]
 
+InstanceName: TypeAlias = Annotated[
+    str,
+    Pattern(
+        regex=r"([a-z]([a-z0-9-]{0,95}[a-z0-9])?)?",
+        rule="an instance's name has lower-case letters, digits and -, and starts with a letter",
+        remedy="copy it from `gcloud sql instances list`, or leave it out",
+        url=f"{_SQL_DOCS}/postgres/instance-settings",
+    ),
+]
+
 
 class Database(Section):
     """Cloud SQL: one instance, in it a database `mlflow`."""
@@ -111,15 +121,7 @@ class Database(Section):
     point_in_time_recovery: bool = Field(
         default=False, description="Keep the write-ahead log, or MySQL's binary log; needs backups."
     )
-    serving_instance: Annotated[
-        str,
-        Pattern(
-            regex=r"([a-z]([a-z0-9-]{0,95}[a-z0-9])?)?",
-            rule="an instance's name has lower-case letters, digits and -, and starts with a letter",
-            remedy="copy it from `gcloud sql instances list`, or leave it out",
-            url=f"{_SQL_DOCS}/postgres/instance-settings",
-        ),
-    ] = Field(
+    serving_instance: InstanceName = Field(
         default="",
         description="Another instance of the project and region that serves in the place of the deployment's own, such"
         " as a clone of it to a point in time.",

@@ -5,7 +5,7 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import Field
 
 from stacks.settings.field_rules import Pattern, Range
-from stacks.settings.section import DOMAIN_REGEX, Section
+from stacks.settings.section import EMAIL_REGEX, Section
 
 _MONITORING_DOCS: Final = "https://cloud.google.com/monitoring"
 
@@ -21,7 +21,7 @@ ReceiverName: TypeAlias = Annotated[
 ReceiverEmail: TypeAlias = Annotated[
     str,
     Pattern(
-        regex=rf"[A-Za-z0-9._%+'-]{{1,64}}@{DOMAIN_REGEX}",
+        regex=EMAIL_REGEX,
         rule="alerts go to an e-mail address, its domain in lower case",
         remedy='write "oncall@example.com"; other channels are made elsewhere and named in monitoring.channels',
         url=f"{_MONITORING_DOCS}/support/notification-options",

@@ -7,7 +7,7 @@ from pydantic import Field
 from stacks import names
 from stacks.settings import limits
 from stacks.settings.access import ServiceAccountEmail
-from stacks.settings.database import Engine, Rotation
+from stacks.settings.database import Engine, InstanceName, Rotation
 from stacks.settings.field_rules import Pattern
 from stacks.settings.section import Section
 
@@ -39,15 +39,7 @@ class Names(Section):
 
     backend_store_uri_secret: SecretName = Field(default="", description="Secret; default NAME-backend-store-uri.")
     encryption_key_secret: SecretName = Field(default="", description="Secret; default NAME-encryption-key.")
-    instance: Annotated[
-        str,
-        Pattern(
-            regex=r"([a-z]([a-z0-9-]{0,95}[a-z0-9])?)?",
-            rule="an instance's name has lower-case letters, digits and -, and starts with a letter",
-            remedy="copy it from `gcloud sql instances list`, or leave it out",
-            url=f"{_SQL_DOCS}/postgres/instance-settings",
-        ),
-    ] = Field(default="", description="Cloud SQL instance; default NAME-db.")
+    instance: InstanceName = Field(default="", description="Cloud SQL instance; default NAME-db.")
     oauth2_proxy_secret: SecretName = Field(default="", description="Secret; default NAME-oauth2-proxy.")
     service: Annotated[
         str,
