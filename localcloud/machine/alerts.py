@@ -6,12 +6,12 @@ https://cloud.google.com/monitoring/alerts
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from localcloud.machine.conditions import Conditions, unevaluated
+from localcloud.machine.periodic import Periodic
 from localcloud.resource import stable_number
 from localcloud.services.alerting import INCIDENT, AlertPolicy, seconds_of
 from localcloud.services.logging_query import Query
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
-_TICK_S = 5
 _AUTO_CLOSE_S = 604_800  # https://cloud.google.com/monitoring/alerts/concepts-indepth#auto-close
 
 
-class Alerts:
+class Alerts(Periodic):
     """The policies of one local cloud, looked at from `open` to `close`.
 
     Args:
@@ -37,6 +36,8 @@ class Alerts:
         uptime: Uptime checks are made.
     """
 
+    every_s = 5
+
     def __init__(self, cloud: Cloud, telemetry: Telemetry, *, uptime: bool = False) -> None:
         self._cloud = cloud
         self._telemetry = telemetry
@@ -44,26 +45,11 @@ class Alerts:
         self._uptime = uptime
         self._changes, self._known = -1, list[Object]()
         self._queries: dict[str, Query] = {}
-        self._ticking: asyncio.Task[None] | None = None
         telemetry.logbook.listen(self.look_at)
 
-    def open(self) -> None:
-        """Begins."""
-        self._ticking = asyncio.create_task(self._tick())
-
-    async def close(self) -> None:
-        """Ends."""
-        if self._ticking:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            try:
-                self.evaluate()
-            except Exception:  # noqa: BLE001 - the next tick is another try
-                _LOG.exception("the evaluation of alerts stumbled")
+    async def tick(self) -> None:
+        """Evaluates them."""
+        self.evaluate()
 
     def _policies(self) -> list[Object]:
         """Those that can be evaluated; read again when something was changed, for each request asks."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from typing import TYPE_CHECKING
 
 from containers.engine import EngineError
 from localcloud.machine.logbook import Source
+from localcloud.machine.periodic import Periodic
 from localcloud.services import sql
 from localcloud.services.alerting import AlertPolicy
 from localcloud.terraform.model import Object, Refused, at, objects, text
@@ -26,13 +26,11 @@ if TYPE_CHECKING:
     from localcloud.machine.telemetry import Telemetry
     from localcloud.resource import Cloud
 
-_LOG = logging.getLogger(__name__)
-_TICK_S = 15
 _SQL = "cloudsql.googleapis.com/database"
 _GIB, _MIB = 1024**3, 1024**2
 
 
-class Sampler:
+class Sampler(Periodic):
     """Measures from `open` to `close`.
 
     Args:
@@ -43,6 +41,8 @@ class Sampler:
         databases: Which are asked, if a policy asks.
     """
 
+    every_s = 15
+
     def __init__(
         self, cloud: Cloud, telemetry: Telemetry, services: Services, executions: Executions, databases: DatabaseServers
     ) -> None:
@@ -51,27 +51,8 @@ class Sampler:
         self._services = services
         self._executions = executions
         self._databases = databases
-        self._ticking: asyncio.Task[None] | None = None
 
-    def open(self) -> None:
-        """Begins."""
-        self._ticking = asyncio.create_task(self._tick())
-
-    async def close(self) -> None:
-        """Ends."""
-        if self._ticking:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
-
-    async def _tick(self) -> None:
-        while True:
-            try:
-                await self.sample()
-            except Exception:  # noqa: BLE001 - the next tick is another try
-                _LOG.exception("the sampling stumbled")
-            await asyncio.sleep(_TICK_S)
-
-    async def sample(self) -> None:
+    async def tick(self) -> None:
         """Measures once."""
         self._count_instances()
         if any(_SQL in source for source in self._filters()):

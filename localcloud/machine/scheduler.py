@@ -20,6 +20,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from containers.loopback import LOOPBACK
 from localcloud.machine.interfaces import REGION_HEADER, status_of
 from localcloud.machine.logbook import Source
+from localcloud.machine.periodic import Periodic
 from localcloud.services import cloudscheduler, iam
 from localcloud.services.cloudscheduler import Job, account_of, schedule_of, seconds
 from localcloud.terraform.model import Object, Value, at, objects, text
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
-_TICK_S = 0.5
 _EXECUTIONS = "cloudscheduler.googleapis.com/executions"
 _KIND = "type.googleapis.com/google.cloud.scheduler.logging"
 _REGIONAL = re.compile(r"([a-z0-9-]+)-run\.googleapis\.com")
 _MOST_BACKOFF_S = 3600.0
 
 
-class Scheduler:
+class Scheduler(Periodic):
     """Calls what is due, from `open` to `close`.
 
     Args:
@@ -50,6 +50,8 @@ class Scheduler:
         ports: The ports of the front door and of Google's interfaces, by the names of the sites.
     """
 
+    every_s = 0.5
+
     def __init__(self, cloud: Cloud, identity: IdentityProvider, logbook: Logbook, ports: Callable[[str], int]) -> None:
         self._cloud = cloud
         self._identity = identity
@@ -57,28 +59,17 @@ class Scheduler:
         self._ports = ports
         self._since: dict[tuple[str, ...], datetime] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
-        self._ticking: asyncio.Task[None] | None = None
-
-    def open(self) -> None:
-        """Begins; what was due before is not called."""
-        self._ticking = asyncio.create_task(self._tick())
 
     async def close(self) -> None:
         """Ends; calls under way are given up."""
-        tasks = [task for task in (self._ticking, *self._calls.values()) if task]
+        await super().close()
+        tasks = [*self._calls.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _tick(self) -> None:
-        while True:
-            try:
-                self._fire_due()
-            except Exception:  # noqa: BLE001 - the next tick is another try
-                _LOG.exception("the scheduler stumbled")
-            await asyncio.sleep(_TICK_S)
-
-    def _fire_due(self) -> None:
+    async def tick(self) -> None:
+        """Calls what has become due since the last time; what was due before the first is not called."""
         now = self._logbook.clock.now()
         since: dict[tuple[str, ...], datetime] = {}
         for job in self._cloud.store.all(Job.type):

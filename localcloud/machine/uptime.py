@@ -6,7 +6,6 @@ https://cloud.google.com/monitoring/uptime-checks
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
@@ -17,6 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from containers.loopback import LOOPBACK
 from localcloud.machine.logbook import Source
+from localcloud.machine.periodic import Periodic
 from localcloud.services.cloudscheduler import seconds
 from localcloud.services.monitoring import UPTIME, UptimeCheck
 from localcloud.terraform.model import Object, objects, text
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from localcloud.resource import Cloud
 
 _LOG = logging.getLogger(__name__)
-_TICK_S = 1
 _METRICS = "monitoring.googleapis.com/uptime_check"
 _SUCCESS = 2
 
 
-class UptimeChecks:
+class UptimeChecks(Periodic):
     """Makes the checks from `open` to `close`.
 
     Args:
@@ -40,35 +39,25 @@ class UptimeChecks:
         port: Of the front door.
     """
 
+    every_s = 1
+
     def __init__(self, cloud: Cloud, telemetry: Telemetry, port: int) -> None:
         self._cloud = cloud
         self._telemetry = telemetry
         self._port = port
         self._due: dict[str, float] = {}
-        self._ticking: asyncio.Task[None] | None = None
 
-    def open(self) -> None:
-        """Begins."""
-        self._ticking = asyncio.create_task(self._tick())
-
-    async def close(self) -> None:
-        """Ends."""
-        if self._ticking:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
-
-    async def _tick(self) -> None:
-        while True:
-            now = self._telemetry.logbook.clock.now().timestamp()
-            for check in self._cloud.store.all(UptimeCheck.type):
-                name = text(check, "name")
-                if self._due.get(name, 0) <= now:
-                    self._due[name] = now + (seconds(check.get("period")) or 300)
-                    try:
-                        await self.make(check)
-                    except Exception:  # noqa: BLE001 - the next period is another try
-                        _LOG.exception("%s stumbled", name)
-            await asyncio.sleep(_TICK_S)
+    async def tick(self) -> None:
+        """Makes those that are due."""
+        now = self._telemetry.logbook.clock.now().timestamp()
+        for check in self._cloud.store.all(UptimeCheck.type):
+            name = text(check, "name")
+            if self._due.get(name, 0) <= now:
+                self._due[name] = now + (seconds(check.get("period")) or 300)
+                try:
+                    await self.make(check)
+                except Exception:  # noqa: BLE001 - the next period is another try
+                    _LOG.exception("%s stumbled", name)
 
     async def make(self, check: Object) -> bool:
         """Asks once; returns whether the check has passed."""
