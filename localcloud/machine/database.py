@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from containers import images
 from containers.container import ContainerSpec
-from containers.engine import EngineError
+from localcloud.machine.database_server import refused, run_script, run_sql, stop, wait_until_ready
 from localcloud.machine.dialects import BACKUPS, Dialect, MySQL, PostgreSQL
 from localcloud.machine.tiers import size_of
 from localcloud.services.sql_editions import keeps_log
@@ -30,10 +29,7 @@ if TYPE_CHECKING:
     from containers.engine import Engine
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), MySQL())}
-START_DEADLINE_S = 120
 RESTORE_DEADLINE_S = 600
-STOP_GRACE_S = 30
-LOG_LINES = 15
 
 
 class Measured(NamedTuple):
@@ -80,7 +76,7 @@ class DatabaseServers:
         digest = hashlib.sha256(arguments.encode()).hexdigest()
         container = self._engine.container(name)
         if container and not (container.running and container.labels().get("localcloud.spec") == digest):
-            _stop(container)
+            stop(container)
             container.remove()
             container = None
         if not container:
@@ -88,7 +84,7 @@ class DatabaseServers:
                 self._engine.create_volume(str(volume), f"localcloud={self._label}")
             labels = {**spec.labels, "localcloud.spec": digest}
             container = self._engine.start(replace(spec, labels=labels), name=name)
-        _wait_until_ready(container, dialect)
+        wait_until_ready(container, dialect)
 
     def ensure_running(self, instance: Object) -> None:
         """Starts a server again after a crash or a reboot; one that runs is left alone."""
@@ -100,7 +96,7 @@ class DatabaseServers:
         """Ends a server at once but in order; its data stay."""
         container = self._engine.container(self._name(instance, "name"))
         if container:
-            _stop(container)
+            stop(container)
 
     def remove(self, instance: Object) -> None:
         """Removes a server with all its data; its backups stay if the instance says so."""
@@ -121,7 +117,7 @@ class DatabaseServers:
             Refused: The server is down, or the copy fails.
         """
         container, _ = self._server(instance, "name")
-        _run_script(container, "take", backup)
+        run_script(container, "take", backup)
 
     def restore(self, instance: Object, source: Object, backup: str, until: str = "") -> None:
         """Puts a backup in the place of an instance's data, and runs the server; it may be a new instance.
@@ -137,10 +133,10 @@ class DatabaseServers:
         """
         name, dialect = self._name(instance, "name"), _dialect(instance)
         if until:
-            _run_script(self._server(source, "name")[0], "flush")
+            run_script(self._server(source, "name")[0], "flush")
         server = self._engine.container(name)
         if server:
-            _stop(server)
+            stop(server)
         spec = self._spec(name, dialect, instance, build_image(self._engine, dialect))
         for volume in spec.mounts:
             self._engine.create_volume(str(volume), f"localcloud={self._label}")
@@ -150,7 +146,7 @@ class DatabaseServers:
         container = self._engine.start(replace(spec, memory_mib=None, environment={}))
         try:
             if container.wait(RESTORE_DEADLINE_S):
-                raise _refused(f"backup {backup} could not be restored to {text(instance, 'name')}", container)
+                raise refused(f"backup {backup} could not be restored to {text(instance, 'name')}", container)
         finally:
             container.remove()
         if server:
@@ -164,7 +160,7 @@ class DatabaseServers:
             Refused: The server is down or says no.
         """
         container, dialect = self._server(database)
-        _run_sql(container, dialect, dialect.create_database(text(database, "name")))
+        run_sql(container, dialect, dialect.create_database(text(database, "name")))
 
     def drop_database(self, database: Object) -> None:
         """Drops a google_sql_database, if there is one.
@@ -173,7 +169,7 @@ class DatabaseServers:
             Refused: The server is down or says no, as PostgreSQL does while a client is connected.
         """
         container, dialect = self._server(database)
-        _run_sql(container, dialect, dialect.drop_database(text(database, "name")))
+        run_sql(container, dialect, dialect.drop_database(text(database, "name")))
 
     def set_password(self, user: Object, password: str) -> None:
         """Creates a google_sql_user, or gives it another password; sessions that are open stay so.
@@ -182,7 +178,7 @@ class DatabaseServers:
             Refused: The server is down or says no.
         """
         container, dialect = self._server(user)
-        _run_sql(container, dialect, dialect.set_password(text(user, "name"), password))
+        run_sql(container, dialect, dialect.set_password(text(user, "name"), password))
 
     def drop_user(self, user: Object) -> None:
         """Drops a google_sql_user, if there is one.
@@ -191,7 +187,7 @@ class DatabaseServers:
             Refused: The server is down or says no, as PostgreSQL does while the user owns something.
         """
         container, dialect = self._server(user)
-        _run_sql(container, dialect, dialect.drop_user(text(user, "name")))
+        run_sql(container, dialect, dialect.drop_user(text(user, "name")))
 
     def measure(self, instance: Object) -> Measured:
         """Returns what can be measured of a server that runs.
@@ -260,7 +256,7 @@ class DatabaseServers:
     def _server(self, values: Object, attribute: str = "instance") -> tuple[Container, Dialect]:
         container = self._find(values, attribute)
         if not container.running:
-            raise _refused(f"the server of Cloud SQL instance {text(values, attribute)} is down", container)
+            raise refused(f"the server of Cloud SQL instance {text(values, attribute)} is down", container)
         return container, _dialect_of(container)
 
 
@@ -289,42 +285,3 @@ def _dialect(instance: Object) -> Dialect:
 
 def _dialect_of(container: Container) -> Dialect:
     return DIALECTS[container.labels()["localcloud.dialect"]]
-
-
-def _stop(container: Container) -> None:
-    if container.running:
-        container.stop(STOP_GRACE_S)
-
-
-def _run_sql(container: Container, dialect: Dialect, statements: str) -> None:
-    try:
-        container.execute(*dialect.client, stdin=statements)
-    except EngineError as error:
-        raise Refused(Problem(f"the database server says no: {str(error).strip().splitlines()[-1]}")) from error
-
-
-def _run_script(container: Container, *command: str) -> None:
-    try:
-        container.execute("/opt/backup.sh", *command)
-    except EngineError as error:
-        raise Refused(Problem("the backup failed", str(error))) from error
-
-
-def _wait_until_ready(container: Container, dialect: Dialect) -> None:
-    end = time.monotonic() + START_DEADLINE_S
-    while True:
-        try:
-            container.execute(*dialect.client, stdin=dialect.ready)
-        except EngineError as error:
-            if not container.running:
-                raise _refused("the database server ended at its start", container) from error
-            if time.monotonic() > end:
-                raise _refused(f"the database server does not answer for {START_DEADLINE_S} s", container) from error
-            time.sleep(0.1)
-        else:
-            return
-
-
-def _refused(summary: str, container: Container) -> Refused:
-    log = "\n".join(container.logs().splitlines()[-LOG_LINES:])
-    return Refused(Problem(summary, f"The end of its log:\n{log}"))

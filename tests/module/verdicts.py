@@ -15,10 +15,10 @@ from stacks.hcl import escaped
 from stacks.settings.model import Settings, section_of
 from stacks.settings.problems import Problem, SettingsError
 from stacks.variables.declarations import LEFT_OUT
+from tests.settings.cases import CASES
 from tests.settings.entries import BAD_LABEL_VALUES, BAD_LABELS, FREE_NAMES, RESERVED, SECRETS
 from tests.settings.files import Table, changed, read
 from tests.settings.rows import ROWS
-from tests.settings.test_cross_rules import CASES
 from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:

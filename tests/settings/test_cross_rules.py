@@ -1,227 +1,18 @@
 """Rules between fields: what is broken is told at one field, and the nearest neighbour is accepted."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from image.mlflow_cloudrun import accounts
 from stacks import names
 from stacks.settings import limits
 from stacks.settings.cross_rule import CrossRule
 from stacks.settings.cross_rules import CROSS_RULES
 from stacks.settings.derived import DERIVED
 from stacks.settings.model import field_names
-from tests.settings.files import DIGEST, IMAGE, Table, changed, read, refused
-
-_LONGEST_PROJECT: Final = "a" * 30
-_PROD: Final[Table] = {"profile": "prod", "service.image": IMAGE + DIGEST}
-_WATCHED: Final[Table] = {
-    "monitoring.enabled": True,
-    "monitoring.emails": {"oncall": "oncall@example.com"},
-    "monitoring.uptime_check": True,
-}
-_MYSQL: Final[Table] = {"database.engine": "mysql"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """Settings that break one rule at one field, and what mends them."""
-
-    rule: str
-    field: str
-    bad: Table
-    mend: Table
-
-
-def _case(rule: str, field: str, bad: Table, mend: Table) -> Case:
-    return Case(rule=rule, field=field, bad=bad, mend=mend)
-
-
-def _budget(engine: str, tier: str, most: int) -> Case:
-    settings = {"database.engine": engine, "database.tier": tier, "service.max_instances": most + 1}
-    return _case("connections_hold", "service.max_instances", settings, {"service.max_instances": most})
-
-
-def _memory(cpu: str, bad: str, good: str) -> Case:
-    settings = {"service.cpu": cpu, "service.memory": bad}
-    return _case("memory_fits_the_cpu", "service.memory", settings, {"service.memory": good})
-
-
-def _tier(bad: str, good: str) -> Case:
-    return _case("tier_exists", "database.tier", {"database.tier": bad}, {"database.tier": good})
-
-
-def _googles(bad: Table, good: Table) -> Case:
-    return _case("bucket_name_is_not_googles", "bucket.name", bad, good)
-
-
-CASES: Final = [
-    _case("service_account_fits", "name", {"name": "a" * 24}, {"name": "a" * 23}),
-    _case(
-        "socket_path_fits",
-        "name",
-        {
-            "name": "a" * 23,
-            "project.id": _LONGEST_PROJECT,
-            "region": "northamerica-southeastern12",
-            "bucket.name": "models",
-        },
-        {"name": "a" * 21},
-    ),
-    _case(
-        "socket_path_of_the_serving_instance_fits",
-        "database.serving_instance",
-        {"database.serving_instance": "a" * 61},
-        {"database.serving_instance": "a" * 54},
-    ),
-    _case("bucket_name_fits", "name", {"name": "a" * 23, "project.id": _LONGEST_PROJECT}, {"bucket.name": "models"}),
-    _case("bucket_name_is_not_googles", "bucket.name", {"project.id": "my-google-ml"}, {"bucket.name": "models"}),
-    _case("bucket_name_is_not_googles", "bucket.name", {"project.id": "goog-ml"}, {"bucket.name": "models"}),
-    _case(
-        "bucket_name_is_not_googles", "bucket.name", {"project.id": "acme-go", "name": "x-g00gle"}, {"name": "x-g00g"}
-    ),
-    _case("prod_pins_its_image", "service.image", {**_PROD, "service.image": IMAGE + ":v1"}, _PROD),
-    _case("min_is_at_most_max", "service.min_instances", {"service.min_instances": 4}, {"service.min_instances": 3}),
-    _memory("1", "511Mi", "512Mi"),
-    _memory("1", "4097Mi", "4Gi"),
-    _memory("2", "511Mi", "512Mi"),
-    _memory("2", "8193Mi", "8Gi"),
-    _memory("4", "2047Mi", "2Gi"),
-    _memory("4", "16385Mi", "16Gi"),
-    _memory("6", "4095Mi", "4Gi"),
-    _memory("6", "24577Mi", "24Gi"),
-    _memory("8", "4095Mi", "4096Mi"),
-    _memory("8", "32769Mi", "32Gi"),
-    *(
-        _case("engine_has_the_version", "database.version", {"database.version": version}, {"database.version": "14"})
-        for version in ("13", "8.4")
-    ),
-    _case(
-        "engine_has_the_version", "database.version", {**_MYSQL, "database.version": "17"}, {"database.version": "8.0"}
-    ),
-    _case(
-        "engine_has_the_version",
-        "database.version",
-        {**_MYSQL, "database.version": "5.7"},
-        {"database.version": "8.4"},
-    ),
-    _tier("db-custom-1-3584", "db-custom-1-3840"),
-    _tier("db-custom-1-6912", "db-custom-1-6656"),
-    _tier("db-custom-1-3841", "db-custom-1-4096"),
-    _tier("db-custom-8-7168", "db-custom-8-7424"),
-    _tier("db-custom-98-98304", "db-custom-96-98304"),
-    _budget("postgresql", "db-custom-1-3840", 7),
-    _budget("postgresql", "db-custom-1-5888", 7),
-    _budget("postgresql", "db-custom-1-6144", 15),
-    _budget("postgresql", "db-custom-2-7680", 32),
-    _budget("postgresql", "db-custom-4-15360", 40),
-    _budget("postgresql", "db-custom-8-30720", 49),
-    _budget("postgresql", "db-custom-16-61440", 65),
-    _budget("postgresql", "db-custom-32-122880", 82),
-    _budget("postgresql", "db-g1-small", 3),
-    _budget("mysql", "db-f1-micro", 20),
-    _budget("mysql", "db-g1-small", 82),
-    _budget("mysql", "db-custom-1-3840", 332),
-    _budget("postgresql", "db-f1-micro", 1),
-    _case(
-        "connections_hold",
-        "service.max_instances",
-        {"jobs.enabled": True, "database.tier": "db-custom-1-6144", "service.max_instances": 16},
-        {"service.max_instances": 15},
-    ),
-    _case(
-        "connections_hold",
-        "service.max_instances",
-        {"jobs.enabled": True, "database.tier": "db-custom-8-30720", "service.max_instances": 49},
-        {"service.max_instances": 48},
-    ),
-    *(
-        _case(f"{schedule}_has_a_job", f"jobs.{schedule}", {f"jobs.{schedule}": "0 3 * * 0"}, {"jobs.enabled": True})
-        for schedule in ("gc_schedule", "archive_schedule")
-    ),
-    *(
-        _case("alerts_reach_somebody", "monitoring.enabled", {"monitoring.enabled": True}, {f"monitoring.{field}": to})
-        for field, to in (
-            ("emails", {"oncall": "oncall@example.com"}),
-            ("channels", ["projects/acme-ml-dev/notificationChannels/1"]),
-        )
-    ),
-    _case(
-        "uptime_check_has_a_way_in",
-        "monitoring.uptime_check",
-        {**_WATCHED, "service.ingress": "INGRESS_TRAFFIC_INTERNAL_ONLY"},
-        {"service.ingress": "INGRESS_TRAFFIC_ALL"},
-    ),
-    _case(
-        "uptime_check_raises_an_alert",
-        "monitoring.uptime_check",
-        {"monitoring.uptime_check": True},
-        {"monitoring.enabled": True, "monitoring.emails": {"oncall": "oncall@example.com"}},
-    ),
-    _case(
-        "only_a_growing_disk_has_a_limit",
-        "database.disk_limit_gb",
-        {"database.disk_gb": 100, "database.disk_limit_gb": 200},
-        {"database.disk_gb": 0},
-    ),
-    _case(
-        "recovery_has_backups",
-        "database.point_in_time_recovery",
-        {"database.point_in_time_recovery": True, "database.backups": False},
-        {"database.backups": True},
-    ),
-    _case(
-        "high_availability_has_recovery",
-        "database.high_availability",
-        {"database.high_availability": True},
-        {"database.point_in_time_recovery": True},
-    ),
-    _case(
-        "deleted_objects_come_back",
-        "bucket.versioning",
-        {"bucket.versioning": False, "bucket.soft_delete_days": 0},
-        {"bucket.soft_delete_days": 7},
-    ),
-    _case("buckets_differ", "state.bucket", {"state.bucket": "models", "bucket.name": "models"}, {"bucket.name": ""}),
-    _case(
-        "buckets_differ", "state.bucket", {"state.bucket": "acme-ml-dev-mlflow-artifacts"}, {"bucket.name": "models"}
-    ),
-    *(
-        _case("somebody_is_allowed", "access.email_domains", {"access.email_domains": []}, {f"access.{field}": [value]})
-        for field, value in (
-            ("email_domains", "example.com"),
-            ("emails", "ada@example.org"),
-            ("service_accounts", "trainer@acme-ml-dev.iam.gserviceaccount.com"),
-        )
-    ),
-    _case(
-        "gcloud_is_let_in_openly",
-        "access.extra_audiences",
-        {"access.extra_audiences": [names.GCLOUD_AUDIENCE]},
-        {"access.extra_audiences": []},
-    ),
-    _case(
-        "adc_is_let_in_openly",
-        "access.extra_audiences",
-        {"access.extra_audiences": ["https://a.example", names.ADC_AUDIENCE]},
-        {"access.extra_audiences": ["https://a.example"]},
-    ),
-    _case(
-        "the_playground_stays_out",
-        "access.extra_audiences",
-        {"access.extra_audiences": ["https://a.example", accounts.PLAYGROUND_CLIENT]},
-        {"access.extra_audiences": ["https://a.example"]},
-    ),
-    _case(
-        "prod_is_on_https",
-        "service.public_url",
-        {**_PROD, "service.public_url": "http://localhost:8000"},
-        {"profile": "dev"},
-    ),
-]
-
+from tests.settings.cases import CASES, LONGEST_PROJECT, PROD, Case
+from tests.settings.files import changed, read, refused
 
 TRIED_ELSEWHERE: Final = {
     "service_name_fits": "test_each_name_that_becomes_too_long_is_told",
@@ -284,18 +75,18 @@ def test_a_name_that_is_too_long_for_a_jobs_account_is_told(tmp_path: Path) -> N
 
 def test_every_name_that_is_accepted_gives_a_sql_instance_id_that_google_takes() -> None:
     # https://cloud.google.com/sql/docs/postgres/instance-settings: 98 characters with the project's id and the colon.
-    assert len(f"{_LONGEST_PROJECT}:{names.CloudNames.of('a' * 63).instance}") <= 98
+    assert len(f"{LONGEST_PROJECT}:{names.CloudNames.of('a' * 63).instance}") <= 98
 
 
 def test_prod_is_protected_unless_the_file_says_otherwise(tmp_path: Path) -> None:
-    prod = read(tmp_path, changed(_PROD))
+    prod = read(tmp_path, changed(PROD))
     assert prod.database.high_availability
     assert prod.database.point_in_time_recovery
     assert prod.database.deletion_protection
     assert not prod.bucket.force_destroy
     assert not prod.access.gcloud_tokens
     assert not prod.access.adc_tokens
-    assert read(tmp_path, changed({**_PROD, "access.gcloud_tokens": True})).access.gcloud_tokens
+    assert read(tmp_path, changed({**PROD, "access.gcloud_tokens": True})).access.gcloud_tokens
 
 
 def test_dev_can_be_thrown_away(tmp_path: Path) -> None:
