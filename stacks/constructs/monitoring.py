@@ -148,7 +148,7 @@ class Monitoring(Construct):
                 ],
             ),
         )
-        policy = self._policy("thresholds", addresses.THRESHOLD_ALERTS, condition)
+        policy = self._policy("thresholds", addresses.THRESHOLD_ALERTS, condition, todo=string("each.value.todo"))
         policy.add_override("for_each", self._if_enabled(self._local("threshold_alerts", alerts)))
 
     def _watch_log(self) -> None:
@@ -166,7 +166,9 @@ class Monitoring(Construct):
         strategy = MonitoringAlertPolicyAlertStrategy(
             notification_rate_limit=MonitoringAlertPolicyAlertStrategyNotificationRateLimit(period="3600s")
         )
-        policy = self._policy("log-entries", addresses.LOG_ALERTS, condition, strategy)
+        policy = self._policy(
+            "log-entries", addresses.LOG_ALERTS, condition, todo=string("each.value.todo"), strategy=strategy
+        )
         policy.add_override("for_each", self._if_enabled(self._local("log_alerts", alerts)))
 
     def _ask_from_outside(self) -> None:
@@ -218,7 +220,7 @@ class Monitoring(Construct):
                 ],
             ),
         )
-        policy = self._policy("uptime", addresses.UPTIME_ALERT, condition)
+        policy = self._policy("uptime", addresses.UPTIME_ALERT, condition, todo=UPTIME.todo)
         for resource in (check, policy):
             resource.add_override("count", count)
 
@@ -227,17 +229,17 @@ class Monitoring(Construct):
         id_: str,
         address: addresses.Address,
         condition: MonitoringAlertPolicyConditions,
+        *,
+        todo: str,
         strategy: MonitoringAlertPolicyAlertStrategy | None = None,
     ) -> MonitoringAlertPolicy:
         service = self._config.placement.names.service
-        title = condition.display_name
-        todo = UPTIME.todo if title == UPTIME.title else string("each.value.todo")
         return pin(
             MonitoringAlertPolicy(
                 self,
                 id_,
                 project=self._config.placement.project_id,
-                display_name=f"{service}: {title}",
+                display_name=f"{service}: {condition.display_name}",
                 combiner="OR",
                 conditions=[condition],
                 alert_strategy=strategy,

@@ -40,7 +40,6 @@ class Workload:
         self._variables: dict[str, str] = {}
         self._unknown: StringMap = {}
         self._secrets: dict[str, Secret] = {}
-        self._readable: list[Secret] = []
         self._files: list[tuple[str, Secret, str, str]] = []
         self._instances: list[str] = []
 
@@ -57,13 +56,13 @@ class Workload:
 
     def set_secret(self, variable: str, secret: Secret) -> None:
         """Sets an environment variable to the value of a secret, which the account may then read."""
-        self._secrets[variable] = secret
         self._let_read(secret)
+        self._secrets[variable] = secret
 
     def mount_secret(self, volume: str, secret: Secret, *, folder: str, file: str) -> None:
         """Mounts a secret as a file, which the account may then read."""
-        self._files.append((volume, secret, folder, file))
         self._let_read(secret)
+        self._files.append((volume, secret, folder, file))
 
     def mount_sockets(self, connection_name: str) -> None:
         """Mounts the sockets of a Cloud SQL instance."""
@@ -103,9 +102,8 @@ class Workload:
         resource.add_override(f"{template}.volumes", self._volumes())
 
     def _let_read(self, secret: Secret) -> None:
-        if secret in self._readable:
+        if secret in (*self._secrets.values(), *(one for _, one, _, _ in self._files)):
             return
-        self._readable.append(secret)
         self.grant(secret.accessor(self.account, id_=f"{self.prefix}accessor"), secret.accessor_address)
 
     def _environment(self) -> list[dict[str, Any]]:
