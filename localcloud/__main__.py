@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from containers.engine import EngineError
 from containers.private import NotPrivate, private_folder
-from localcloud import daemon, gcloud, server, session
+from localcloud import clock, daemon, server, session
 from localcloud.circumstances import PROJECT, Circumstances, add_options
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.options import Options
@@ -23,7 +25,7 @@ from localcloud.terraform.faults import KINDS, Fault
 from localcloud.terraform.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
 
 _UNAVAILABLE = 69  # EX_UNAVAILABLE
@@ -68,10 +70,8 @@ def _run(home: Path, options: argparse.Namespace) -> int:
             _make_oauth_client(home, options)
         case "logs":
             _logs(home)
-        case "status":
-            _status(home)
-        case "run" | "scheduler" | "logging" | "alerts" | "clock":
-            return gcloud.do(home, options)
+        case "alerts" | "clock" | "status" as asked:
+            {"alerts": _list_alerts, "clock": _push_clock, "status": _status}[asked](home, options)
         case _:
             _reset(home)
     return 0
@@ -129,7 +129,11 @@ def _parser() -> argparse.ArgumentParser:
         "--redirect-uri", action="append", default=[], help="where it may send people back (can be repeated)"
     )
     client.add_argument("--anew", action="store_true", help="give it another secret")
-    gcloud.add_commands(subcommands)
+    alerts = subcommands.add_parser("alerts", help="list open incidents, and the policies that are not evaluated")
+    alerts.add_argument("--all", action="store_true", help="closed ones as well")
+    alerts.add_argument("--format", choices=("table", "json"), default="table")
+    pushed = subcommands.add_parser("clock", help="print the time of the local cloud, or push it forward: `clock +7d`")
+    pushed.add_argument("by", nargs="?", type=_duration, default=timedelta(), help="such as +7d, 90m or 1h30m")
     subcommands.add_parser("logs", help="print what the containers have printed")
     subcommands.add_parser("status", help="list what there is")
     subcommands.add_parser("reset", help="end what `up` started, and forget everything")
@@ -160,8 +164,6 @@ def _up(home: Path, options: argparse.Namespace) -> int:
 
 
 def _gcloud(home: Path, arguments: list[str]) -> int:
-    if gcloud.has(arguments):
-        return main(["--home", str(home), *arguments])
     from localcloud.commands.server import ask  # noqa: PLC0415
 
     told = daemon.facts(home)
@@ -208,15 +210,46 @@ def _stay(_signal: int, _frame: object) -> None:
     """Does nothing; unlike an ignored signal, a handled one is not ignored by the command too."""
 
 
-def _status(home: Path) -> None:
+def _duration(value: str) -> timedelta:
+    try:
+        return clock.duration(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+@contextmanager
+def _books(home: Path) -> Generator[Store | None]:
+    """What is remembered; None where there is no local cloud, which is said."""
     if not (home / "cloud.db").exists():
         print(f"There is no local cloud in {home}.")
+        yield None
         return
     store = Store(home)
-    for type_name, key in store.listing():
-        if type_name.startswith("google_"):
-            print(f"{type_name:44} {key}")
+    yield store
     store.close()
+
+
+def _list_alerts(home: Path, options: argparse.Namespace) -> None:
+    # Imported here, for the other subcommands should not wait for what evaluates conditions.
+    from localcloud.incidents import incidents, lines  # noqa: PLC0415
+
+    with _books(home) as store:
+        for line in lines(store, incidents(store, closed=options.all), options.format) if store else ():
+            print(line)
+
+
+def _push_clock(home: Path, options: argparse.Namespace) -> None:
+    with _books(home) as store:
+        if store:
+            now = clock.Clock(store).push(options.by) if options.by else clock.Clock(store).now()
+            print(f"{now:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _status(home: Path, _options: argparse.Namespace) -> None:
+    with _books(home) as store:
+        for type_name, key in store.listing() if store else ():
+            if type_name.startswith("google_"):
+                print(f"{type_name:44} {key}")
     told = daemon.facts(home)
     for name, port in told["ports"].items() if told else ():
         print(f"{name:44} 127.0.0.1:{port}")

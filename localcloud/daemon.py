@@ -104,7 +104,7 @@ def up(home: Path, documents: Path, options: Options, circumstances: Circumstanc
                 asyncio.get_running_loop().add_signal_handler(name, ended.set)
             try:
                 ports = await machine.open()
-                async with gcloud(cloud, machine.versions) as socket:
+                async with gcloud(cloud, machine) as socket:
                     with server.providers(cloud, documents, Traffic(server.QUIET), Fault()) as reattach:
                         _publish(home, {"pid": os.getpid(), "reattach": reattach, "gcloud": socket, "ports": ports})
                         await ended.wait()

@@ -2,22 +2,26 @@
 
 Whatever is not here is refused by name: a page whose commands run here word for word uses none that this cannot do.
 Left out: authentication (whoever can use the local cloud's folder may do all of it), prompts (as with --quiet), and all
-formats but tables and `value(...)`.
+formats but tables, JSON and `value(...)`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import urllib.error
+import urllib.request
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from localcloud.terraform.model import Object, Refused, text
+from localcloud.resource import OWNER
+from localcloud.terraform.model import Object, Problem, Refused, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from localcloud.machine.object_versions import ObjectVersions
+    from localcloud.machine.machine import Machine
     from localcloud.resource import Cloud
 
 USAGE = 2  # gcloud's own exit status for arguments that it does not know
@@ -33,7 +37,7 @@ class Call:
 
     Attributes:
         cloud: where.
-        versions: the objects' versions; None where nothing runs.
+        machine: what runs there.
         project: the project that the caller means.
         region: the region of Cloud Run that it means.
         options: the command's own arguments.
@@ -42,12 +46,34 @@ class Call:
     """
 
     cloud: Cloud
-    versions: ObjectVersions
+    machine: Machine
     project: str
     region: str
     options: argparse.Namespace = field(default_factory=argparse.Namespace)
     out: list[str] = field(default_factory=list[str])
     told: list[str] = field(default_factory=list[str])
+
+    def ask(self, method: str, path: str, body: Object) -> Any:  # noqa: ANN401 - JSON
+        """Calls Google's interface as the account that the option --account names; returns its answer.
+
+        Raises:
+            Refused: it answers with an error.
+        """
+        request = urllib.request.Request(  # noqa: S310 - our own server
+            self.machine.interface + path,
+            method=method,
+            data=json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self.machine.access_token(self.options.account)}",
+                "Content-Type": "application/json",
+            },
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own server
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            said = json.load(error)["error"]
+            raise Refused(Problem(f"{said['status']}: {said['message']}")) from error
 
     def table(self, rows: Iterable[Object], columns: Mapping[str, str]) -> None:
         """Prints objects as the options --filter, --sort-by, --limit and --format say.
@@ -64,8 +90,10 @@ class Call:
         found = found[: self.options.limit]
         if chosen := re.fullmatch(r"value\((\w+)\)", self.options.format):
             self.out += [text(row, _attribute(names, chosen[1])) for row in found]
+        elif self.options.format == "json":
+            self.out.append(json.dumps(found, indent=2))
         elif self.options.format:
-            raise Unknown(f"--format={self.options.format}: the local cloud has value(ATTRIBUTE) alone")
+            raise Unknown(f"--format={self.options.format}: the local cloud has only json and value(ATTRIBUTE)")
         elif not found:
             self.told.append("Listed 0 items.")
         else:
@@ -80,14 +108,16 @@ class Command:
 
     Attributes:
         run: does it.
-        positional: names of arguments in their order; one that ends in + takes several.
-        flags: names of options with a value -> their defaults; None where the option is required.
+        positional: names of arguments in their order; one that ends in + takes several, one in ? may be left out.
+        required: names of options with a value that must be there.
+        flags: names of the other options with a value -> their defaults.
         switches: names of options without a value.
         lists: whether it prints a table.
     """
 
     run: Callable[[Call], None]
     positional: Sequence[str] = ()
+    required: Sequence[str] = ()
     flags: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     switches: Sequence[str] = ()
     lists: bool = False
@@ -96,10 +126,12 @@ class Command:
         """Returns what reads its arguments."""
         parser = _Parser(prog=f"gcloud {name}", add_help=False, allow_abbrev=False)
         for argument in self.positional:
-            many = "+" if argument.endswith("+") else None
-            parser.add_argument(argument.removesuffix("+"), nargs=many)
-        for flag, default in {**self.flags, "project": "", "region": ""}.items():
-            parser.add_argument(f"--{flag}", default=default, required=default is None)
+            name = argument.rstrip("+?")
+            parser.add_argument(name, nargs=argument.removeprefix(name) or None)
+        for flag in self.required:
+            parser.add_argument(f"--{flag}", required=True)
+        for flag, default in {**self.flags, "project": "", "region": "", "account": OWNER}.items():
+            parser.add_argument(f"--{flag}", default=default)
         for switch in self.switches:
             parser.add_argument(f"--{switch}", action="store_true")
         parser.add_argument("--quiet", "-q", action="store_true")
@@ -108,6 +140,17 @@ class Command:
                 parser.add_argument(f"--{flag}", default="")
             parser.add_argument("--limit", type=int)
         return parser
+
+
+def number(option: str, value: str) -> int:
+    """Reads the whole number that an option has.
+
+    Raises:
+        Unknown: It is none.
+    """
+    if not value.isdigit():
+        raise Unknown(f"argument --{option}: {value!r} is not a number")
+    return int(value)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -149,7 +192,7 @@ def run(commands: Mapping[str, Command], call: Call, arguments: Sequence[str]) -
 def parted(commands: Mapping[str, Command], arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Finds the command's name among its arguments, and returns both apart."""
     words = [word for word in arguments if not word.startswith("-")]
-    name = next((n for length in (3, 2) if (n := " ".join(words[:length])) in commands), "")
+    name = next((n for length in (4, 3, 2) if (n := " ".join(words[:length])) in commands), "")
     if not name:
         known = ", ".join(f"`{known}`" for known in sorted(commands))
         raise Unknown(f"the local cloud has no `gcloud {' '.join(words[:3])}`; it has {known}")

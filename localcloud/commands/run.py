@@ -43,4 +43,4 @@ def _service(call: Call) -> Object:
     raise Refused(Problem(message, "Name its region: --region, or CLOUDSDK_RUN_REGION."))
 
 
-COMMANDS = {"run services update": Command(run=_update_service, positional=["service"], flags={"ingress": None})}
+COMMANDS = {"run services update": Command(run=_update_service, positional=["service"], required=["ingress"])}

@@ -11,23 +11,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localcloud.commands import jobs, logging, sql, storage
 from localcloud.commands import run as cloud_run
-from localcloud.commands import sql, storage
 from localcloud.commands.commands import Answer, Call, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from localcloud.machine.object_versions import ObjectVersions
+    from localcloud.machine.machine import Machine
     from localcloud.resource import Cloud
 
-COMMANDS = {**sql.COMMANDS, **storage.COMMANDS, **cloud_run.COMMANDS}
+COMMANDS = {**sql.COMMANDS, **storage.COMMANDS, **cloud_run.COMMANDS, **jobs.COMMANDS, **logging.COMMANDS}
 _LIMIT = 1024 * 1024  # bytes; a command line is shorter
 _PROJECT, _REGION = "CLOUDSDK_CORE_PROJECT", "CLOUDSDK_RUN_REGION"
 
 
 @asynccontextmanager
-async def serving(cloud: Cloud, versions: ObjectVersions) -> AsyncGenerator[str]:
+async def serving(cloud: Cloud, machine: Machine) -> AsyncGenerator[str]:
     """Serves for as long as the context lasts; yields the path of the socket."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,7 +35,7 @@ async def serving(cloud: Cloud, versions: ObjectVersions) -> AsyncGenerator[str]
         environment: Mapping[str, str] = asked["environment"]
         call = Call(
             cloud=cloud,
-            versions=versions,
+            machine=machine,
             project=environment.get(_PROJECT, cloud.project),
             region=environment.get(_REGION, cloud.region),
         )

@@ -101,14 +101,14 @@ def _list_parts(kind: type[Resource]) -> Command:
         found = [it for it in call.cloud.store.all(kind.type) if kind().owner(it) == owner]
         call.table(found, {"NAME": "name"})
 
-    return Command(run=run, flags={"instance": None}, lists=True)
+    return Command(run=run, required=["instance"], lists=True)
 
 
 COMMANDS = {
-    "sql backups create": Command(run=_back_up, flags={"instance": None, "description": ""}),
+    "sql backups create": Command(run=_back_up, required=["instance"], flags={"description": ""}),
     "sql backups list": Command(run=_list_backups, flags={"instance": ""}, lists=True),
     "sql backups restore": Command(
-        run=_restore, positional=["id"], flags={"restore-instance": None, "backup-instance": ""}
+        run=_restore, positional=["id"], required=["restore-instance"], flags={"backup-instance": ""}
     ),
     "sql instances clone": Command(run=_clone, positional=["source", "destination"], flags={"point-in-time": ""}),
     "sql instances delete": Command(run=_delete, positional=["instance"]),

@@ -39,11 +39,11 @@ def _list(call: Call) -> None:
     bucket, path, _ = _place(call, call.options.url)
     prefix, everything = path.removesuffix("**"), path.endswith("**")
     if call.options.soft_deleted:
-        found = call.versions.soft_deleted(bucket)
+        found = call.machine.versions.soft_deleted(bucket)
     else:
-        found = call.versions.live(bucket)
+        found = call.machine.versions.live(bucket)
         if call.options.all_versions:
-            found = sorted([*found, *call.versions.noncurrent(bucket)], key=lambda it: (it.name, it.generation))
+            found = sorted([*found, *call.machine.versions.noncurrent(bucket)], key=lambda it: (it.name, it.generation))
     shown: dict[str, None] = {}
     for version in found:
         if not (version.name == path or version.name.startswith(prefix if everything else _folder(path))):
@@ -65,17 +65,17 @@ def _folder(path: str) -> str:
 def _copy(call: Call) -> None:
     bucket, path, generation = _place(call, call.options.source)
     target, name, _ = _place(call, call.options.destination)
-    versions = [it for it in call.versions.live(bucket) if it.name == path]
+    versions = [it for it in call.machine.versions.live(bucket) if it.name == path]
     if generation:
         versions = [
             it
-            for it in [*versions, *call.versions.noncurrent(bucket)]
+            for it in [*versions, *call.machine.versions.noncurrent(bucket)]
             if (it.name, it.generation) == (path, generation)
         ]
     if not versions:
         raise Refused(Problem(f"The following URLs matched no objects or files: {call.options.source}"))
     name = f"{name}{path.rpartition('/')[2]}" if name.endswith("/") or not name else name
-    call.versions.copy(bucket, versions[0], target, name)
+    call.machine.versions.copy(bucket, versions[0], target, name)
     call.told.append(f"Copying {call.options.source} to gs://{target['name']}/{name}")
 
 
@@ -83,14 +83,14 @@ def _restore(call: Call) -> None:
     for url in call.options.urls:
         bucket, path, generation = _place(call, url)
         newest: dict[str, Version] = {}
-        for version in call.versions.soft_deleted(bucket):
+        for version in call.machine.versions.soft_deleted(bucket):
             named = version.name.startswith(path.removesuffix("**")) if path.endswith("**") else version.name == path
             if named and generation in {0, version.generation}:
                 newest[version.name] = version
         if not newest:
             raise Refused(Problem(f"The following URLs matched no objects or files: {url}"))
         for version in newest.values():
-            call.versions.copy(bucket, version, bucket, version.name)
+            call.machine.versions.copy(bucket, version, bucket, version.name)
             call.told.append(f"Restoring gs://{bucket['name']}/{version.name}#{version.generation}...")
 
 

@@ -90,7 +90,7 @@ class Machine(Platform):
         self._identity = IdentityProvider(clients=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
         self._objects = ObjectStore(home / "objects")
         self.versions = ObjectVersions(home / "versions", self._objects, lambda: Clock(cloud.store).now().timestamp())
-        logs = home / "logs"
+        self.logs = logs = home / "logs"
         logbook = Logbook(logs, Clock(cloud.store))
         self._telemetry = Telemetry(engine, logbook)
         surroundings = Surroundings(
@@ -154,6 +154,15 @@ class Machine(Platform):
             await asyncio.to_thread(self._databases.stop, instance)
         await self._sites.close()
         self._objects.stop()
+
+    @property
+    def interface(self) -> str:
+        """The URL that Google's interfaces for programs have here."""
+        return f"http://127.0.0.1:{self._ports[SITE]}"
+
+    def access_token(self, account: str) -> str:
+        """Returns a token that lets a program call them as somebody, by e-mail address."""
+        return self._identity.access_token(account)
 
     async def _open_metadata(self, name: str, whose: Callable[[str], Awaitable[str | None]], callers: Callers) -> int:
         if name not in self._ports:

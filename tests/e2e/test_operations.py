@@ -92,7 +92,9 @@ def executions(world: World) -> list[dict[str, Any]]:
     """Every execution: its job, whether it is over, and whether it failed."""
     found = []
     for job in ("mlflow-gc", "mlflow-archive-traces", "mlflow-db-upgrade"):
-        for one in json.loads(cloud(world, "run", "jobs", "executions", "list", f"--job={job}", "--format=json")):
+        for one in json.loads(
+            cloud(world, "gcloud", "run", "jobs", "executions", "list", f"--job={job}", "--format=json")
+        ):
             done = bool(one.get("completionTime"))
             found.append({"job": job, "done": done, "failed": bool(one.get("failedCount"))})
     return found
@@ -110,7 +112,7 @@ def test_a_denied_sign_in_raises_an_alert(world: World) -> None:
 
 
 def test_a_failed_job_raises_an_alert(world: World) -> None:
-    cloud(world, "run", "jobs", "execute", "mlflow-gc", "--wait", "--args=gc,--older-than=soon")
+    cloud(world, "gcloud", "run", "jobs", "execute", "mlflow-gc", "--wait", "--args=gc,--older-than=soon")
     raised(world, "A job failed")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localcloud.commands.commands import Answer
-    from localcloud.machine.object_versions import ObjectVersions
+    from localcloud.machine.machine import Machine
 
 PROJECT, REGION = "acme", "europe-west1"
 RESTORED = "restored"
@@ -45,6 +47,7 @@ class Desk:
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.platform = Recorder()
+        self.logs = folder / "logs"
         self.cloud = Cloud(Store(folder), self.platform, project=PROJECT, region=REGION)
         self.make("db", **settings)
 
@@ -81,9 +84,9 @@ class Desk:
         return True
 
     def gcloud(self, command: str) -> Answer:
-        nowhere = cast("ObjectVersions", None)
-        call = Call(cloud=self.cloud, versions=nowhere, project=PROJECT, region=REGION)
-        return run(COMMANDS, call, command.split())
+        machine = cast("Machine", SimpleNamespace(logs=self.logs))
+        call = Call(cloud=self.cloud, machine=machine, project=PROJECT, region=REGION)
+        return run(COMMANDS, call, shlex.split(command))
 
     def does(self, command: str) -> str:
         answer = self.gcloud(command)
@@ -237,13 +240,13 @@ def test_a_service_is_closed_until_the_next_apply(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("command", "problem"),
     [
-        ("compute instances list", "the local cloud has no `gcloud compute instances list`; it has `run services"),
+        ("compute instances list", "the local cloud has no `gcloud compute instances list`; it has `logging read"),
         ("", "the local cloud has no `gcloud `; it has"),
         ("sql backups create", "the following arguments are required: --instance"),
         ("sql backups create --instance=db --async", "unrecognized arguments: --async"),
         ("sql backups create --instance=none", "instance 'none' does not exist in project acme"),
         ("sql backups restore 7 --restore-instance=db", "The backup 7 does not exist in project acme"),
-        ("sql backups list --instance=db --format=json", "the local cloud has value(ATTRIBUTE) alone"),
+        ("sql backups list --instance=db --format=yaml", "the local cloud has only json and value(ATTRIBUTE)"),
         ("sql backups list --filter=type>7", "the local cloud has KEY:VALUE and KEY=VALUE alone"),
         ("sql instances clone db x --point-in-time=yesterday", "write it as 2026-01-31T10:15:00Z"),
         ("sql instances clone db x --point-in-time=2026-01-31T10:15:00", "has no time zone"),
