@@ -64,3 +64,12 @@ def duration(text: str) -> timedelta:
     if not parts or "".join(map("".join, parts)) != text.removeprefix("+"):
         raise ValueError(f"{text!r} is not like +7d, 90m or 1h30m")
     return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
+
+
+def seconds(value: object) -> float:
+    """Reads a Duration of Google's JSON, such as `3.5s`; 0 where there is none.
+
+    https://protobuf.dev/reference/protobuf/google.protobuf/#duration
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s", value) if isinstance(value, str) else None
+    return float(found[1]) if found else 0

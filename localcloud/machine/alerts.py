@@ -10,13 +10,14 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from localcloud.clock import seconds
 from localcloud.machine.conditions import Conditions, unevaluated
 from localcloud.machine.periodic import Periodic
 from localcloud.resource import stable_number
-from localcloud.services.alerting import INCIDENT, AlertPolicy, seconds_of
+from localcloud.services.alerting import INCIDENT, AlertPolicy
 from localcloud.services.logging_query import Query
 from localcloud.services.monitoring import NotificationChannel
-from localcloud.terraform.model import Object, objects, strings, text
+from localcloud.terraform.model import Object, at, objects, strings, text
 
 if TYPE_CHECKING:
     from localcloud.machine.telemetry import Telemetry
@@ -116,7 +117,7 @@ class Alerts(Periodic):
             }
         )
         incident |= {**what, "last": now}
-        limit = seconds_of((objects(policy, "alert_strategy", 0, "notification_rate_limit") or [{}])[0], "period")
+        limit = seconds(at(policy, "alert_strategy", 0, "notification_rate_limit", 0, "period"))
         notified = text(incident, "notified")
         if not is_open or (limit and notified and _age(notified, now) >= limit):
             incident |= {"notifications": int(str(incident["notifications"])) + 1, "notified": now}
@@ -144,7 +145,7 @@ class Alerts(Periodic):
     def _close_old(self, policy: Object, now: float) -> None:
         """Closes what nothing was heard of for so long: https://cloud.google.com/monitoring/alerts/log-based-incidents."""
         strategy = (objects(policy, "alert_strategy") or [{}])[0]
-        longest = seconds_of(strategy, "auto_close") or _AUTO_CLOSE_S
+        longest = seconds(strategy.get("auto_close")) or _AUTO_CLOSE_S
         for incident in self._cloud.store.all(INCIDENT):
             is_its = text(incident, "policy") == text(policy, "name") and text(incident, "state") == "OPEN"
             if is_its and now - datetime.fromisoformat(text(incident, "last")).timestamp() >= longest:

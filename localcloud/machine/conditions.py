@@ -11,9 +11,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from localcloud.clock import seconds
 from localcloud.machine import timeseries
 from localcloud.machine.telemetry import MEASURED
-from localcloud.services.alerting import seconds_of
 from localcloud.services.metric_filter import MetricFilter
 from localcloud.terraform.model import Object, Value, at, objects, strings, text
 
@@ -98,7 +98,7 @@ class Conditions:
         for threshold in objects(condition, "condition_threshold"):
             yield from self._thresholds(threshold, now)
         for absent in objects(condition, "condition_absent"):
-            duration = seconds_of(absent, "duration")
+            duration = seconds(absent.get("duration"))
             for series in self._series.find(MetricFilter.parse(text(absent, "filter"))):
                 last = series.points[-1][0]
                 yield Verdict(timeseries.group_of(series, _all_labels(series)), None, now - last > duration)
@@ -111,7 +111,7 @@ class Conditions:
             if text(threshold, "comparison") == "COMPARISON_GT"
             else (lambda value: value < bound)
         )
-        ends = [now - back for back in range(0, seconds_of(threshold, "duration") + 1, _MINUTE_S)]
+        ends = [now - back for back in range(0, int(seconds(threshold.get("duration"))) + 1, _MINUTE_S)]
         windows = [self._values(threshold, end) for end in ends]
         missing = text(threshold, "evaluation_missing_data")
         verdicts: list[Verdict] = []
@@ -141,7 +141,7 @@ class Conditions:
 
     def _reduced(self, source: str, aggregations: list[Object], end: float) -> dict[Labels, float]:
         asked, (aligner, reducer) = MetricFilter.parse(source), _aggregation(aggregations)
-        period = float(seconds_of(aggregations[0], "alignment_period") if aggregations else 0) or float(_MINUTE_S)
+        period = (seconds(aggregations[0].get("alignment_period")) if aggregations else 0) or float(_MINUTE_S)
         groups: defaultdict[Labels, list[Aligned]] = defaultdict(list)
         for group, series in self._grouped(source, aggregations):
             value = timeseries.align(asked.metric, series, aligner, period, end)

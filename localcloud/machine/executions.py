@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from containers.engine import EngineError
+from localcloud.clock import seconds
 from localcloud.machine import template
 from localcloud.machine.logbook import Source
 from localcloud.machine.tasks import Ended, Task
@@ -180,7 +181,7 @@ class Executions:
                 source=self._source(record, index, attempt),
                 telemetry=self._telemetry,
                 logs=self._logs,
-                timeout_s=float(text(record, "timeout").removesuffix("s") or "600"),
+                timeout_s=seconds(record.get("timeout")) or 600,
             )
             ended = await task.run(f"{_short(record)}-task{index}", container)
             if running.cancelled:

@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from containers.loopback import LOOPBACK
+from localcloud.clock import seconds
 from localcloud.machine.interfaces import REGION_HEADER, status_of
 from localcloud.machine.logbook import Source
 from localcloud.machine.periodic import Periodic
 from localcloud.services import cloudscheduler, iam
-from localcloud.services.cloudscheduler import Job, account_of, schedule_of, seconds
+from localcloud.services.cloudscheduler import Job, account_of, schedule_of
 from localcloud.terraform.model import Object, Value, at, objects, text
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from containers.container import ContainerSpec
 from containers.loopback import unguessable_address
+from localcloud.clock import seconds
 from localcloud.services import secretmanager
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, strings, text
 
@@ -139,7 +140,7 @@ async def read(cloud: Cloud, service: Object, revision: str, surroundings: Surro
         liveness=_probe(at(container, "liveness_probe", 0), port),
         min_instances=whole(at(template, "scaling", 0, "min_instance_count"), 0),
         concurrency=whole(at(template, "max_instance_request_concurrency"), 0) or _DEFAULT_CONCURRENCY,
-        timeout_s=float((text(template, "timeout") or f"{_DEFAULT_TIMEOUT_S}s").removesuffix("s")),
+        timeout_s=seconds(template.get("timeout")) or _DEFAULT_TIMEOUT_S,
         cpu_idle=at(container, "resources", 0, "cpu_idle") is not False,
     )
 

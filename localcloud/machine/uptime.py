@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from containers.loopback import LOOPBACK
+from localcloud.clock import seconds
 from localcloud.machine.logbook import Source
 from localcloud.machine.periodic import Periodic
-from localcloud.services.cloudscheduler import seconds
 from localcloud.services.monitoring import UPTIME, UptimeCheck
 from localcloud.terraform.model import Object, objects, text
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from localcloud.clock import seconds
 from localcloud.resource import OWNER, Cloud, crud, now, stable_number
 from localcloud.services import metric_filter
 from localcloud.services.logging_query import Query
@@ -130,7 +131,7 @@ def _problems_of_threshold(threshold: Object, field: str) -> Iterator[str]:
     comparison, missing = text(threshold, "comparison"), text(threshold, "evaluation_missing_data")
     if comparison not in _COMPARISONS:
         yield _invalid(f"{field}.comparison", comparison, f"only {' and '.join(sorted(_COMPARISONS))} are supported")
-    if missing and not seconds_of(threshold, "duration"):
+    if missing and not seconds(threshold.get("duration")):
         # https://github.com/chainguard-dev/terraform-infra-common/pull/401
         why = "Conditions setting evaluation_missing_data must have a non-zero duration."
         yield _invalid(f"{field}.evaluation_missing_data", missing, why)
@@ -141,7 +142,7 @@ def _problems_of_threshold(threshold: Object, field: str) -> Iterator[str]:
 def _problems_of_series(series: Object, field: str) -> Iterator[str]:
     source, duration = text(series, "filter"), text(series, "duration")
     yield from _problems_of_filter(source, f"{field}.filter")
-    if not re.fullmatch(r"\d+s", duration) or seconds_of(series, "duration") % 60:
+    if not re.fullmatch(r"\d+s", duration) or seconds(series.get("duration")) % 60:
         yield _invalid(f"{field}.duration", duration, "it must be a multiple of 60 seconds")
     try:
         metric = METRICS.get(MetricFilter.parse(source).metric)
@@ -160,7 +161,7 @@ def _problems_of_aggregation(aggregation: Object, field: str, metric: Metric | N
         if reducer != "REDUCE_NONE":
             yield _invalid(f"{field}.per_series_aligner", aligner, "it must be specified with a cross-series reducer")
         return
-    if not _SHORTEST_PERIOD_S <= seconds_of(aggregation, "alignment_period") <= _LONGEST_PERIOD_S:
+    if not _SHORTEST_PERIOD_S <= seconds(aggregation.get("alignment_period")) <= _LONGEST_PERIOD_S:
         why = f"it must be between {_SHORTEST_PERIOD_S}s and {_LONGEST_PERIOD_S}s"
         yield _invalid(f"{field}.alignment_period", period, why)
     kinds, types = ALIGNERS.get(aligner, (frozenset[str](), frozenset[str]()))
@@ -174,9 +175,3 @@ def _problems_of_filter(source: str, field: str) -> Iterator[str]:
     code, _, message = metric_filter.problem(source).partition(": ")
     if code:
         yield _invalid(field, source, message) if code == "400" else f"{code}: {message}"
-
-
-def seconds_of(values: Object, name: str) -> int:
-    """A duration in seconds; 0 where there is none."""
-    found = re.fullmatch(r"(\d+)(\.\d+)?s", text(values, name))
-    return int(found[1]) if found else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from localcloud.clock import seconds
 from localcloud.resource import Api, Cloud, Resource, crud, name_problem
 from localcloud.services import iam
 from localcloud.services.cron import BadSchedule, Schedule
@@ -125,11 +126,6 @@ def schedule_of(job: Object) -> Schedule:
         BadSchedule: never, if the job was accepted.
     """
     return Schedule.parse(text(job, "schedule"), text(job, "time_zone"))
-
-
-def seconds(duration: Value) -> float:
-    """Reads a duration such as `3.5s`."""
-    return float(duration.removesuffix("s")) if isinstance(duration, str) and duration else 0
 
 
 def _problems(job: Object) -> Iterator[Problem]:
