@@ -1,4 +1,4 @@
-"""Each rule of `policies/` is tripped by its `fails` fixture and keeps quiet about its `passes` fixture.
+"""Each rule of `policies/` is tripped by the `fails` document of its fixture, and not by the `passes` document.
 
 Resources are named after their variant; one called `beside-...` is there for the others' sake, and what is wrong with a
 `written-...` one is seen in the document only, because a plan does not know the value. Every fixture is scanned twice,
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +26,13 @@ def check_ids(rule: str) -> list[str]:
     return re.findall(r'check_id="(\w+)"', (ROOT / "policies" / f"{rule}.py").read_text())
 
 
+def documents_of(rule: str) -> dict[str, Any]:
+    return json.loads((FIXTURES / f"{rule}.json").read_text())
+
+
 def resources(rule: str, verdict: str) -> dict[str, str]:
     """The fixture's resources, name to type."""
-    document = json.loads((FIXTURES / rule / f"{verdict}.tf.json").read_text())
+    document = documents_of(rule)[verdict]
     return {name: kind for kind, named in document["resource"].items() for name in named}
 
 
@@ -42,12 +46,12 @@ def said_of(findings: list[Finding], rule: str, file: str) -> set[str]:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Scan:
     folder = tmp_path_factory.mktemp("fixtures")
     for rule in RULES:
-        shutil.copytree(FIXTURES / rule, folder / rule)
-        documents = {path: json.loads(path.read_text()) for path in (folder / rule).glob("*.tf.json")}
+        (folder / rule).mkdir()
+        documents = documents_of(rule)
         types = shapes(documents.values())
-        for path, document in documents.items():
-            plan = path.with_name(path.name.replace(".tf.json", ".plan.json"))
-            plan.write_text(json.dumps(plan_of(document, types), indent=2))
+        for verdict, document in documents.items():
+            (folder / rule / f"{verdict}.tf.json").write_text(json.dumps(document, indent=2))
+            (folder / rule / f"{verdict}.plan.json").write_text(json.dumps(plan_of(document, types), indent=2))
     return scan(folder, checks="CKV_MLFLOW_*")
 
 
@@ -58,8 +62,8 @@ def test_each_policy_file_is_one_rule_with_an_id_of_its_own() -> None:
     assert all(check_id.startswith("CKV_MLFLOW_") for check_id in ids)
 
 
-def test_each_fixture_folder_belongs_to_a_rule() -> None:
-    assert {path.name for path in FIXTURES.iterdir()} - {"known_bad", "system"} == set(RULES)
+def test_each_fixture_belongs_to_a_rule() -> None:
+    assert {path.stem for path in FIXTURES.glob("*.json")} == set(RULES)
 
 
 @pytest.mark.parametrize("form", FORMS)
