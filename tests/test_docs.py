@@ -24,7 +24,7 @@ PAGES = sorted(
         check=True,
     ).stdout.splitlines()
 )
-README = CHECKOUT / docs.README
+CHANGING = CHECKOUT / docs.CHANGING
 EXAMPLE = CHECKOUT / docs.EXAMPLE
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
@@ -91,6 +91,14 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
     assert named <= make_targets()
 
 
+def test_every_target_is_for_users_or_for_changes_and_help_lists_the_first() -> None:
+    targets = make_targets() - {"setup-synth", "setup-test"}
+    assert {target for target in targets if f"| `make {target}` |" in CHANGING.read_text()} == targets
+    said = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    assert {"demo", "test", "synth"} <= set(re.findall(r"^  make ([a-z-]+)", said, re.MULTILINE)) < targets
+    assert len(said.splitlines()) <= 15
+
+
 @every_page
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
@@ -99,7 +107,7 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_tree_names_what_is_there() -> None:
-    paths = re.findall(r"^([\w./]+)  ", section_of(README.read_text(), "The tree"), re.MULTILINE)
+    paths = re.findall(r"^([\w./]+)  ", section_of(CHANGING.read_text(), "The tree"), re.MULTILINE)
     assert len(paths) >= 5
     assert [path for path in paths if not (CHECKOUT / path).exists()] == []
 

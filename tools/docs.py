@@ -31,13 +31,16 @@ CHECKOUT: Final = Path(__file__).parent.parent
 README: Final = "README.md"
 IMAGE_README: Final = "image/README.md"
 ARCHITECTURE: Final = "docs/architecture.md"
+CHANGING: Final = "docs/changing.md"
+DEPLOY: Final = "docs/deploy.md"
 ROUTES: Final = "docs/routes.md"
 RUNBOOK: Final = "docs/runbook.md"
 SECURITY: Final = "docs/security.md"
 LOCAL_CLOUD: Final = "docs/local-cloud.md"
 EXAMPLE: Final = "environments/example.toml"
 
-_TARGET: Final = re.compile(r"^([a-z-]+):.*?## (.+)$", re.MULTILINE)
+_TARGET: Final = re.compile(r"^([a-z-]+):.*? #([#-]) (.+)$", re.MULTILINE)
+"""A target, whom it is for (`#`: everybody, `-`: who changes this project), and what it does."""
 _EXAMPLE_HEAD: Final = """\
 # Every field of a settings file. Generated from stacks/settings/ by `make docs`: do not edit it here.
 # Copy it to environments/NAME.toml. A field that stays commented out has the default of docs/settings.md.
@@ -98,18 +101,19 @@ class Part:
 
 
 def generate() -> list[Part]:
-    """Makes every generated part anew from the model, the Makefile and the synthesized documents."""
+    """Makes every generated part from the model, the Makefile and the synthesized documents."""
     example = _example()
     demo = (CHECKOUT / "environments" / "demo.toml").read_text()
     printed, _ = _synthesize(demo)
     _, documents = _synthesize(all_fields(example))
     bootstrap, tracking = documents["bootstrap"], documents["tracking"]
+    makefile = (CHECKOUT / "Makefile").read_text()
     contents = {
         README: {
             "calls": overview.calls(tracking),
             "synth": _fenced("\n".join(printed)),
-            "targets": _target_table((CHECKOUT / "Makefile").read_text()),
         },
+        CHANGING: {"targets": _target_table(makefile, "#"), "developer-targets": _target_table(makefile, "-")},
         SETTINGS_PAGE: {"settings": _settings_table(), "errors": _fenced(_errors(_BAD_SETTINGS))},
         ARCHITECTURE: {
             "diagram": overview.diagram(tracking),
@@ -236,8 +240,8 @@ def _toml(value: Any) -> str:  # noqa: ANN401 - any value of a TOML file
     return json.dumps(value)
 
 
-def _target_table(makefile: str) -> str:
-    rows = (f"| `make {name}` | {what} |" for name, what in _TARGET.findall(makefile))
+def _target_table(makefile: str, mark: str) -> str:
+    rows = (f"| `make {name}` | {what} |" for name, marked, what in _TARGET.findall(makefile) if marked == mark)
     return "\n".join(("| command | what it does |", "| --- | --- |", *rows))
 
 

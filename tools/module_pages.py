@@ -16,18 +16,20 @@ from tools.scan import CONFIG, scan
 
 _APIS: Final = "modules/apis/"
 _SERVICE: Final = "modules/service/"
-_MINIMAL: Final = "examples/minimal/main.tf"
-_EXISTING: Final = "examples/existing-bucket-and-database/main.tf"
-_ADOPT: Final = "examples/adopt/main.tf"
-_EXAMPLES: Final = {
-    "adopt": "takes over what was made by hand",
-    "complete": "production, with every setting",
-    "existing-bucket-and-database": "the service alone, on parts that exist",
-    "minimal": "what must be said, and no more",
-    "mysql": "MySQL in the place of PostgreSQL",
-    "teams": "one for each team, by <code>for_each</code>",
-    "two-trackers": "two in one project; nothing collides",
+_EXISTING: Final = ("examples/existing-bucket-and-database/main.tf", "examples/existing-bucket-and-database/inputs.tf")
+_ADOPT: Final = ("examples/adopt/main.tf", "examples/adopt/imports.tf", "examples/adopt/inputs.tf")
+
+EXAMPLES: Final = {
+    "minimal": ("only what is required", 19),
+    "mysql": ("MySQL instead of PostgreSQL", 19),
+    "two-trackers": ("two in one project; no name collides", 38),
+    "teams": ("one for each team, by `for_each`", 41),
+    "existing-bucket-and-database": ("only the service, on a bucket, an instance and an account that exist", 16),
+    "adopt": ("takes over what was made by hand", 19),
+    "complete": ("production, with every setting", 50),
 }
+"""What each example shows, and how many resources Terraform manages after an apply of it (a test counts them)."""
+
 _WAIVER: Final = re.compile(r"^  - (CKV\w+) # (.+)$", re.MULTILINE)
 
 
@@ -40,21 +42,19 @@ def contents(documents: dict[str, dict[str, Any]], folder: Path) -> dict[str, di
     """
     return {
         "README.md": {
-            "minimal": _hcl(folder / _MINIMAL),
             "examples": _examples(folder / "examples"),
-            "variables": _variable_table(module_variables()),
             "prod": _prod_table(),
             "not-expressed": _not_expressed(),
             "apis": ", ".join(f"`{api}`" for api in documents[f"{_APIS}outputs.tf.json"]["output"]["apis"]["value"]),
-            **_tables(documents, ""),
         },
+        "REFERENCE.md": {"variables": _variable_table(module_variables()), **_tables(documents, "")},
         f"{_SERVICE}README.md": {
-            "existing": _hcl(folder / _EXISTING),
+            "existing": _hcl(folder, _EXISTING),
             "variables": _variable_table(service_variables()),
             **_tables(documents, _SERVICE),
         },
         f"{_APIS}README.md": {"outputs": _output_table(documents[f"{_APIS}outputs.tf.json"])},
-        "ADOPT.md": {"adopt": _hcl(folder / _ADOPT)},
+        "ADOPT.md": {"adopt": _hcl(folder, _ADOPT)},
         "POLICY.md": {"checks": _check_table(folder), "waivers": _waiver_table()},
     }
 
@@ -68,17 +68,18 @@ def _tables(documents: dict[str, dict[str, Any]], module: str) -> dict[str, str]
     }
 
 
-def _hcl(file: Path) -> str:
-    return f"```hcl\n{file.read_text().rstrip()}\n```"
+def _hcl(folder: Path, files: tuple[str, ...]) -> str:
+    return "```hcl\n" + "\n".join((folder / file).read_text() for file in files) + "```"
 
 
 def _examples(folder: Path) -> str:
-    """Every example, folded."""
-    return "\n\n".join(
-        f"<details><summary><b>{example.name}</b>: {_EXAMPLES[example.name]}</summary>\n\n"
-        f"{_hcl(example / 'main.tf')}\n\n</details>"
-        for example in sorted(folder.iterdir())
-    )
+    """Every example: where it is, what it shows, the lines of its call, and the resources that it manages."""
+    lines = {name: len((folder / name / "main.tf").read_text().splitlines()) for name in EXAMPLES}
+    rows = [
+        (f"[{name}](examples/{name}/main.tf)", what, str(lines[name]), str(count))
+        for name, (what, count) in EXAMPLES.items()
+    ]
+    return _table(("example", "what it shows", "lines", "resources"), rows)
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -12,7 +12,7 @@ from stacks.settings.field_rules import OneOf, Rule
 from stacks.settings.language import Reference
 from stacks.variables.values import given, name_of
 
-README: Final = "README.md#variables"
+REFERENCE: Final = "REFERENCE.md#variables"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ def _rules_of(kind: Any) -> Iterable[Rule]:  # noqa: ANN401 - a type, or a form 
 
 def _choice(values: tuple[str, ...]) -> OneOf:
     named = " or ".join(f"'{value}'" for value in values)
-    return OneOf(values=values, rule=f"it is {named}", remedy=f"write one of these, such as {values[0]}", url=README)
+    return OneOf(values=values, rule=f"it is {named}", remedy=f"write one of these, such as {values[0]}", url=REFERENCE)
 
 
 def _validation(path: str, rule: Rule) -> Validation:

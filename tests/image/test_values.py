@@ -131,6 +131,76 @@ def test_the_sentence_names_the_column_and_the_length(either: Service) -> None:
     assert "'name' has 300 characters; at most 250" in answer.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "key", "longest"),
+    [
+        ("experiments/create", {}, "name", 256),
+        ("registered-models/create", {}, "name", 256),
+        ("runs/create", {"experiment_id": "0"}, "run_name", 250),
+    ],
+)
+def test_a_name_that_is_one_character_too_long_is_refused_with_its_limit(
+    either: Service, path: str, body: dict[str, Any], key: str, longest: int
+) -> None:
+    assert send(either, "POST", f"{API}/{path}", {**body, key: "x" * longest}).status_code == 200
+    answer = send(either, "POST", f"{API}/{path}", {**body, key: "x" * (longest + 1)})
+    assert answer.status_code == 400
+    assert (
+        answer.json()["message"] == f"A value for 'name' has {longest + 1} characters; at most {longest} can be stored."
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        (
+            "runs/log-parameter",
+            {"key": "k" * 251, "value": "1"},
+            "'Param key' exceeds the maximum length of 250 characters",
+        ),
+        (
+            "runs/log-metric",
+            {"key": "k" * 251, "value": 1, "timestamp": 1},
+            "'Metric name' exceeds the maximum length of 250",
+        ),
+        ("runs/log-metric", {"key": "a#b", "value": 1, "timestamp": 1}, "Names may only contain"),
+        ("runs/log-parameter", {"key": "once", "value": "2"}, "Changing param values is not allowed"),
+        (
+            "runs/log-batch",
+            {"metrics": [{"key": "m", "value": 1, "timestamp": 1}] * 1001},
+            "A batch logging request can contain at most 1000 metrics",
+        ),
+        (
+            "runs/log-batch",
+            {"params": [{"key": f"p{number}", "value": "1"} for number in range(101)]},
+            "A batch logging request can contain at most 100 params",
+        ),
+        (
+            "runs/search",
+            {"experiment_ids": ["0"], "filter": "metrics.a > 1 OR metrics.b > 1"},
+            "Invalid clause(s) in filter string: 'OR'",
+        ),
+    ],
+)
+def test_what_mlflow_itself_refuses_is_said_in_its_words(
+    either: Service, run_id: str, path: str, body: dict[str, Any], words: str
+) -> None:
+    send(either, "POST", f"{API}/runs/log-parameter", {"run_id": run_id, "key": "once", "value": "1"})
+    named = {} if path == "runs/search" else {"run_id": run_id}
+    answer = send(either, "POST", f"{API}/{path}", {**named, **body})
+    assert answer.status_code == 400
+    assert words in answer.json()["message"]
+
+
+def test_a_deleted_experiment_keeps_its_name(either: Service) -> None:
+    made = send(either, "POST", f"{API}/experiments/create", {"name": "deleted"}).json()
+    assert send(either, "POST", f"{API}/experiments/delete", made).status_code == 200
+    answer = send(either, "POST", f"{API}/experiments/create", {"name": "deleted"})
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("Experiment(name=deleted) already exists")
+    assert send(either, "POST", f"{API}/experiments/restore", made).status_code == 200
+
+
 NUMBERS: list[dict[str, Any]] = [
     {"value": float("nan")},
     {"value": float("inf")},

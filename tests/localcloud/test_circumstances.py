@@ -12,7 +12,7 @@ from localcloud.services.artifactregistry import RepositoryMember
 from localcloud.store import Store
 from stacks import addresses
 from stacks.kinds import KINDS
-from tools.docs import CHECKOUT
+from tools.docs import CHECKOUT, DEPLOY
 
 if TYPE_CHECKING:
     from harness.workspace import Workspace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.localcloud.conftest import Open
 
 DEPLOYER = "user:ada@example.com"
-ROLES = re.findall(r"^   (roles/[\w.]+)$", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
+ROLES = re.findall(r"^\| `(roles/[\w.]+)` \|", (CHECKOUT / DEPLOY).read_text(), re.MULTILINE)
 SHARED = "europe-west1-docker.pkg.dev/acme-ml-shared/mlflow/mlflow:1.0.0"
 AGENT = "service-123456789012@serverless-robot-prod.iam.gserviceaccount.com"
 NUMBER = ("--project", "acme-ml-dev=123456789012")
@@ -97,7 +97,7 @@ def test_an_organization_of_today_admits_the_defaults(open_workspace: Open) -> N
     assert workspace.plans_nothing()
 
 
-def test_the_roles_of_the_readme_deploy_and_destroy(open_workspace: Open) -> None:
+def test_the_roles_of_the_page_deploy_and_destroy(open_workspace: Open) -> None:
     workspace = open_workspace()
     for role in ROLES:
         bind(workspace, iam.ProjectMember.type, id=role, project="acme-ml-dev", role=role, member=DEPLOYER)
@@ -107,14 +107,14 @@ def test_the_roles_of_the_readme_deploy_and_destroy(open_workspace: Open) -> Non
     workspace.destroy()
 
 
-def test_who_has_no_role_is_told_which_permission_is_missing(open_workspace: Open) -> None:
+def test_without_a_role_the_error_names_the_missing_permission(open_workspace: Open) -> None:
     message = open_workspace(options=("--deployer", DEPLOYER)).apply_fails()
     for permission in ("cloudsql.instances.create", "iam.serviceAccounts.create", "storage.buckets.create"):
         assert f"Permission '{permission}' denied" in message
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_role_of_the_readme_is_spare(role: str) -> None:
+def test_no_role_of_the_page_is_spare(role: str) -> None:
     values: Object = {"invoker_iam_disabled": True}
     verbs = ("create", "read", "update", "delete")
     ours = [kind() for kind in RESOURCES if kind.type in KINDS]

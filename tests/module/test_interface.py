@@ -78,7 +78,7 @@ def test_a_rename_is_a_new_address_and_the_old_one_in_moved(monkeypatch: pytest.
     assert "modules/service/moved.tf.json" not in files
     renamed = {part.file: part.text for part in module.renamed()}
     assert not [file for file, text in renamed.items() if re.search(rf"{re.escape(old)}\b", text)]
-    assert f"to = module.mlflow.{new}" in renamed["module/examples/adopt/main.tf"]
+    assert f"to = module.mlflow.{new}" in renamed["module/examples/adopt/imports.tf"]
 
 
 def test_what_the_module_has_no_file_for_is_an_error() -> None:

@@ -15,17 +15,6 @@ module "mlflow" {
   oauth_client_secret = var.oauth_client_secret
 }
 
-variable "oauth_client_secret" {
-  type        = string
-  description = "Secret of the OAuth client: TF_VAR_oauth_client_secret, at plan and at apply."
-  ephemeral   = true
-}
-
-provider "google" {
-  project = "acme-ml-dev"
-  region  = "europe-west1"
-}
-
 output "tracking_uri" {
   value       = module.mlflow.tracking_uri
   description = "Open it in a browser, or export it as MLFLOW_TRACKING_URI."

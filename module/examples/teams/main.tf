@@ -26,17 +26,6 @@ module "mlflow" {
   oauth_client_secret = var.oauth_client_secrets[each.key]
 }
 
-variable "oauth_client_secrets" {
-  type        = map(string)
-  description = "Secret of each team's OAuth client, as JSON in TF_VAR_oauth_client_secrets."
-  ephemeral   = true
-}
-
-provider "google" {
-  project = "acme-ml-dev"
-  region  = "europe-west1"
-}
-
 output "tracking_uris" {
   value       = { for team, tracker in module.mlflow : team => tracker.tracking_uri }
   description = "Where each team finds its tracker."

@@ -28,17 +28,6 @@ module "production" {
   oauth_client_secret = var.oauth_client_secret
 }
 
-variable "oauth_client_secret" {
-  type        = string
-  description = "Secret of the OAuth client, which has both redirect URIs: TF_VAR_oauth_client_secret."
-  ephemeral   = true
-}
-
-provider "google" {
-  project = "acme-ml-dev"
-  region  = "europe-west1"
-}
-
 output "redirect_uris" {
   value       = [module.research.redirect_uri, module.production.redirect_uri]
   description = "What to register with the OAuth client."
