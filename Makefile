@@ -16,7 +16,7 @@ TOFU_TESTS ?= tests/localcloud tests/module tests/stacks tests/policies --ignore
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth check test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down restore-drill bench-synth bench-apply image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
+.PHONY: help synth size check test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down restore-drill bench-synth bench-apply bench-rows image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
 
 # `##` marks what users need and `make help` lists, `#-` what only changes of this project need (docs/changing.md).
 help: ## List the commands
@@ -31,6 +31,9 @@ setup-test:
 
 synth: setup-synth ## Write the Terraform of environments/$ENV.toml (default: demo) to cdktf.out/stacks/
 	@python main.py
+
+size: setup-synth ## Say how large a deployment is for PEOPLE, RUNS a day and METRICS a run, and print settings for it
+	@python -m tools.size --people="$(PEOPLE)" --runs="$(RUNS)" --metrics="$(METRICS)" $(OPTIONS)
 
 check: setup-test lint ## Run the checks that need no container: static checks, settings, stacks, policies
 	@pytest tests/settings tests/stacks tests/policies
@@ -117,6 +120,9 @@ bench-image: setup-test #- Measure the image against plain MLflow; rewrites docs
 
 bench-service: setup-test #- Measure the applied demo against MLflow asked directly; rewrites docs/bench/service.md
 	@python -m bench.service
+
+bench-rows: setup-test #- Measure what MLflow's rows cost on disk, on both engines; rewrites docs/bench/rows.md
+	@python -m bench.rows
 
 bench-client: setup-test #- Measure the client package against a static token; rewrites docs/bench/client.md
 	@python -m bench.client

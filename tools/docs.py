@@ -23,6 +23,7 @@ from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
 from tools import alerts_page, faults, local_cloud_page, overview, routes_page
+from tools.sizing import page as sizing_page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "image"))
 from mlflow_cloudrun import limits
@@ -36,6 +37,7 @@ DEPLOY: Final = "docs/deploy.md"
 ROUTES: Final = "docs/routes.md"
 RUNBOOK: Final = "docs/runbook.md"
 SECURITY: Final = "docs/security.md"
+SIZING: Final = "docs/sizing.md"
 LOCAL_CLOUD: Final = "docs/local-cloud.md"
 EXAMPLE: Final = "environments/example.toml"
 
@@ -128,6 +130,7 @@ def generate() -> list[Part]:
             "routes": routes_page.route_table(),
         },
         RUNBOOK: {"alerts": alerts_page.table()},
+        SIZING: {"assumptions": sizing_page.assumptions(), "examples": sizing_page.examples()},
         SECURITY: {"gate": _gate_table()},
         LOCAL_CLOUD: {
             "resources": local_cloud_page.resource_table(),

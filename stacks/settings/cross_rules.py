@@ -58,13 +58,13 @@ _POSTGRESQL_CONNECTIONS: Final = Fallback(
     node(limits.POSTGRESQL_CONNECTIONS)[Setting("database.tier")],
     Call("reached", limits.POSTGRESQL_CONNECTIONS_BY_MEMORY, _TIER_MEMORY),
 )
-_AVAILABLE: Final = (
+AVAILABLE_CONNECTIONS: Final = (
     choose(equal(Setting("database.engine"), "mysql"), _MYSQL_CONNECTIONS, _POSTGRESQL_CONNECTIONS)
     - limits.RESERVED_CONNECTIONS
 )
 _JOBS: Final = choose(Setting("jobs.enabled"), CONNECTIONS_OF_JOBS, 0)
-_MOST_INSTANCES: Final = Call("floor", (_AVAILABLE - _JOBS) / _PER_INSTANCE)
-_NEEDED: Final = Setting("service.max_instances") * _PER_INSTANCE + _JOBS
+MOST_INSTANCES: Final = Call("floor", (AVAILABLE_CONNECTIONS - _JOBS) / _PER_INSTANCE)
+NEEDED_CONNECTIONS: Final = Setting("service.max_instances") * _PER_INSTANCE + _JOBS
 
 _ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_accounts")
 
@@ -136,15 +136,15 @@ CROSS_RULES: Final = (
     rule(
         "connections_hold",
         "service.max_instances",
-        _NEEDED <= _AVAILABLE,
+        NEEDED_CONNECTIONS <= AVAILABLE_CONNECTIONS,
         text(
             f"two revisions x {{service.max_instances}} instances x {CONNECTIONS_PER_INSTANCE} connections + {{jobs}}"
             " of jobs = {needed}, but {database.tier} has {available} to give",
             jobs=_JOBS,
-            needed=_NEEDED,
-            available=_AVAILABLE,
+            needed=NEEDED_CONNECTIONS,
+            available=AVAILABLE_CONNECTIONS,
         ),
-        text("lower max_instances to {most} or take a larger tier", most=_MOST_INSTANCES),
+        text("lower max_instances to {most} or take a larger tier", most=MOST_INSTANCES),
         text(f"{_SQL_DOCS}/{{docs}}/quotas", docs=_ENGINE_DOCS),
     ),
     rule(

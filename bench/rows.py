@@ -1,0 +1,87 @@
+"""What MLflow's rows cost on disk, on both engines, written by the image's own store; rewrites docs/bench/rows.md."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from containers.engine import Engine
+from harness import local
+from harness.databases import MySql
+from harness.service import Platform
+
+SCRIPT: Final = Path(__file__).parent / "rows_from_inside.py"
+DOCUMENT: Final = Path(__file__).parents[1] / "docs/bench/rows.md"
+GIVE_UP_S: Final = 1_200
+KINDS: Final = {
+    "runs": ("run", "with its name, which is a tag"),
+    "params": ("parameter", "8 letters of key, 6 of value"),
+    "tags": ("tag", "16 letters of key, 12 of value"),
+    "metrics": ("metric", "a key of a run: its first value, and its latest"),
+    "values": ("value", "each further one of a metric"),
+    "traces": ("trace", "without its spans"),
+    "spans": ("span", "with 1,000 letters of inputs and outputs"),
+}
+"""By the names that rows_from_inside.py prints: what a row is called, and what is in it."""
+PAGE: Final = """\
+# A row, measured
+
+By `make bench-rows`: MLflow's own store, in the image, writes thousands of rows of each kind into an empty database. A
+row costs what tables and indexes have grown by. PostgreSQL {postgresql}; for MySQL, {mysql}, InnoDB, too.
+
+| row | PostgreSQL, bytes | MySQL, bytes | what it is |
+| --- | --- | --- | --- |
+{rows}
+
+[docs/sizing.md](../sizing.md) rests on these. Neither the log for point-in-time recovery nor backups are in them.
+"""
+
+
+def measured(platform: Platform, uri: str, sockets: Path) -> dict[str, float]:
+    """Runs rows_from_inside.py in a container of the service; returns the bytes of each kind of row."""
+    spec = platform.spec(uri, sockets=sockets)
+    command = ["-W", "ignore", "/rows.py"]
+    mounts = {**spec.mounts, SCRIPT: "/rows.py"}
+    spec = replace(spec, entrypoint="/opt/mlflow/bin/python", command=command, mounts=mounts)
+    status, log = platform.ends(spec, timeout_s=GIVE_UP_S)
+    if status:
+        raise RuntimeError(log)
+    return json.loads(next(line for line in reversed(log.splitlines()) if line.startswith("{")))
+
+
+def page(postgresql: dict[str, float], mysql: dict[str, float], versions: dict[str, str]) -> str:
+    """Returns the page.
+
+    Args:
+        postgresql: Bytes of a row, by kind.
+        mysql: The same there.
+        versions: What each server calls itself, by the engine.
+    """
+    rows = (f"| {name} | {postgresql[kind]:.0f} | {mysql[kind]:.0f} | {what} |" for kind, (name, what) in KINDS.items())
+    return PAGE.format(rows="\n".join(rows), **versions)
+
+
+def main() -> int:
+    """Measures, prints and writes."""
+    with local.platform(Engine()) as platform, local.scratch_folder() as folder:
+        postgres, mysql = platform.postgres, MySql(folder / "mysql")
+        try:
+            database = postgres.create()
+            text = page(
+                measured(platform, postgres.uri(database), postgres.sockets),
+                measured(platform, mysql.uri(), mysql.sockets),
+                {
+                    "postgresql": str(postgres.execute("SHOW server_version")[0][0]).partition(" ")[0],
+                    "mysql": "MariaDB " + mysql.execute("SELECT VERSION()")[0][0].partition("-")[0],
+                },
+            )
+        finally:
+            mysql.stop()
+    DOCUMENT.write_text(text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
