@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import tomllib
 from pathlib import Path
@@ -75,8 +74,7 @@ def build_client(checkout: Path, version: str, folder: Path) -> tuple[Path, Path
         committed = _output(checkout, "git", "log", "-1", "--format=%ct").strip()
         archive = Path(clean) / "client.tar"
         _output(checkout, "git", "archive", f"--output={archive}", "HEAD", "client", "LICENSE")
-        with tarfile.open(archive) as files:
-            files.extractall(clean, filter="data")
+        _output(checkout, "tar", "--extract", f"--file={archive}", f"--directory={clean}")
         (Path(clean) / "LICENSE").replace(Path(clean) / "client" / "LICENSE")  # in the place of a link to it
         command = [sys.executable, "-m", "uv", "build", "--quiet", f"--out-dir={folder}", str(Path(clean) / "client")]
         _output(checkout, *command, SOURCE_DATE_EPOCH=committed)

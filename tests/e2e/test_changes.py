@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from harness.waiting import wait_for
 from harness.world import SEARCH
@@ -14,6 +15,8 @@ from tests.e2e.writer import writing
 
 if TYPE_CHECKING:
     from harness.world import World
+
+pytestmark = pytest.mark.long
 
 NEXT = "FROM {image}\nLABEL next=1\n"
 ENDS_AT_ONCE = 'FROM {image}\nENTRYPOINT ["/bin/sh", "-c", "echo cannot open the file of models; exit 3"]\n'

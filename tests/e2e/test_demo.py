@@ -16,6 +16,8 @@ from localcloud.machine.background import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.long
+
 CHECKOUT = Path(__file__).parents[2]
 GENERATED = (".git", ".localcloud", "cdktf.out", ".terraform*", "__pycache__", ".*_cache", ".hypothesis", "docs")
 LIMIT_S = 400

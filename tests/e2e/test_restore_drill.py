@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tools.restore_drill import run
 from tools.runbook import block
+
+pytestmark = pytest.mark.long
 
 REHEARSED = {
     "To a point in time": (1, 2, 3),

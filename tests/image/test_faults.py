@@ -13,6 +13,8 @@ from harness.load import writing
 from harness.service import EDGE, MLFLOW, PROXY, START_SCRIPT, Platform, Service, write_secret
 from harness.waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 HANG_DEADLINE_S = 45  # start.sh promises 30 s, and stops those in front in at most 6 more
 EX_USAGE, EX_SOFTWARE, KILLED = 64, 70, 137
 

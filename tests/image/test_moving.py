@@ -18,6 +18,8 @@ from harness.service import Platform
 from harness.waiting import wait_for
 from tests.image.deployment import ROOT, Deployment, Outcome, deployed
 
+pytestmark = pytest.mark.long
+
 PROGRAM = Path(__file__).parent / "old_mlflow.py"
 EXCLUDED = Path(__file__).parents[2] / "image/requirements.excluded"
 VERSIONS = ["1.30.1", "2.2.2", "2.16.2", "3.0.1"]

@@ -181,11 +181,18 @@ def service(platform: Platform, migrated: str) -> Generator[Service]:
 
 def failures(service: Service, every: list[Call], *, allowed: Collection[int] = ()) -> list[str]:
     """Returns what was answered with an error of the server, or with anything but what is allowed."""
+
+    def answers(share: list[Call]) -> list[tuple[Call, httpx.Response]]:
+        # A client for each thread: one that threads share may read from a connection that another has closed.
+        with httpx.Client(base_url=service.url, headers=service.http.headers, timeout=60) as http:
+            return [(call, call.send(http)) for call in share]
+
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        answers = list(pool.map(lambda call: call.send(service.http), every))
+        shares = list(pool.map(answers, [every[first::AT_A_TIME] for first in range(AT_A_TIME)]))
     return [
         f"{call.wrong}: {answer.status_code} {answer.text[:150]}"
-        for call, answer in zip(every, answers, strict=True)
+        for share in shares
+        for call, answer in share
         if (answer.status_code >= 500 and answer.status_code != 501 and KNOWN not in answer.text)
         or (allowed and answer.status_code not in allowed)
     ]

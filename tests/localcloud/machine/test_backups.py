@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from localcloud.terraform.model import Object, Value
 
+pytestmark = pytest.mark.long
+
 OLD_PASSWORD, NEW_PASSWORD = "of then", "of now"
 
 
