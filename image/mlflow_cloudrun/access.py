@@ -14,7 +14,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 from mlflow_cloudrun.bodies import Stream
-from mlflow_cloudrun.logs import USER_HEADER, App, Message, Receive, Send
+from mlflow_cloudrun.identity import address
+from mlflow_cloudrun.logs import App, Message, Receive, Send
 from mlflow_cloudrun.proxy_options import ACCESS_FILE
 from mlflow_cloudrun.refusals import refuse
 
@@ -75,9 +76,8 @@ class OrganizationAccounts:
         if scope["type"] != "http" or scope["path"] == "/health":
             await self.app(scope, receive, send)
             return
-        headers = dict[bytes, bytes](scope["headers"])
-        email, organization = (headers.get(name, b"").decode("latin-1") for name in (USER_HEADER, ORGANIZATION_HEADER))
-        reason = self.access.refusal(email, organization)
+        organization = dict[bytes, bytes](scope["headers"]).get(ORGANIZATION_HEADER, b"").decode("latin-1")
+        reason = self.access.refusal(address(scope["headers"]), organization)
         if reason is None:
             await self.app(scope, receive, send)
         else:

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import anyio.to_thread
 
-from mlflow_cloudrun.logs import USER_HEADER, App, Message, Receive, Send
+from mlflow_cloudrun.identity import address
+from mlflow_cloudrun.logs import App, Message, Receive, Send
 from mlflow_cloudrun.refusals import refuse
 
 # Cloud Run's default is 80 requests at a time to one instance, its most 1000.
@@ -116,7 +117,7 @@ class Line:
             body.append(message := await receive())
         if message["type"] == "http.disconnect":  # MLflow would take what has come for the whole
             return
-        person = dict(scope["headers"]).get(USER_HEADER, b"").decode("latin-1").lower()
+        person = address(scope["headers"])
         problem = await self.wait(person)
         if problem:
             await refuse(send, 503, "TEMPORARILY_UNAVAILABLE", problem, retry=True)

@@ -6,7 +6,21 @@ from typing import Any
 from mlflow.server import app as flask_app
 from mlflow.server.graphql.graphql_schema_extensions import schema
 
-from mlflow_cloudrun import archived, bucket, engine, errors, filters, locations, otlp, values, webhooks
+from mlflow_cloudrun import (
+    archived,
+    assessments,
+    authors,
+    bucket,
+    engine,
+    errors,
+    filters,
+    locations,
+    mentions,
+    otlp,
+    statements,
+    values,
+    webhooks,
+)
 from mlflow_cloudrun.access import Access, OrganizationAccounts
 from mlflow_cloudrun.admission import Line
 from mlflow_cloudrun.artifacts import StreamedArtifacts
@@ -47,6 +61,10 @@ def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class 
     for middleware, options in reversed(onion):  # Starlette's last one added is the outermost
         app.add_middleware(middleware, **options)
     errors.install(flask_app)
+    mentions.install(flask_app)
+    authors.install()
+    assessments.install()
+    statements.install()
     otlp.install()
     values.install()
     filters.install()

@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, TypeAlias, cast
 
+from mlflow_cloudrun.identity import Asked, address, asked
+
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 TRACE_HEADER = b"x-cloud-trace-context"  # the edge leaves the trace's id there, and nothing else
-USER_HEADER = b"x-forwarded-email"  # set by oauth2-proxy, which strips a client's own
 logger = logging.getLogger("mlflow_cloudrun")
 request_logger = logging.getLogger("requests")
 trace: ContextVar[str] = ContextVar("trace", default="")
@@ -38,6 +39,8 @@ def without_credentials(value: object) -> object:
     """Returns a value of JSON with each text's credentials taken out."""
     if isinstance(value, str):
         return CREDENTIAL.sub("[credential]", value)
+    if isinstance(value, list):
+        return [without_credentials(item) for item in cast("list[object]", value)]
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
         return {name: without_credentials(item) for name, item in fields.items()}
@@ -82,7 +85,7 @@ class LineLogger(io.TextIOBase):
 
 
 class RequestLog:
-    """ASGI middleware: remembers the request's trace id, and logs who asked what, but for start.sh's own probe.
+    """ASGI middleware: remembers who asks, and the trace's id; logs who asked what, but for start.sh's probe.
 
     The query is left out: it may hold what a client put there by mistake.
     """
@@ -92,6 +95,8 @@ class RequestLog:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Passes the request on and logs it when it is answered."""
+        current = Asked(address(scope.get("headers", ())))
+        asked.set(current)
         if scope["type"] != "http" or scope["path"] == "/health":
             await self.app(scope, receive, send)
             return
@@ -109,7 +114,7 @@ class RequestLog:
             await self.app(scope, receive, note)
         finally:
             request["latency"] = f"{time.monotonic() - start:.3f}s"
-            fields = {"httpRequest": request, "user": headers.get(USER_HEADER, b"").decode("latin-1")}
+            fields = {"httpRequest": request, **current.entry()}
             request_logger.info("%s %s %s", scope["method"], scope["path"], request["status"], extra={"fields": fields})
 
 

@@ -1,6 +1,6 @@
 """Content that somebody prepared to take over whoever looks at it, beside harmless content: `show.py`.
 
-Prints a line of JSON: the experiment, two runs and a trace.
+Prints a line of JSON: the experiment, two runs, a trace and a logged model.
 """
 
 import json
@@ -46,7 +46,7 @@ def ask(question: str) -> str:
 
 
 def main() -> None:
-    """Logs two runs, a trace, a prompt and a model."""
+    """Logs two runs, a trace, a prompt, a registered and a logged model."""
     experiment = mlflow.set_experiment("shown")
     runs = [log("first"), log("second")]
     ask("why?")
@@ -56,7 +56,8 @@ def main() -> None:
     client.create_registered_model("shown", description=SCRIPT)
     client.create_model_version("shown", mlflow.get_run(runs[0]).info.artifact_uri, runs[0])
     mlflow.genai.register_prompt("greeting", f"Hello {{{{name}}}} {SCRIPT}")
-    print(json.dumps({"experiment": experiment.experiment_id, "runs": runs, "trace": trace}))
+    model = mlflow.initialize_logged_model("shown").model_id
+    print(json.dumps({"experiment": experiment.experiment_id, "runs": runs, "trace": trace, "model": model}))
 
 
 if __name__ == "__main__":

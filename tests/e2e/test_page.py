@@ -161,6 +161,19 @@ def test_runs_are_compared_in_charts_that_plotly_compiles(page: Page, shown: dic
     nothing_was_forbidden(page)
 
 
+def test_the_page_shows_who_signed_in_as_the_creator(page: Page, shown: dict[str, Any]) -> None:
+    # MLflow's client claims whoever runs the process on this machine.
+    creator = re.compile(rf"(Created by|Creator)\s*:?\s*{re.escape(WRITER)}")
+    experiment = f"/experiments/{shown['experiment']}"
+    for route in (f"{experiment}/runs/{shown['runs'][0]}", f"{experiment}/models/{shown['model']}"):
+        go(page, route)
+        expect(page.locator("body")).to_have_text(creator, use_inner_text=True)
+    go(page, "/models/shown/versions/1")
+    expect(page.locator("body")).to_have_text(creator, use_inner_text=True)
+    go(page, f"{experiment}/runs?searchFilter={quote(f'tags.`mlflow.user` = {WRITER!r}')}")
+    expect(page.get_by_text("first").first).to_be_visible()
+
+
 def test_artifacts_are_shown_and_their_scripts_are_apart_from_the_page(page: Page, shown: dict[str, Any]) -> None:
     loaded: list[str] = []
     page.route("https://cdn.plot.ly/**", lambda route: (loaded.append(route.request.url), route.fulfill(body=""))[1])

@@ -7,7 +7,7 @@ import pytest
 
 from containers.engine import Engine
 from harness import local
-from harness.databases import Postgres
+from harness.databases import MySql, Postgres
 from harness.service import Platform, Service
 from tests.image import registry as registries
 from tests.image.registry import Registry
@@ -62,6 +62,22 @@ def service(platform: Platform, migrated: str) -> Generator[Service]:
     """The service on a database of its own, shared by the tests of a module."""
     with platform.service(platform.postgres.uri(platform.postgres.create(template=migrated))) as running:
         yield running
+
+
+@pytest.fixture(scope="module", params=("postgresql", "mysql"))
+def either(request: pytest.FixtureRequest, platform: Platform, migrated: str) -> Generator[Service]:
+    """The service on PostgreSQL, then on MySQL's stand-in, shared by the tests of a module."""
+    if request.param == "postgresql":
+        with platform.service(platform.postgres.uri(platform.postgres.create(template=migrated))) as running:
+            yield running
+        return
+    with local.scratch_folder() as folder:
+        mysql = MySql(folder / "mysql")
+        try:
+            with platform.service(mysql.uri(), sockets=mysql.sockets) as running:
+                yield running
+        finally:
+            mysql.stop()
 
 
 @pytest.fixture(scope="session")

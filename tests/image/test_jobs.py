@@ -18,7 +18,7 @@ from harness.load import API
 from harness.service import Platform
 from harness.waiting import wait_for
 from tests.image import traces
-from tests.image.deployment import ROOT, Deployment, Outcome, deployed
+from tests.image.deployment import COLLECTOR, ROOT, Deployment, Outcome, deployed
 
 EX_USAGE, EX_DATAERR, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM = 64, 65, 69, 75, 77
 # What the engine makes no difference to.
@@ -193,6 +193,11 @@ def test_gc_takes_what_was_deleted_long_ago_with_its_files(
     assert deployment.files(f"{world.experiment}/") == []
     assert deployment.files(f"0/models/{world.model}/") == []
     assert deployment.files(f"0/traces/{world.deleted_trace}/") == []
+    gone = (world.old, world.model, world.experiment, world.trace_of_experiment)
+    for name in gone:  # who did it: the job's account
+        (told,) = [entry for entry in collection.entries if name in entry.get("write", {}).get("ids", ())]
+        assert (told["user"], told["write"]["operation"]) == (COLLECTOR, "gc")
+    assert collection.entries[-1]["user"] == COLLECTOR
     assert collection.summary["collected"] == {
         "runs": 3,
         "logged_models": 2,

@@ -15,6 +15,7 @@ from harness.service import Service
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun.features import Feature, features, graphql_operations
+from mlflow_cloudrun.identity import Asked, asked
 from mlflow_cloudrun.routes import PARAMETER, Matcher, RouteGate
 
 INVENTORY = Path(__file__).parent / "inventory.py"
@@ -35,7 +36,7 @@ def inventory(service: Service) -> Any:
 
 def example(template: str) -> str:
     """Returns a path of the template."""
-    return PARAMETER.sub(lambda name: "a/b" if name[1] else "x", template)
+    return PARAMETER.sub(lambda name: "a/b" if name["rest"] else "x", template)
 
 
 def routes() -> Iterator[tuple[Feature, str, str]]:
@@ -63,7 +64,7 @@ def test_the_table_lists_every_operation_of_graphql(inventory: Any) -> None:
 def test_every_route_is_found_as_what_the_table_says() -> None:
     matcher = Matcher(features())
     for feature, method, template in routes():
-        assert matcher.find(example(template))[method] is feature, template
+        assert matcher.find(example(template))[method].feature is feature, template
 
 
 def test_what_is_off_is_refused_with_a_sentence_that_says_why_and_who_decides(service: Service) -> None:
@@ -146,6 +147,7 @@ def test_a_route_that_nobody_has_looked_at_is_refused() -> None:
         await send({"type": "http.response.body", "body": b"opened"})
 
     async def ask() -> list[int]:
+        asked.set(Asked(""))
         transport = httpx.ASGITransport(app=RouteGate(newer_mlflow))
         async with httpx.AsyncClient(transport=transport, base_url="http://mlflow") as client:
             paths = ("/health", "/api/4.0/mlflow/shell", "/api/2.0/mlflow/runs/create", "/static-files/x/y.js")

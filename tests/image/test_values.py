@@ -2,39 +2,19 @@
 
 import json
 import time
-from collections.abc import Generator
 from typing import Any
 
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from harness.databases import MySql
-from harness.local import scratch_folder
-from harness.service import Platform, Service
+from harness.service import Service
 
 API = "/api/2.0/mlflow"
 API3 = "/api/3.0/mlflow"
 LONG = "x" * 300
 LONGER = "x" * 70_000
 NUL, HALF = "a\0b", "a\ud800b"
-ENGINES = ("postgresql", "mysql")
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def either(request: pytest.FixtureRequest, platform: Platform, migrated: str) -> Generator[Service]:
-    """The service on PostgreSQL, then on MySQL's stand-in."""
-    if request.param == "postgresql":
-        with platform.service(platform.postgres.uri(platform.postgres.create(template=migrated))) as running:
-            yield running
-        return
-    with scratch_folder() as folder:
-        mysql = MySql(folder / "mysql")
-        try:
-            with platform.service(mysql.uri(), sockets=mysql.sockets) as running:
-                yield running
-        finally:
-            mysql.stop()
 
 
 @pytest.fixture(scope="module")

@@ -118,7 +118,7 @@ class Collection:
             self.report.left(kind, name, error)
             return
         if files is not None:
-            self.report.count("collected", kind)
+            self.report.removed(kind, name)
             self.report.count("collected", "files", files)
 
     def collect_run(self, run: str, cutoff: float, session: Session) -> int | None:
@@ -188,25 +188,26 @@ class Collection:
     def one_page_of_traces(self, experiment: int) -> bool:
         """Deletes the rows of some traces of a deleted experiment; tells whether there may be more of them."""
 
-        def work(session: Session) -> int:
+        def work(session: Session) -> list[str]:
             if not (row := self.deleted_experiment(session, experiment)):
-                return 0
+                return []
             query = select(SqlTraceInfo.request_id).where(SqlTraceInfo.experiment_id == experiment)
             traces = list(session.scalars(query.limit(TRACES_AT_A_TIME)))
             if traces:
                 self.objects.refuse_where_files_stay(str(row.artifact_location))
             for trace in traces:
                 unlink(session, trace, TRACE_ENDS)
-            return Deleter(session)._delete_traces(str(experiment), trace_ids=traces) if traces else 0  # noqa: SLF001
+            gone = Deleter(session)._delete_traces(str(experiment), trace_ids=traces) if traces else 0  # noqa: SLF001
+            return traces if gone else []
 
         try:
-            number = self.database.in_turn(work)
+            traces = self.database.in_turn(work)
         except (LeftError, SQLAlchemyError, MlflowException) as error:
             self.report.left("traces", f"of experiment {experiment}", error)
             return False
-        if number:
-            self.report.count("collected", "traces", number)
-        return bool(number)
+        if traces:
+            self.report.removed("traces", *traces)
+        return bool(traces)
 
     def collect_experiment(self, experiment: int, session: Session) -> int | None:
         """Deletes a deleted experiment that holds nothing any more."""

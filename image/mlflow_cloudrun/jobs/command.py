@@ -139,4 +139,6 @@ def work(command: str, report: Report, options: Any) -> None:  # noqa: ANN401
     if command != "import":  # which makes the schema itself
         connection.patiently(lambda: database.refuse_other_schema(connection.engine))
     job = import_module(f"mlflow_cloudrun.jobs.{JOBS[command]}")
-    job.run(connection, Objects(Locations(roots(os.environ))), report, options)
+    objects = Objects(Locations(roots(os.environ)))
+    report.by = objects.ask_for_account()
+    job.run(connection, objects, report, options)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound, RetryError, Unauthorized
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.transport.requests import Request
 from google.cloud.storage import Client  # pyright: ignore[reportMissingTypeStubs]
 from google.cloud.storage.retry import DEFAULT_RETRY  # pyright: ignore[reportMissingTypeStubs]
 from mlflow.store.artifact.gcs_artifact_repo import GCSArtifactRepository
@@ -188,6 +189,15 @@ class Objects:
         for refused in (may_not, LIST):
             if known := self._forbidden.get((bucket.name, refused)):
                 raise known
+
+    def ask_for_account(self) -> str:
+        """Returns the address of the job's account, which the metadata server gives with a token; empty without one."""
+        credentials: Any = self.client._credentials  # noqa: SLF001
+        try:
+            credentials.refresh(Request())
+        except GoogleAuthError:
+            return ""
+        return getattr(credentials, "service_account_email", None) or ""
 
     def account(self) -> str:
         """Returns the address of the job's account, as far as it is known."""

@@ -50,6 +50,7 @@ class Report:
     Attributes:
         counts: How many, by what became of them (collected, failed, kept ...) and by kind.
         status: The exit status as far as it is known.
+        by: Whose doing it is: the address of the job's account, as far as that is known.
     """
 
     def __init__(self, command: str) -> None:
@@ -58,6 +59,7 @@ class Report:
         self.counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.details: dict[str, object] = {}
         self.status = DONE
+        self.by = ""
         self._start = time.monotonic()
         self._roles: set[str] = set()
 
@@ -65,6 +67,12 @@ class Report:
         """Notes what was done with some things of a kind."""
         if number:
             self.counts[outcome][kind] += number
+
+    def removed(self, kind: str, *names: str) -> None:
+        """Tells of things that are gone for good, as the service's log tells of what people do (identity.py)."""
+        self.count("collected", kind, len(names))
+        fields = {"kind": kind, "user": self.by, "write": {"operation": self.command, "ids": names}}
+        self.logger.info("%s removed: %s", kind, ", ".join(names), extra={"fields": fields})
 
     def left(self, kind: str, name: str, error: Exception, *, status: int = EX_TEMPFAIL) -> None:
         """Tells of one thing that the job could not do its work on; as a rule, the next run tries again."""
@@ -103,5 +111,5 @@ class Report:
         }
         level = logging.ERROR if self.status else logging.INFO
         text = ", ".join(told) or "nothing to do"
-        self.logger.log(level, "%s: %s", self.command, text, extra={"fields": {"summary": summary}})
+        self.logger.log(level, "%s: %s", self.command, text, extra={"fields": {"summary": summary, "user": self.by}})
         return self.status
