@@ -1,11 +1,11 @@
 # Takes over what was made by hand: the names are those that exist, the rest becomes what the module says. Nothing is
-# destroyed. The secrets are made anew under other names, and the database user gets a new password.
+# destroyed. New secrets get other names, and the database user gets a new password.
 module "mlflow" {
   source = "../.."
 
   project_id     = "acme-ml-dev"
   project_number = "123456789012"
-  region         = "europe-west1" # of the bucket and the instance, too: another one would replace them
+  region         = "europe-west1" # also of the bucket and the instance: another one would replace them
 
   names = {
     instance        = "mlflow-instance"
