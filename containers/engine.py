@@ -18,6 +18,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
 
+from containers import podman
 from containers.container import MIB, Container, ContainerSpec, EngineError
 from containers.loopback import unguessable_address
 from containers.private import NotPrivate, scratch_folder
@@ -91,7 +92,7 @@ class Engine:
         for self.name in [only] if only else ENGINES:
             if not shutil.which(self.name):
                 continue
-            self._configure()
+            self._environment |= podman.configuration(self._scratch) if self.name == "podman" else {}
             try:
                 self.run("info")
             except EngineError as error:
@@ -104,19 +105,6 @@ class Engine:
             raise EngineError(f"the container engine {only} does not work: {reason}{hint}")
         reasons = "; ".join(tried) or "neither podman nor docker is installed"
         raise EngineError(f"no container engine works: {reasons} (apt-get install podman runc slirp4netns)")
-
-    def _configure(self) -> None:
-        """Lets podman run where control groups are not version 2 alone: crun and systemd's manager fail there."""
-        if self.name != "podman" or Path("/sys/fs/cgroup/cgroup.controllers").exists():
-            return
-        path = self._scratch / "containers.conf"
-        text = '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
-        text += '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n'
-        if not path.exists() or path.read_text() != text:
-            scratch = path.with_suffix(f".{os.getpid()}")
-            scratch.write_text(text)
-            scratch.replace(path)
-        self._environment["CONTAINERS_CONF"] = str(path)
 
     def run(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import google
 from localcloud.provider import ResourceProvider, SchemaSource
+from localcloud.resource import ENABLED_API
 from localcloud.terraform import planning
 from localcloud.terraform.faults import Fault
 from localcloud.terraform.model import Refused
@@ -51,3 +52,9 @@ def sent(provider: ResourceProvider, kind: str, prior: Any, config: Any) -> tupl
     except Refused as error:
         return None, str(error)
     return found, str(refused or "")
+
+
+def enable(cloud: Cloud, *names: str) -> None:
+    """Enables APIs, such as `run`, in the project of the tests."""
+    for api in (f"{name}.googleapis.com" for name in names):
+        cloud.store.put(ENABLED_API, f"demo-project/{api}", {"id": api})

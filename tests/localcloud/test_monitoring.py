@@ -1,4 +1,4 @@
-"""What Monitoring, Cloud Scheduler and jobs refuse, in Google's words; and what they add to what was sent."""
+"""What Monitoring refuses, in Google's words; and what it adds to what was sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from localcloud.resource import ENABLED_API
 from localcloud.services.metric_filter import MetricFilter
 from localcloud.services.metrics import ALIGNERS, METRICS, RESOURCES
 from localcloud.terraform import planning
-from tests.localcloud.calls import block, sent
+from tests.localcloud.calls import block, enable, sent
 
 if TYPE_CHECKING:
     from localcloud.provider import ResourceProvider
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 POLICY, CHANNEL = "google_monitoring_alert_policy", "google_monitoring_notification_channel"
 CHECK, DASHBOARD = "google_monitoring_uptime_check_config", "google_monitoring_dashboard"
-SCHEDULED, JOB, BINDING = "google_cloud_scheduler_job", "google_cloud_run_v2_job", "google_cloud_run_v2_job_iam_member"
 FAILED = (
     'resource.type="cloud_run_job" AND metric.type="run.googleapis.com/job/completed_execution_count" '
     'AND metric.labels.result="failed"'
@@ -28,9 +27,7 @@ FAILED = (
 
 @pytest.fixture(autouse=True)
 def apis(cloud: Cloud) -> None:
-    names = ("cloudresourcemanager", "cloudscheduler", "iam", "monitoring", "run", "secretmanager")
-    for api in (f"{name}.googleapis.com" for name in names):
-        cloud.store.put(ENABLED_API, f"demo-project/{api}", {"id": api})
+    enable(cloud, "monitoring")
 
 
 def threshold(**changes: Any) -> dict[str, Any]:
@@ -231,96 +228,16 @@ def test_a_dashboard_has_a_name_and_one_layout(provider: ResourceProvider, sourc
     assert "Error 400" in sent(provider, DASHBOARD, None, {"dashboard_json": json.dumps(source)})[1]
 
 
-def scheduled(**changes: Any) -> dict[str, Any]:
-    usual = {"name": "clock", "schedule": "0 3 * * *", "http_target": [{"uri": "https://run.googleapis.com/v2/x:run"}]}
-    return usual | changes
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (scheduled(schedule="every 24 hours"), "Schedule or time zone is invalid."),
-        (scheduled(schedule=None), "Schedule or time zone is invalid."),
-        (scheduled(time_zone="Mars/Base"), "Schedule or time zone is invalid."),
-        (scheduled(attempt_deadline="5s"), "attemptDeadline must be between 15 seconds and 30 minutes"),
-        (scheduled(retry_config=[{"retry_count": 6}]), "RetryConfig.retryCount must be between 0 and 5"),
-        (scheduled(http_target=[{"uri": "run.googleapis.com"}]), "HttpTarget.uri must be a valid HTTP or HTTPS URL"),
-        (
-            scheduled(
-                http_target=[
-                    {
-                        "uri": "https://x.example/",
-                        "oauth_token": [{"service_account_email": "no@demo-project.iam.gserviceaccount.com"}],
-                    }
-                ]
-            ),
-            "service account no@demo-project.iam.gserviceaccount.com does not exist",
-        ),
-    ],
-)
-def test_a_schedule_is_refused_as_cloud_scheduler_refuses_it(
-    provider: ResourceProvider, config: dict[str, Any], message: str
-) -> None:
-    assert message in sent(provider, SCHEDULED, None, config)[1]
-
-
-def test_a_paused_schedule_is_resumed_in_place(provider: ResourceProvider) -> None:
-    made, _ = sent(provider, SCHEDULED, None, scheduled(paused=True))
-    assert made["state"] == "PAUSED"
-    assert made["region"] == "us-central1"
-    found, _ = sent(provider, SCHEDULED, made, scheduled(paused=False, region="us-central1"))
-    assert found["state"] == "ENABLED"
-
-
-def job(**container: Any) -> dict[str, Any]:
-    task = {"containers": [{"image": "gcr.io/demo-project/job", **container}]}
-    return {"name": "job", "location": "us-central1", "template": [{"template": [task]}], "deletion_protection": False}
-
-
-def test_a_job_that_cannot_read_its_secret_is_kept_and_refused(provider: ResourceProvider) -> None:
-    reference = [{"secret_key_ref": [{"secret": "password", "version": "latest"}]}]
-    found, refused = sent(provider, JOB, None, job(env=[{"name": "PASSWORD", "value_source": reference}]))
-    assert found["terminal_condition"][0]["state"] == "CONDITION_FAILED"
-    assert "Error waiting to create Job: Error code 13, message: Permission denied on secret" in refused
-
-
-def test_a_protected_job_is_not_deleted(provider: ResourceProvider) -> None:
-    made, _ = sent(provider, JOB, None, job() | {"deletion_protection": None})
-    assert "cannot destroy job without setting deletion_protection=false" in sent(provider, JOB, made, None)[1]
-
-
-def test_a_role_on_a_job_goes_with_it(provider: ResourceProvider, cloud: Cloud) -> None:
-    member = {"location": "us-central1", "role": "roles/run.invoker", "member": "user:ada@example.com"}
-    assert "no Cloud Run job projects/" in sent(provider, BINDING, None, member | {"name": "job"})[1]
-    made, _ = sent(provider, JOB, None, job())
-    bound, refused = sent(provider, BINDING, None, member | {"name": "job"})
-    assert refused == ""
-    assert bound["name"] == made["id"]
-    assert sent(provider, JOB, made, None) == (None, "")
-    assert cloud.store.all(BINDING) == []
-
-
-def test_a_job_is_imported_by_its_name(provider: ResourceProvider) -> None:
-    sent(provider, JOB, None, job())
-    assert provider.import_(JOB, "us-central1/job")["name"] == "job"
+def test_a_policy_is_imported_by_its_name(provider: ResourceProvider) -> None:
     made, _ = sent(provider, POLICY, None, policy(threshold()))
     assert provider.import_(POLICY, made["name"])["display_name"] == "policy"
-    sent(provider, SCHEDULED, None, scheduled())
-    assert provider.import_(SCHEDULED, "clock")["schedule"] == "0 3 * * *"
 
 
-@pytest.mark.parametrize("kind", [POLICY, CHANNEL, CHECK, DASHBOARD, SCHEDULED, JOB])
+@pytest.mark.parametrize("kind", [POLICY, CHANNEL, CHECK, DASHBOARD])
 def test_its_api_must_be_enabled(provider: ResourceProvider, cloud: Cloud, kind: str) -> None:
-    for api in ("monitoring", "cloudscheduler", "run"):
-        cloud.store.remove(ENABLED_API, f"demo-project/{api}.googleapis.com")
-    made = {
-        POLICY: policy(threshold()),
-        CHANNEL: {"type": "pubsub"},
-        CHECK: check(),
-        SCHEDULED: scheduled(),
-        JOB: job(),
-    }
-    config = made.get(kind) or {"dashboard_json": json.dumps({"displayName": "D", "gridLayout": {}})}
+    cloud.store.remove(ENABLED_API, "demo-project/monitoring.googleapis.com")
+    dashboard = {"dashboard_json": json.dumps({"displayName": "D", "gridLayout": {}})}
+    config = {POLICY: policy(threshold()), CHANNEL: {"type": "pubsub"}, CHECK: check()}.get(kind, dashboard)
     assert "SERVICE_DISABLED" in sent(provider, kind, None, config)[1]
 
 
