@@ -255,7 +255,7 @@ def keep_creator(row: Any, request: Asked) -> None:  # noqa: ANN401
 
 def sign_record(row: Any, request: Asked) -> None:  # noqa: ANN401
     """Puts right the tag in a dataset's record, with which clients name who wrote it last."""
-    if row.tags and row.tags.get(MLFLOW_USER, request.by) != request.by:
+    if isinstance(row.tags, dict) and row.tags.get(MLFLOW_USER, request.by) != request.by:
         row.tags = {**row.tags, CLAIM: row.tags[MLFLOW_USER], MLFLOW_USER: request.by}
 
 

@@ -329,6 +329,14 @@ def test_records_of_a_dataset_carry_who_made_and_who_changed_them(either: Servic
     assert ada.get(f"{API3}/datasets/{dataset}")["dataset"]["last_updated_by"] == BOB
 
 
+@pytest.mark.parametrize("tags", [[TAG], TAG, {TAG: None}, {TAG: [LIE]}])
+def test_odd_tags_of_a_record_are_no_error_of_ours(either: Service, tags: Any) -> None:
+    ada = Person(either, USER)
+    path = f"{API3}/datasets/{new_dataset(ada)}/records"
+    answer = ada.send("POST", path, {"records": json.dumps([{"inputs": {"q": 1}, "tags": tags}])})
+    assert answer.status_code in {200, 400}, answer.text
+
+
 def test_what_mlflow_has_columns_for_carries_it_too(either: Service) -> None:
     ada, bob = Person(either, USER), Person(either, BOB)
     issue = {"experiment_id": "0", "name": name(), "description": "d", "status": "pending", "created_by": LIE}
