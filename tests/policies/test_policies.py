@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.policies.documents import FIXTURES, of_rule
 from tests.policies.plans import plan_of, shapes
 from tools.scan import ROOT, Finding, Scan, scan
 
-FIXTURES = Path(__file__).with_name("fixtures")
 RULES = sorted(path.stem for path in (ROOT / "policies").glob("[!_]*.py"))
 FORMS = ("tf.json", "plan.json")
 
@@ -26,13 +24,9 @@ def check_ids(rule: str) -> list[str]:
     return re.findall(r'check_id="(\w+)"', (ROOT / "policies" / f"{rule}.py").read_text())
 
 
-def documents_of(rule: str) -> dict[str, Any]:
-    return json.loads((FIXTURES / f"{rule}.json").read_text())
-
-
 def resources(rule: str, verdict: str) -> dict[str, str]:
     """The fixture's resources, name to type."""
-    document = documents_of(rule)[verdict]
+    document = of_rule(rule)[verdict]
     return {name: kind for kind, named in document["resource"].items() for name in named}
 
 
@@ -47,7 +41,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Scan:
     folder = tmp_path_factory.mktemp("fixtures")
     for rule in RULES:
         (folder / rule).mkdir()
-        documents = documents_of(rule)
+        documents = of_rule(rule)
         types = shapes(documents.values())
         for verdict, document in documents.items():
             (folder / rule / f"{verdict}.tf.json").write_text(json.dumps(document, indent=2))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.policies.documents import FIXTURES, SYSTEMS, every, of_system
 from tests.policies.plans import plan_of, shapes
 from tools.scan import CONFIG, ROOT, Scan, ScanError, main, scan
 
-FIXTURES = Path(__file__).with_name("fixtures")
+if TYPE_CHECKING:
+    from pathlib import Path
+
 WAIVER = re.compile(r"^  - (CKV\w+)(?: # (.+))?$", re.MULTILINE)
 
 CRASHING_POLICY = """
@@ -42,11 +45,10 @@ def waivers() -> dict[str, str]:
 def systems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bad system and the good one, each as `cdk.tf.json` and as `plan.json`."""
     folder = tmp_path_factory.mktemp("systems")
-    types = shapes(json.loads(path.read_text()) for path in FIXTURES.rglob("*.tf.json"))
-    for name in ("known_bad", "system"):
+    types = shapes(every())
+    for name in SYSTEMS:
         shutil.copytree(FIXTURES / name, folder / name)
-        document = json.loads((FIXTURES / name / "cdk.tf.json").read_text())
-        (folder / name / "plan.json").write_text(json.dumps(plan_of(document, types)))
+        (folder / name / "plan.json").write_text(json.dumps(plan_of(of_system(name), types)))
     return folder
 
 
@@ -83,7 +85,7 @@ def test_a_finding_names_the_resource_alike_in_both_forms(findings: Scan) -> Non
 
 
 def test_a_document_with_a_renamed_address_is_scanned_all_the_same(tmp_path: Path) -> None:
-    document = json.loads((FIXTURES / "known_bad" / "cdk.tf.json").read_text())
+    document = of_system("known_bad")
     document["moved"] = [{"from": "google_storage_bucket.old", "to": "google_storage_bucket.new"}]
     (tmp_path / "cdk.tf.json").write_text(json.dumps(document))
     assert "CKV_MLFLOW_2" in {finding.check_id for finding in scan(tmp_path).failed}
@@ -99,7 +101,7 @@ def test_a_policy_that_cannot_be_loaded_or_crashes_is_an_error(tmp_path: Path) -
     (tmp_path / "unloadable.py").write_text("raise RuntimeError('no such thing')")
     (tmp_path / "crashing.py").write_text(CRASHING_POLICY)
     with pytest.raises(ScanError, match="gave up on CKV_CRASHING_1, unloadable"):
-        scan(FIXTURES / "private_bucket", config=configured(tmp_path, also_policies=tmp_path))
+        scan(FIXTURES / "system", config=configured(tmp_path, also_policies=tmp_path))
 
 
 def test_the_command_prints_each_finding_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
