@@ -63,7 +63,7 @@ class Goal:
         return median(self.ours) / median(self.baseline)
 
     def met(self) -> bool:
-        """Tells whether the ratio keeps the limit."""
+        """Returns whether the ratio keeps the limit."""
         return self.ratio() >= self.limit if self.at_least else self.ratio() <= self.limit
 
     def row(self) -> str:

@@ -28,7 +28,7 @@ PAGE: Final = """\
 # A row, measured
 
 By `make bench-rows`: MLflow's own store, in the image, writes thousands of rows of each kind into an empty database. A
-row costs what tables and indexes have grown by. PostgreSQL {postgresql}; for MySQL, {mysql}, InnoDB, too.
+row costs what tables and indexes have grown by. PostgreSQL {postgresql}; for MySQL, {mysql}, also InnoDB.
 
 | row | PostgreSQL, bytes | MySQL, bytes | what it is |
 | --- | --- | --- | --- |

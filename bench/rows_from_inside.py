@@ -74,7 +74,7 @@ class Rows:
         )
 
     def metrics(self) -> int:
-        """Writes the first value of each metric, which is its latest value, too."""
+        """Writes the first value of each metric, which is also its latest value."""
         return self._log(lambda run: {"metrics": [_metric(key, run, 0) for key in range(KEYS)]})
 
     def values(self) -> int:

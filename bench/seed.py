@@ -34,7 +34,7 @@ SELECT count(*) FROM runs;
 def seed(server: Container, first: int, last: int) -> int:
     """Writes the runs of these numbers; returns how many there are then, those of clients among them.
 
-    The server's statistics are made anew, as it does by itself after a while.
+    The server's statistics are made again, as it does by itself after a while.
     """
     command = [*PostgreSQL.client, f"--dbname={DATABASE}", "--tuples-only"]
     return int(server.execute(*command, stdin=STATEMENTS.format(first=first, last=last)))

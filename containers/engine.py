@@ -237,7 +237,7 @@ class Engine:
         return bool(self.run("images", "--quiet", reference).strip())
 
     def tag(self, reference: str, other: str) -> None:
-        """Gives an image another name, too."""
+        """Gives an image a further name."""
         self.run("tag", reference, other)
 
     def image_id(self, reference: str) -> str:

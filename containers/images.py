@@ -40,7 +40,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(text: str) -> Generator[None]:
-    """Announces a step, and tells how long it took."""
+    """Announces a step, and says how long it took."""
     start = time.monotonic()
     say(f"{text} ...")
     yield

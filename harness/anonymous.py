@@ -21,7 +21,7 @@ PACKED = gzip.compress(bytes(MIB)) * 100  # a stream may have many members
 
 
 def form(mib: int, headers: Mapping[str, str] | None = None, *, path: str = "/", stops: bool = False) -> Request:
-    """A form of so many MiB; one that stops lacks its last piece."""
+    """A form of so many MiB; one that stops has no last piece."""
     return Request(
         head=post(path, headers={**FORM, **(headers or {})}, length=mib * MIB),
         piece=PIECE,

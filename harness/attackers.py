@@ -166,7 +166,7 @@ HEADER = "| attack | parallel | answers | peak MiB | instance | served after |\n
 
 
 def killed(container: Container) -> bool:
-    """Tells whether the kernel killed one of the container's processes; with the last one its control group is gone."""
+    """Returns whether the kernel killed one of the container's processes; with the last, its control group ends."""
     try:
         return container.memory_kills() > 0
     except OSError:
@@ -174,7 +174,7 @@ def killed(container: Container) -> bool:
 
 
 def served(service: Service) -> bool:
-    """Tells whether somebody who is signed in gets an answer."""
+    """Returns whether somebody who is signed in gets an answer."""
 
     def answers_or_dead() -> bool:
         try:

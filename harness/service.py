@@ -71,7 +71,7 @@ class Service:
         return {"Authorization": f"Bearer {self.token(audience=audience, email=email, **claims)}"}
 
     def ready(self) -> bool:
-        """Tells whether the startup probe would pass."""
+        """Returns whether the startup probe would pass."""
         try:
             return self.http.get("/ready").status_code == 200
         except httpx.TransportError:
@@ -126,7 +126,7 @@ class Platform:
     logs: list[str] = field(default_factory=list[str])
 
     def variables(self, uri: str) -> dict[str, str]:
-        """Returns the environment that the stack sets, with this machine's endpoints in the place of Google's."""
+        """Returns the environment that the stack sets, with this machine's endpoints instead of Google's."""
         here = f"http://{HOST}:{self.google.identity_port}"
         return {
             **mlflow.ENVIRONMENT,

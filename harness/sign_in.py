@@ -1,4 +1,4 @@
-"""How the image is told where a local cloud's sign-in is, which Google's own is not."""
+"""How the image learns where a local cloud's sign-in is, which Google's own is not."""
 
 from typing import Final
 

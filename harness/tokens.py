@@ -25,7 +25,7 @@ def claims() -> dict[str, object]:
 
 
 def good(identity: IdentityProvider, *, audience: str = SERVICE_URL, email: str | None = USER, **claims: object) -> str:
-    """Returns a token that is right but for the changes."""
+    """Returns a token that is right except for the changes."""
     return identity.token(audience=audience, email=email, **claims)
 
 

@@ -107,11 +107,11 @@ class World:
         self.tracking = workspace  # pyright: ignore[reportPossiblyUnboundVariable]
         self.oauth_client_secret(redirect_uris=[workspace.state()["outputs"]["redirect_uri"]["value"]])  # pyright: ignore[reportPossiblyUnboundVariable]
 
-    def oauth_client_secret(self, *, redirect_uris: Sequence[str] = (), anew: bool = False) -> str:
+    def oauth_client_secret(self, *, redirect_uris: Sequence[str] = (), new_secret: bool = False) -> str:
         store = Store(self.home)
         try:
             client_id = self.settings.access.oauth_client_id
-            return OAuthClients(store).make(client_id, redirect_uris=redirect_uris, anew=anew)
+            return OAuthClients(store).make(client_id, redirect_uris=redirect_uris, new_secret=new_secret)
         finally:
             store.close()
 

@@ -117,7 +117,7 @@ stop_on_request() {
   exit 0
 }
 
-# Waits for the first child to leave; none of them should, so status 0 is a failure too.
+# Waits for the first child to leave; none of them should, so status 0 is also a failure.
 wait_for_first_exit() {
   local status=0 first='' name pid
   for pid in "$@"; do # `wait -n` may no longer know who ended before

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--late",
         default="",
         metavar="REGEX",
-        help="the grants or APIs that take effect last, as the log names them (default: one by chance)",
+        help="the grants or APIs that take effect last, named as in the log (default: one at random)",
     )
     shared.add_argument(
         "--fault",
@@ -120,28 +120,26 @@ def _parser() -> argparse.ArgumentParser:
         "--documents", type=Path, default=Path(), help="where the Terraform documents are (default: here)"
     )
     _add_up(subcommands)
-    subcommands.add_parser("down", help="end what `up` started; what is stored stays")
+    subcommands.add_parser("down", help="stop what `up` started; what is stored stays")
     client = subcommands.add_parser(
-        "oauth-client", help="make an OAuth client, as in Google's console; print its secret"
+        "oauth-client", help="create an OAuth client, as in Google's console; print its secret"
     )
     client.add_argument("client_id")
-    client.add_argument(
-        "--redirect-uri", action="append", default=[], help="where it may send people back (can be repeated)"
-    )
-    client.add_argument("--anew", action="store_true", help="give it another secret")
+    client.add_argument("--redirect-uri", action="append", default=[], help="redirect URI (can be repeated)")
+    client.add_argument("--new-secret", action="store_true", help="use a different secret")
     alerts = subcommands.add_parser("alerts", help="list open incidents, and the policies that are not evaluated")
     alerts.add_argument("--all", action="store_true", help="closed ones as well")
     alerts.add_argument("--format", choices=("table", "json"), default="table")
     pushed = subcommands.add_parser("clock", help="print the time of the local cloud, or push it forward: `clock +7d`")
     pushed.add_argument("by", nargs="?", type=_duration, default=timedelta(), help="such as +7d, 90m or 1h30m")
-    subcommands.add_parser("logs", help="print what the containers have printed")
+    subcommands.add_parser("logs", help="print the containers' output")
     subcommands.add_parser("status", help="list what there is")
-    subcommands.add_parser("reset", help="end what `up` started, and forget everything")
+    subcommands.add_parser("reset", help="stop what `up` started, and forget everything")
     return parser
 
 
 def _add_up(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
-    up = subcommands.add_parser("up", help="make the resources of real parts, in containers, until `down`")
+    up = subcommands.add_parser("up", help="create the resources as real parts, in containers, until `down`")
     add_machine_options(up)
     up.add_argument("--project", **PROJECT)
 
@@ -178,7 +176,9 @@ def _gcloud(home: Path, arguments: list[str]) -> int:
 
 def _make_oauth_client(home: Path, options: argparse.Namespace) -> None:
     store = Store(home)
-    made = OAuthClients(store).make(options.client_id, redirect_uris=options.redirect_uri, anew=options.anew)
+    made = OAuthClients(store).make(
+        options.client_id, redirect_uris=options.redirect_uri, new_secret=options.new_secret
+    )
     print(made)
     store.close()
 

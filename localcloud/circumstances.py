@@ -85,7 +85,7 @@ PROJECT: dict[str, Any] = {
     "metavar": "ID=NUMBER",
     "help": "a project's number; else one is made of its id",
 }
-"""The option that a cloud of real parts has, too."""
+"""The option that a cloud of real parts also has."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +107,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=Delays(),
         type=_delays,
         metavar="NAME=SECONDS,...",
-        help="how long things take: grant, api, instance, and the patience of a container (default: no time)",
+        help="seconds that things take: grant, api, instance, and the patience of a container (default: 0)",
     )
 
 

@@ -1,4 +1,4 @@
-"""The local cloud as a process in the background: both providers and the machine, until it is told to end."""
+"""The local cloud as a process in the background: both providers and the machine, until it is asked to end."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def incidents(store: Store, *, closed: bool) -> list[Object]:
-    """Returns the open incidents, the oldest first, and with `closed` the others, too."""
+    """Returns the open incidents, the oldest first, and with `closed` also the others."""
     found = [it for it in store.all("monitoring.incident") if closed or text(it, "state") == "OPEN"]
     return sorted(found, key=lambda it: text(it, "opened"))
 

@@ -21,7 +21,7 @@ class Platform:
     """
 
     def run_database_server(self, instance: Object) -> None:
-        """Runs the server of a google_sql_database_instance, anew when its tier changed; returns when it answers."""
+        """Runs the server of a google_sql_database_instance, again if its tier changed; returns when it answers."""
 
     def remove_database_server(self, instance: Object) -> None:
         """Removes a server with all its data; its backups stay if `retain_backups_on_delete` is true."""
@@ -30,7 +30,7 @@ class Platform:
         """Copies a server's data, under a name of its own."""
 
     def restore_database_server(self, instance: Object, source: Object, backup: str, until: str) -> None:
-        """Puts a backup in the place of a server's data, or makes a new server of it; returns when it answers.
+        """Replaces a server's data by a backup, or makes a new server of it; returns when it answers.
 
         Args:
             instance: the instance that gets the data.

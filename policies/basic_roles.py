@@ -1,4 +1,4 @@
-"""Nobody is made owner, editor or viewer of anything."""
+"""Nobody becomes owner, editor or viewer of anything."""
 
 from collections.abc import Iterator
 

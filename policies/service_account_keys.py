@@ -1,4 +1,4 @@
-"""No key of a service account is made."""
+"""No service account gets a key."""
 
 from collections.abc import Iterator
 

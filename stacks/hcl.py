@@ -28,7 +28,7 @@ def escaped(value: Any) -> Any:  # noqa: ANN401 - any value of a TOML file
 
 
 def literal(value: Any) -> str:  # noqa: ANN401 - any plain value
-    """A plain value as an expression; strings are written like JSON's, but for the marks of templates."""
+    """A plain value as an expression; strings are written like JSON's, except for the marks of templates."""
     return text(json.dumps(value))
 
 

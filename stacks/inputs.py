@@ -36,8 +36,8 @@ class InstanceInputs:
 
     Attributes:
         name: Its name, known when it exists.
-        own: The name of the instance in which the database is made; another one has it from a backup.
-        turn: An expression of a number, another one for each instance that serves in the place of the own one.
+        own: The name of the instance in which Terraform creates the database; another one has it from a backup.
+        turn: An expression of a number, another one for each instance that serves instead of the own one.
         resource: `projects/PROJECT/instances/NAME`, as conditions name it, known before it exists.
         connection_name: `PROJECT:REGION:INSTANCE`, as the volume of Cloud Run wants it.
         id: `PROJECT:NAME`, as metrics name it, known before it exists.
@@ -73,7 +73,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundationInputs:
-    """What the service stands on: it is made by the same root, or it exists."""
+    """What the service needs: created by the same root, or existing before."""
 
     account: Account
     bucket_name: str

@@ -1,4 +1,4 @@
-"""How MLflow is told to run in the memory of the smallest Cloud Run instance, and on how many connections."""
+"""How MLflow is set to run in the memory of the smallest Cloud Run instance, and on how many connections."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a deployment tells: addresses to wire on, and commands to paste."""
+"""The outputs of a deployment: addresses for other Terraform, and commands to paste."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -26,26 +26,26 @@ def add_outputs(stack: TerraformStack, outputs: Iterable[Output]) -> None:
 
 
 def addresses(foundation: FoundationInputs, serving: Serving) -> list[Output]:
-    """What others wire on, the same in a deployment and in a module."""
+    """Outputs for other Terraform, the same in a deployment and in a module."""
     return [
         ("bucket_name", foundation.bucket_name, "Name of the bucket that holds the artifacts."),
         (
             "client_environment",
             f"export MLFLOW_TRACKING_URI='{serving.base_url}' MLFLOW_TRACKING_AUTH=google",
-            "The environment of programs that have the package mlflow-google, which renews their tokens.",
+            "The environment of programs that use the package mlflow-google, which renews their tokens.",
         ),
         ("database_connection_name", foundation.instance.connection_name, "PROJECT:REGION:INSTANCE of Cloud SQL."),
         ("database_instance_name", foundation.instance.name, "Name of the Cloud SQL instance."),
         (
             "job_names",
             serving.jobs,
-            "The Cloud Run jobs by what they do, for `gcloud run jobs execute`; none with `jobs.enabled = false`.",
+            "The Cloud Run jobs by purpose, for `gcloud run jobs execute`; none with `jobs.enabled = false`.",
         ),
-        ("redirect_uri", serving.redirect_uri, "What to register as authorized redirect URI of the OAuth client."),
+        ("redirect_uri", serving.redirect_uri, "The authorized redirect URI to register with the OAuth client."),
         (
             "secret_ids",
             {name: secret.id for name, secret in serving.secrets.items()},
-            "The secrets, projects/PROJECT/secrets/NAME: what holds the connection string and the sign-in's secrets.",
+            "The secrets, projects/PROJECT/secrets/NAME, with the connection string and the sign-in's secrets.",
         ),
         ("service_account_email", foundation.account.email, "The account that the service runs as."),
         ("service_account_member", foundation.account.member, "The same account as an IAM member."),

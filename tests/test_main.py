@@ -93,7 +93,7 @@ def test_an_environment_is_a_name_and_no_path_or_phrase(clone: Path, name: str) 
     done = run(clone, sys.executable, "main.py", MLFLOW_GCP_ENV=name)
     assert done.returncode == 65
     assert f"ENV = {name!r}" in done.stderr
-    assert "named by letters, digits, - and _, as its file; there are: demo" in done.stderr
+    assert "has letters, digits, - and _, like its file; known environments: demo" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ Documents = dict[str, dict[str, Any]]
 
 
 def documents() -> Documents:
-    """The modules' documents anew, by their path below module/."""
+    """The modules' documents, generated now, by their path below module/."""
     bindings.install(os.environ)
     from stacks.module import module_files  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy
 
@@ -44,7 +44,7 @@ def _with_new_addresses(text: str) -> str:
 
 
 def generate(made: Documents) -> list[Part]:
-    """Makes every generated file and part anew."""
+    """Makes every generated file and part."""
     return [
         *(
             Part(file=f"{FOLDER}/{path}", name=None, text=json.dumps(document, indent=2, sort_keys=True) + "\n")

@@ -75,7 +75,7 @@ def build_client(checkout: Path, version: str, folder: Path) -> tuple[Path, Path
         archive = Path(clean) / "client.tar"
         _output(checkout, "git", "archive", f"--output={archive}", "HEAD", "client", "LICENSE")
         _output(checkout, "tar", "--extract", f"--file={archive}", f"--directory={clean}")
-        (Path(clean) / "LICENSE").replace(Path(clean) / "client" / "LICENSE")  # in the place of a link to it
+        (Path(clean) / "LICENSE").replace(Path(clean) / "client" / "LICENSE")  # instead of a link to it
         command = [sys.executable, "-m", "uv", "build", "--quiet", f"--out-dir={folder}", str(Path(clean) / "client")]
         _output(checkout, *command, SOURCE_DATE_EPOCH=committed)
     (folder / ".gitignore").unlink(missing_ok=True)  # uv leaves it

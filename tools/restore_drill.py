@@ -140,7 +140,7 @@ class Drill:
             heading: The heading of the block.
             number: Which block under it.
             fails: Whether it has to fail.
-            values: Shell variables in the place of the page's examples.
+            values: Shell variables instead of the page's examples.
 
         Raises:
             DrillError: It did not end as expected.

@@ -71,7 +71,7 @@ def scan(path: Path, *, checks: str | None = None, config: Path = CONFIG) -> Sca
         _copy_readable(path, Path(folder))
         chosen = ["--check", checks] if checks else []
         command = [sys.executable, "-m", "checkov.main", "--config-file", str(config), "--output", "json"]
-        # checkov always reads the configuration of the folder that it is run in, too.
+        # checkov always reads the configuration of the folder that it is run in as well.
         run = subprocess.run(  # noqa: S603 (a fixed program, and no shell)
             [*command, "--directory", folder, *chosen], cwd=config.parent, capture_output=True, text=True, check=False
         )

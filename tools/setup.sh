@@ -81,7 +81,7 @@ install_debian_packages() {
 
 stop_if_missing() {
   ((${#missing[@]})) || return 0
-  say "this machine lacks:"
+  say "missing on this machine:"
   printf '  %s\n' "${missing[@]}" >&2
   exit 69
 }

@@ -55,7 +55,7 @@ def _explain(detail: Any) -> Problem:  # noqa: ANN401 - pydantic's own
         )
     if detail["type"] == "int_type":
         return Problem(
-            field=name, value=detail["input"], rule="it is a whole number", remedy="write digits alone", url=PAGE
+            field=name, value=detail["input"], rule="it is a whole number", remedy="write only digits", url=PAGE
         )
     return explain(detail)
 

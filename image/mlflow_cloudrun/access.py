@@ -40,7 +40,7 @@ class Access:
         )
 
     def covers(self, domain: str) -> bool:
-        """Tells whether a domain is one of those, or below one that starts with a dot."""
+        """Returns whether a domain is one of those, or below one that starts with a dot."""
         return any(domain == own or (own.startswith(".") and domain.endswith(own)) for own in self.domains)
 
     def refusal(self, email: str, organization: str) -> str | None:

@@ -101,7 +101,7 @@ KINDS: dict[type, tuple[str, ...]] = {
 
 
 def is_ours(key: object) -> bool:
-    """Tells whether a tag's name is the reserved one; to MySQL, neither case nor blanks at the end matter."""
+    """Returns whether a tag's name is the reserved one; to MySQL, neither case nor blanks at the end matter."""
     return str(key).strip().casefold() == MLFLOW_USER
 
 
@@ -196,7 +196,7 @@ def sign(session: Session, row: Any, new: list[Any], request: Asked) -> None:  #
 
 
 def belongs(tag: Any, thing: Any) -> bool:  # noqa: ANN401
-    """Tells whether a tag that is not written yet, and in no collection, is a thing's."""
+    """Returns whether a tag that is not written yet, and in no collection, is a thing's."""
     table = inspect(type(thing)).local_table
     links = [link for link in inspect(type(tag)).local_table.foreign_keys if link.column.table is table]
     return all(getattr(tag, link.parent.key) == getattr(thing, link.column.key) for link in links)

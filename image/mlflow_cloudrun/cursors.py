@@ -30,7 +30,7 @@ def note_width(_: Connection, cursor: Any, __: str, ___: object, context: Any, _
 
 
 def unbounded(kind: object) -> bool:
-    """Tells whether a column of this type may hold megabytes."""
+    """Returns whether a column of this type may hold megabytes."""
     if isinstance(kind, String):
         return kind.length is None or kind.length > LONG
     return isinstance(kind, JSON | LargeBinary | NullType)

@@ -69,8 +69,8 @@ def take_lock(connection: Connection, seconds: int) -> None:
         taken = False
     if not taken:
         raise BusyError(
-            f"Another instance or job has held the database's lock for {seconds} s: it migrates, or collects. Nothing "
-            "was changed; start again when it has ended."
+            f"Another instance or job has held the database's lock for {seconds} s: it is migrating or collecting. "
+            "Nothing was changed; start again when it has finished."
         )
     connection.commit()
 
@@ -176,7 +176,7 @@ def warn_of_foreign_roots(engine: Engine, served: tuple[str, ...]) -> None:
 
 
 def is_right(engine: Engine) -> bool:
-    """Tells whether the schema is the one of this image's MLflow; an older one is not.
+    """Returns whether the schema is the one of this image's MLflow; an older one is not.
 
     Raises:
         NewerSchemaError: It is a newer one.

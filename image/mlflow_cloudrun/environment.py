@@ -93,7 +93,7 @@ _OWN = (
     r"SHELLOPTS|BASH.*|POSIXLY_CORRECT|PROMPT_COMMAND|TIMEFORMAT|EXECIGNORE|TERMINFO.*",
 )
 OWN = f"(?i:{'|'.join(_OWN)})"
-"""Names of the processes of the container, in any case: some programs read them in lower case, too."""
+"""Names of the processes of the container, in any case: some programs read them also in lower case."""
 
 GIVEAWAY_NAME = (
     r"(?i:.*(SECRETS?|PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|ACCESS_?KEY|ACCESS_KEY_ID|PRIVATE_?KEY|CREDENTIALS?)"

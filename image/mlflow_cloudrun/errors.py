@@ -148,7 +148,7 @@ def translate(context: ExceptionContext) -> MlflowException | None:
 
 
 def of_the_request(error: BaseException) -> bool:
-    """Tells whether an exception of Python's own comes from a value of the request, or from its form.
+    """Returns whether an exception of Python's own comes from a value of the request, or from its form.
 
     MLflow's handlers turn a request into calls of a store: what fails in them, and not below, does so for its form.
     """

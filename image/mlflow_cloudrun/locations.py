@@ -40,7 +40,7 @@ class Locations:
         self.served = served
 
     def serves(self, uri: str) -> bool:
-        """Tells whether a location is below one of them, in the one spelling that means the same to everybody."""
+        """Returns whether a location is below one of them, in the one spelling that means the same to everybody."""
         if not BUCKET.fullmatch(uri) or UNPRINTABLE.search(uri) or not any(below(uri, root) for root in self.served):
             return False
         while (decoded := unquote(uri)) != uri:
@@ -110,7 +110,7 @@ class Locations:
 
 
 def below(uri: str, root: str) -> bool:
-    """Tells whether a location is a root or below it."""
+    """Returns whether a location is a root or below it."""
     return uri == root or uri.startswith(f"{root}/")
 
 

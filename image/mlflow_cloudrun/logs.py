@@ -85,7 +85,7 @@ class LineLogger(io.TextIOBase):
 
 
 class RequestLog:
-    """ASGI middleware: remembers who asks, and the trace's id; logs who asked what, but for start.sh's probe.
+    """ASGI middleware: remembers who asks, and the trace's id; logs who asked what, except for start.sh's probe.
 
     The query is left out: it may hold what a client put there by mistake.
     """

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, event, inspect, text
 JOURNAL = "alembic_cloudrun_journal"  # MLflow takes no table of this prefix for one of its own
 HALF_MOVED = "alembic_cloudrun_import"
 COLUMNS = "revision VARCHAR(32), statement VARCHAR(64), shown MEDIUMTEXT"
-BEGAN, LATER = "", "later"  # in the place of a statement: the revision was begun; to be done when it has ended
+BEGAN, LATER = "", "later"  # instead of a statement: the revision was begun; to be done when it has ended
 DEFINES = re.compile(r"\s*(CREATE|ALTER|DROP|RENAME|TRUNCATE)\b", re.IGNORECASE)
 SHOWS = re.compile(r"SHOW CREATE TABLE\b")
 DROPS_COLUMN = re.compile(r"ALTER TABLE \S+ DROP COLUMN\b")
@@ -70,7 +70,7 @@ class Journal:
             connection.execute(text(f"DROP TABLE {JOURNAL}"))
 
     def execute(self, cursor: Any, statement: str, parameters: Any, _: object) -> bool:  # noqa: ANN401  the driver's
-        """Runs a statement in SQLAlchemy's place, or skips it; tells whether it did either."""
+        """Runs a statement instead of SQLAlchemy, or skips it; returns whether it did either."""
         if moved := MOVES_ON.match(statement):
             self.move_on(cursor, moved[1], statement, parameters)
         elif SHOWS.match(statement):
@@ -146,12 +146,12 @@ class Journal:
 
 
 def unfinished(engine: Engine) -> bool:
-    """Tells whether a migration was killed before its last step."""
+    """Returns whether a migration was killed before its last step."""
     return engine.dialect.name == "mysql" and inspect(engine).has_table(JOURNAL)
 
 
 def half_moved(engine: Engine) -> bool:
-    """Tells whether an import was killed."""
+    """Returns whether an import was killed."""
     return inspect(engine).has_table(HALF_MOVED)
 
 

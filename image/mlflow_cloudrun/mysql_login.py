@@ -21,7 +21,7 @@ _ACCESS_DENIED = 1045
 
 
 def install() -> None:
-    """Makes PyMySQL ask for the server's key on unix sockets, too."""
+    """Makes PyMySQL ask for the server's key also on unix sockets."""
     authenticate, connect = _AUTH.caching_sha2_password_auth, _CONNECTION.connect
 
     # PyMySQL has no option for it; it keeps in `_secure` how a password may be sent.

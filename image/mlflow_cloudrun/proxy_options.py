@@ -173,7 +173,7 @@ def check_proxy(options: Mapping[str, Value], problems: Problems) -> None:
 
 
 def is_cookie_secret(text: str) -> bool:
-    """Tells whether oauth2-proxy will take it: an AES key, as it is or in URL-safe base64 (its SecretBytes)."""
+    """Returns whether oauth2-proxy will take it: an AES key, as it is or in URL-safe base64 (its SecretBytes)."""
     return len(text.encode()) in KEY_BYTES or len(decoded(text.rstrip("="))) in KEY_BYTES
 
 

@@ -53,7 +53,7 @@ class Memory:
         self._lock = threading.Lock()
 
     def take(self, count: int) -> bool:
-        """Takes so many bytes, or gives some back; tells whether they were there."""
+        """Takes so many bytes, or gives some back; returns whether they were there."""
         with self._lock:
             if count > self.left:
                 return False

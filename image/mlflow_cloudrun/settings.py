@@ -1,4 +1,4 @@
-"""Checks the container's environment; all problems are told at once, and no value is ever printed."""
+"""Checks the container's environment; all problems are reported at once, and no value is ever printed."""
 
 import json
 import os

@@ -42,7 +42,7 @@ def problem(value: object, kind: TypeEngine[Any] | None, *, written: bool) -> st
 
 
 def encodable(text: str) -> bool:
-    """Tells whether a text can be sent to the database at all."""
+    """Returns whether a text can be sent to the database at all."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
 """Alert policies, looked at again and again and at each log entry: incidents open and close, mail is only noted.
 
-Left out: that somebody is told, acknowledging, snoozing, and labels that are extracted of log entries.
+Left out: notifying somebody, acknowledging, snoozing, and labels that are extracted of log entries.
 https://cloud.google.com/monitoring/alerts
 """
 
@@ -121,7 +121,7 @@ class Alerts(Periodic):
         notified = text(incident, "notified")
         if not is_open or (limit and notified and _age(notified, now) >= limit):
             incident |= {"notifications": int(str(incident["notifications"])) + 1, "notified": now}
-            _LOG.warning("ALERT %s: %s; told to %s", *self._headline(policy, condition))
+            _LOG.warning("ALERT %s: %s; notifies %s", *self._headline(policy, condition))
         self._cloud.store.put(INCIDENT, name, incident)
 
     def _headline(self, policy: Object, condition: Object) -> tuple[str, str, str]:

@@ -76,7 +76,7 @@ def serving(
     Args:
         application: What answers.
         port: The port on 127.0.0.1; 0 takes a free one.
-        bridge: Where containers need it, too.
+        bridge: Also where containers need it.
         callers: Who may call it.
 
     Yields:

@@ -35,7 +35,7 @@ class Callers:
 
     Attributes:
         names: The names by which it is called; None for any: it looks at them itself.
-        containers: Containers may call it, too.
+        containers: Containers may also call it.
         destinations: Paths to which a page of any origin may send the person.
         pages: Pages of any origin may call it: it asks for credentials of its own.
     """
@@ -65,7 +65,7 @@ class Callers:
 PROGRAMS = Callers()
 """Programs of this machine."""
 CONTAINERS = Callers(names=OWN_NAMES | {HOST}, containers=True)
-"""Containers, too. Nobody is anybody by that alone: any container may call, and whoever rules the person's DNS may bind
+"""Also containers. Nobody is anybody by that alone: any container may call, and whoever rules the person's DNS may bind
 the name that containers use to this machine, and make it a page's own. What is served must ask for credentials."""
 EVERYBODY = Callers(names=None, containers=True, pages=True)
 """Whoever reaches it, as on the internet."""

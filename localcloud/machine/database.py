@@ -61,7 +61,7 @@ class DatabaseServers:
         self._label = label
 
     def run(self, instance: Object) -> None:
-        """Runs a server until it answers; one that runs already starts anew only if its tier, flags or image changed.
+        """Runs a server until it answers; one that runs already restarts only if its tier, flags or image changed.
 
         Args:
             instance: The google_sql_database_instance, with its connection name.
@@ -111,7 +111,7 @@ class DatabaseServers:
             self._engine.remove_volume(volume)
 
     def back_up(self, instance: Object, backup: str) -> None:
-        """Copies the data of a running server, in the place of a backup of the same name.
+        """Copies the data of a running server, replacing a backup of the same name.
 
         Raises:
             Refused: The server is down, or the copy fails.
@@ -120,7 +120,7 @@ class DatabaseServers:
         run_script(container, "take", backup)
 
     def restore(self, instance: Object, source: Object, backup: str, until: str = "") -> None:
-        """Puts a backup in the place of an instance's data, and runs the server; it may be a new instance.
+        """Replaces an instance's data by a backup, and runs the server; it may be a new instance.
 
         Args:
             instance: The google_sql_database_instance that gets the data.
@@ -250,7 +250,7 @@ class DatabaseServers:
         container = self._engine.container(self._name(values, attribute))
         if not container:
             summary = f"no server of Cloud SQL instance {text(values, attribute)} on this machine"
-            raise Refused(Problem(summary, "Apply the google_sql_database_instance again: it starts anew."))
+            raise Refused(Problem(summary, "Apply the google_sql_database_instance again to restart it."))
         return container
 
     def _server(self, values: Object, attribute: str = "instance") -> tuple[Container, Dialect]:

@@ -155,7 +155,7 @@ class PostgreSQL(Dialect):
 class MySQL(Dialect):
     """MariaDB in its place, behind MySQL's login (mysql/login.py). A user may do everything in every database.
 
-    Cloud Run has the socket itself under the connection name. A file that a server makes anew at each start cannot be
+    Cloud Run has the socket itself under the connection name. A file that a server makes again at each start cannot be
     mounted, so its folder is, and it is all of /cloudsql: such a service has one instance.
     """
 
@@ -172,7 +172,7 @@ class MySQL(Dialect):
 
     @override
     def options(self, tier: str, memory_mb: int, flags: dict[str, str], *, keeps_log: bool) -> list[str]:
-        """`loose` because MariaDB lacks some of MySQL's: https://mariadb.com/kb/en/mariadbd-options/."""
+        """`loose` because MariaDB does not have some of MySQL's: https://mariadb.com/kb/en/mariadbd-options/."""
         connections = self._connections.get(tier, 4_000)
         settings = {
             "max_connections": str(connections),

@@ -45,7 +45,7 @@ class Source:
     Attributes:
         project: The project.
         resource: The type of the monitored resource.
-        resource_labels: Its labels, but for the project's.
+        resource_labels: Its labels, except for the project's.
         labels: Labels of the entries themselves.
     """
 

@@ -28,18 +28,18 @@ class OAuthClients:
         known = self._store.get(_TYPE, client_id) or {}
         return OAuthClient(secret=secret, redirect_uris=frozenset(strings(known, "redirect_uris"))) if secret else None
 
-    def make(self, client_id: str, *, redirect_uris: Collection[str] = (), anew: bool = False) -> str:
+    def make(self, client_id: str, *, redirect_uris: Collection[str] = (), new_secret: bool = False) -> str:
         """Makes a client unless there is one, and returns its secret.
 
         Args:
             client_id: The client.
             redirect_uris: More addresses to which it may send people back with a code.
-            anew: Give it another secret; the one before is then refused.
+            new_secret: Give it another secret; the one before is then refused.
         """
         client = self.get(client_id)
         known = client.redirect_uris if client else frozenset[str]()
         self._store.put(_TYPE, client_id, {"redirect_uris": [*sorted(known.union(redirect_uris))]})
-        if client and not anew:
+        if client and not new_secret:
             return client.secret
         secret = f"GOCSPX-{secrets.token_urlsafe(21)}"
         self._store.put_secret(_name(client_id), secret)

@@ -75,15 +75,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)"
     )
-    parser.add_argument("--uptime-checks", action="store_true", help="make the uptime checks (default: none is made)")
-    parser.add_argument("--user", action="append", default=[], help="somebody at this machine, by e-mail address")
+    parser.add_argument("--uptime-checks", action="store_true", help="run the uptime checks (default: off)")
+    parser.add_argument("--user", action="append", default=[], help="a local user's e-mail address")
     parser.add_argument(
         "--env",
         action="append",
         default=[],
         type=_variable,
         metavar="NAME=VALUE",
-        help=f"a variable that each container gets; {_NAMED} in it stand for the local sign-in",
+        help=f"a variable for each container; {_NAMED} in it stand for the local sign-in",
     )
 
 

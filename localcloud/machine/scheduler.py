@@ -1,4 +1,4 @@
-"""Cloud Scheduler as it runs: calls what is due, with a token of the job's account, and tries again as it was told.
+"""Cloud Scheduler as it runs: calls what is due, with a token of the job's account, and tries again as configured.
 
 Jobs are due by the local cloud's clock. One that was due several times while the clock was pushed is called once, and
 not while its last call is under way. Left out: calls that were missed while the local

@@ -107,7 +107,7 @@ class Services:
         self._remove_strangers()
 
     async def _adopt(self, container: Container, revision: Revision) -> Instance | None:
-        # It was ready before, or is of no use: a start that was cut short begins anew.
+        # It was ready before, or is of no use: a start that was cut short begins again.
         spec = revision.spec
         soon = replace(spec.startup, initial_delay_s=0, failure_threshold=min(spec.startup.failure_threshold, 3))
         try:

@@ -168,7 +168,7 @@ def gate(
     """Makes the application that programs know as Cloud Storage.
 
     Args:
-        cloud: Which buckets there are, and who may do what with them, asked anew at every request.
+        cloud: Which buckets there are, and who may do what with them, asked again at every request.
         identity: Whose access tokens count.
         store: What holds the objects; it must have been started when the first request comes.
         keep: Told of the bucket and the name of an object that is about to be replaced or deleted.
@@ -187,7 +187,7 @@ def gate(
             body, query["name"] = await _named_body(request)
         if changed := _changed(request, permission, query):
             await asyncio.to_thread(keep, bucket, changed)
-        # Made anew of what was checked, so that the emulator cannot read it in another way.
+        # Made again from what was checked, so that the emulator cannot read it in another way.
         parts = {name: quote(part, safe="") for name, part in request.match_info.items()}
         url = URL(f"{store.origin}{path.format(**parts)}", encoded=True).with_query(query)
         try:

@@ -34,7 +34,7 @@ _COMPARISONS = {"COMPARISON_GT", "COMPARISON_LT"}
 
 
 class AlertPolicy(Assigned):
-    """When somebody is told, and who."""
+    """When somebody is notified, and who."""
 
     type = ALERT_POLICY
     permissions = crud("monitoring.alertPolicies")
@@ -62,7 +62,7 @@ class AlertPolicy(Assigned):
         return {"conditions": _named(name, planned), "creation_record": [record], "name": name}
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
-        """New conditions get names, too."""
+        """New conditions also get names."""
         del cloud, config
         return {"conditions": _named(text(prior, "name"), planned)}
 

@@ -1,6 +1,6 @@
 """Cloud Scheduler: jobs that call a URL by a schedule.
 
-Left out: targets other than HTTP, and that a region of Cloud Scheduler may lack. The calls are the platform's.
+Left out: targets other than HTTP, and that a region of Cloud Scheduler may not have. The calls are the platform's.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ class SecretMember(Member):
 
 
 def by_number(cloud: Cloud, name: str) -> str:
-    """The name of a secret or a version with its project's number in the place of the id."""
+    """The name of a secret or a version with its project's number instead of the id."""
     _, project, rest = name.split("/", 2)
     return f"projects/{cloud.project_number(project)}/{rest}"
 

@@ -139,7 +139,7 @@ class Instance(Resource):
         return self._run(cloud, planned, None)
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
-        """Starts its server anew if the settings changed."""
+        """Restarts its server if the settings changed."""
         del config
         return self._run(cloud, planned, prior)
 

@@ -44,7 +44,7 @@ def change(cloud: Cloud, instance: Object, **settings: bool) -> Object:
 
 
 def restore(cloud: Cloud, instance: Object, backup: Object) -> None:
-    """Puts a backup in the place of what an instance holds; its backup settings are reset.
+    """Replaces what an instance holds by a backup; its backup settings are reset.
 
     Raises:
         Refused: the backup is of another kind of server.

@@ -59,7 +59,7 @@ class MonitoringConfig:
 
 
 class Monitoring(Construct):
-    """What tells somebody that something is wrong; nothing where it is not enabled."""
+    """Notifies somebody when something is wrong; nothing where it is not enabled."""
 
     def __init__(self, scope: Construct, id_: str, *, config: MonitoringConfig) -> None:
         super().__init__(scope, id_)
@@ -182,7 +182,7 @@ class Monitoring(Construct):
                 project=placement.project_id,
                 display_name=placement.names.service,
                 period=f"{PERIOD_S}s",
-                # A start from zero is an answer, too.
+                # A start from zero is also an answer.
                 timeout="30s",
                 http_check=MonitoringUptimeCheckConfigHttpCheck(
                     # Answered without a sign-in, and only while MLflow answers.

@@ -1,4 +1,4 @@
-"""Who gets in: what oauth2-proxy is told, split by who may read it.
+"""Who gets in: the configuration of oauth2-proxy, split by who may read it.
 
 What is secret (client, cookie) goes into the secret file; who has access is plain environment, so that a reviewer sees
 it in the plan and adding a domain signs nobody out. What never changes ships with the image.
@@ -116,5 +116,5 @@ class SignIn(Construct):
 
 
 def _toml_string(expression: str) -> str:
-    # A JSON string is a TOML basic string but for DEL, which TOML wants escaped: https://toml.io/en/v1.0.0#string
+    # A JSON string is a TOML basic string except DEL, which TOML wants escaped: https://toml.io/en/v1.0.0#string
     return string(f'replace(jsonencode({expression}), "\\u007f", "\\\\u007f")')

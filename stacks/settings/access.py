@@ -39,7 +39,7 @@ EmailDomain: TypeAlias = Annotated[
         unless=accounts.SHARED_DOMAIN,
         rule="an allowed domain is one that you own, in lower case: not *, not a public mail provider, and not one"
         " of Google's own gserviceaccount.com domains, where every customer has accounts",
-        remedy="name your own domain here, and single people in access.emails",
+        remedy="list your own domain here, and individual people in access.emails",
         url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
     ),
 ]
@@ -49,7 +49,7 @@ Email: TypeAlias = Annotated[
         regex=EMAIL_REGEX,
         unless=r".*[@.]gserviceaccount\.com",
         rule="an allowed address is one person's e-mail address, its domain in lower case",
-        remedy="write it as name@example.com; service accounts go to access.service_accounts",
+        remedy="write it as name@example.com; list service accounts in access.service_accounts",
         url="https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
     ),
 ]
@@ -91,7 +91,7 @@ WriterKey: TypeAlias = Annotated[
     str,
     Pattern(
         regex=r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}",
-        rule="a writer has a name of your own, of letters, digits, . _ @ and -, by which Terraform knows the grant",
+        rule="a writer's key is a name of your choice, of letters, digits, . _ @ and -, which identifies the grant",
         remedy='write data-science = "group:data-science@example.com"',
         url="https://developer.hashicorp.com/terraform/language/meta-arguments/for_each",
     ),
@@ -120,44 +120,44 @@ class Access(Section):
     email_domains: list[EmailDomain] = Field(
         default_factory=list,
         description="Domains whose organization's own accounts get in: Google's `hd` must name one of them, so for a"
-        " secondary domain list the organization's primary one, too. Private accounts on such an address, and people of"
-        " an organization without Workspace or Cloud Identity, are named in `emails`. PROJECT.iam.gserviceaccount.com"
+        " secondary domain list also the organization's primary one. List private accounts on such an address, and"
+        " people of an organization without Workspace or Cloud Identity, in `emails`. PROJECT.iam.gserviceaccount.com"
         " admits every service account of that project.",
         examples=[["example.com"]],
     )
     emails: list[Email] = Field(
-        default_factory=list, description="Single people who get in.", examples=[["ada@example.org"]]
+        default_factory=list, description="Addresses of people who get in.", examples=[["ada@example.org"]]
     )
     service_accounts: list[ServiceAccountEmail] = Field(
         default_factory=list,
-        description="Single service accounts that get in.",
+        description="Service accounts that get in.",
         examples=[["trainer@acme-ml-prod.iam.gserviceaccount.com"]],
     )
     extra_audiences: list[Audience] = Field(
         default_factory=list,
-        description="Audiences of identity tokens that are accepted beside the service's URLs.",
+        description="Audiences of identity tokens that are accepted in addition to the service's URLs.",
         examples=[["https://mlflow.internal.example.com"]],
     )
     gcloud_tokens: bool = Field(
         default=True,
-        description="Accept tokens of `gcloud auth print-identity-token`; any Google account can make one, so only the"
+        description="Accept tokens of `gcloud auth print-identity-token`; any Google account can get one, so only the"
         " e-mail rules protect then.",
     )
     adc_tokens: bool = Field(
         default=True,
         description="Accept tokens of people's application-default credentials (`gcloud auth application-default"
-        " login`, notebooks), which the client package `mlflow-google` sends; any Google account can make one, so only"
+        " login`, notebooks), which the client package `mlflow-google` sends; any Google account can get one, so only"
         " the e-mail rules protect then.",
     )
     invoker_iam_disabled: bool = Field(
         default=True,
-        description="Switch Cloud Run's invoker check off, so that a browser reaches the sign-in. With false `allUsers`"
-        " is made an invoker instead, which organizations with domain-restricted sharing refuse. It decides whether"
-        " there is a grant: the one value that must be known at plan.",
+        description="Switch off Cloud Run's invoker check, so that a browser reaches the sign-in. With false,"
+        " `allUsers` becomes an invoker instead, which organizations with domain-restricted sharing refuse. The value"
+        " must be known at plan, because it decides whether there is a grant.",
     )
     artifact_writers: dict[WriterKey, ArtifactWriter] = Field(
         default_factory=dict,
-        description="IAM principals whose clients may write artifacts to the bucket, each by a name of your own.",
+        description="IAM principals whose clients may write artifacts to the bucket, each under a name of your choice.",
         examples=[{"data-science": "group:data-science@example.com"}],
     )
     sign_in_rotation: Rotation = Field(

@@ -13,7 +13,7 @@ class CrossRule:
 
     Attributes:
         name: Its name in tests.
-        field: The setting at which a problem is told.
+        field: The setting at which a problem is reported.
         holds: A condition.
         rule: What must hold, in words.
         remedy: What to do otherwise.

@@ -1,4 +1,4 @@
-"""The rules that hold between settings, each said once: files are held against them, and variables carry them, too."""
+"""The rules between settings, each written once: settings files are checked by them, and variables validate them."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ def _has_jobs(schedule: str) -> CrossRule:
         f"{schedule}_has_a_job",
         f"jobs.{schedule}",
         equal(Setting(f"jobs.{schedule}"), "") | Setting("jobs.enabled"),
-        "a schedule is for a job that is made",
+        "a schedule needs a job",
         "set jobs.enabled = true, or leave the schedule out",
         "https://cloud.google.com/run/docs/execute/jobs-on-schedule",
     )
@@ -139,7 +139,7 @@ CROSS_RULES: Final = (
         NEEDED_CONNECTIONS <= AVAILABLE_CONNECTIONS,
         text(
             f"two revisions x {{service.max_instances}} instances x {CONNECTIONS_PER_INSTANCE} connections + {{jobs}}"
-            " of jobs = {needed}, but {database.tier} has {available} to give",
+            " of jobs = {needed}, but {database.tier} has {available}",
             jobs=_JOBS,
             needed=NEEDED_CONNECTIONS,
             available=AVAILABLE_CONNECTIONS,
@@ -151,7 +151,7 @@ CROSS_RULES: Final = (
         "only_a_growing_disk_has_a_limit",
         "database.disk_limit_gb",
         equal(Setting("database.disk_limit_gb"), 0) | equal(Setting("database.disk_gb"), 0),
-        "a limit is for a disk that grows by itself, and one of {database.disk_gb} GB does not",
+        "only a disk that grows by itself takes a limit, and one of {database.disk_gb} GB does not grow",
         "set database.disk_gb = 0, or leave disk_limit_gb out",
         f"{_SQL_DOCS}/postgres/instance-settings#storage-capacity-2ndgen",
     ),
@@ -184,7 +184,7 @@ CROSS_RULES: Final = (
         "buckets_differ",
         "state.bucket",
         ~equal(Setting("state.bucket"), _BUCKET),
-        "state and artifacts live in two buckets: whoever reads artifacts must not read the state",
+        "state and artifacts are in two buckets: who may read artifacts must not read the state",
         'name another one, such as "{project.id}-tfstate"',
         "https://developer.hashicorp.com/terraform/language/backend/gcs",
     ),
@@ -192,7 +192,7 @@ CROSS_RULES: Final = (
         "somebody_is_allowed",
         "access.email_domains",
         node(0) < Call("length", Call("concat", *map(Setting, _ALLOWED))),
-        "somebody is allowed in: oauth2-proxy does not start without a domain or an address",
+        "somebody gets in: oauth2-proxy does not start without a domain or an address",
         'set access.email_domains = ["example.com"], access.emails or access.service_accounts',
         "https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
     ),

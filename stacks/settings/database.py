@@ -14,7 +14,7 @@ Engine: TypeAlias = Annotated[
     OneOf(
         values=("postgresql", "mysql"),
         rule='the engine is "postgresql" or "mysql"',
-        remedy='write "postgresql"; MLflow knows more, Cloud SQL and this project do not',
+        remedy='write "postgresql"; MLflow supports others, Cloud SQL and this project do not',
         url="https://mlflow.org/docs/latest/self-hosting/architecture/backend-store/",
     ),
 ]
@@ -24,7 +24,7 @@ Tier: TypeAlias = Annotated[
         regex=r"db-f1-micro|db-g1-small|db-custom-(1|[2468]|[1-9][02468])-[1-9][0-9]{3,5}",
         rule="a tier of the Enterprise edition is db-f1-micro, db-g1-small or db-custom-CPUS-MEMORY_MB, with 1"
         " or an even number of CPUs; MySQL's older db-n1-standard-N is db-custom-N-MEMORY_MB here, with 3840 MB per"
-        " CPU, and db-perf-optimized-N-* is of Enterprise Plus, which this project does not make",
+        " CPU, and db-perf-optimized-N-* belongs to Enterprise Plus, which this project does not use",
         remedy='take "db-custom-1-3840", the smallest with a dedicated CPU',
         url=f"{_SQL_DOCS}/postgres/instance-settings#machine-type-2ndgen",
     ),
@@ -44,7 +44,7 @@ Rotation: TypeAlias = Annotated[
     Range(
         minimum=1,
         maximum=1_000_000,
-        rule="a rotation number is 1 or more; raising it makes a new secret",
+        rule="a rotation number is 1 or more; raising it creates a new secret",
         remedy="add one to the number that was applied last",
         url="https://developer.hashicorp.com/terraform/language/resources/ephemeral/write-only",
     ),
@@ -97,7 +97,7 @@ class Database(Section):
         ),
     ] = Field(
         default=0,
-        description="To how many GB the disk grows by itself; 0 for no limit. A full disk stops the database.",
+        description="Limit in GB for a disk that grows by itself; 0 for none. A full disk stops the database.",
     )
     high_availability: bool = Field(
         default=False, description="A standby in a second zone; needs backups and point-in-time recovery."
@@ -112,19 +112,19 @@ class Database(Section):
             remedy="write a number within the limits, such as 7",
             url=f"{_SQL_DOCS}/postgres/backup-recovery/backups#retention",
         ),
-    ] = Field(default=7, description="Number of daily backups that are kept.")
+    ] = Field(default=7, description="Number of daily backups to keep.")
     retain_backups_on_delete: bool = Field(
         default=False,
-        description="Keep the backups of an instance that is deleted: daily ones until their time has come, others"
-        " until somebody deletes them.",
+        description="Keep the backups of a deleted instance: daily ones until they expire, others until somebody"
+        " deletes them.",
     )
     point_in_time_recovery: bool = Field(
         default=False, description="Keep the write-ahead log, or MySQL's binary log; needs backups."
     )
     serving_instance: InstanceName = Field(
         default="",
-        description="Another instance of the project and region that serves in the place of the deployment's own, such"
-        " as a clone of it to a point in time.",
+        description="Another instance in the project and region that serves instead of the deployment's own, such as a"
+        " clone of it as of a point in time.",
         examples=["mlflow-db-rescue"],
     )
     deletion_protection: bool = Field(

@@ -1,4 +1,4 @@
-"""Turns what pydantic says into problems that a person can mend."""
+"""Turns pydantic's errors into problems that a person can fix."""
 
 import difflib
 import json
@@ -49,7 +49,7 @@ def explain(detail: ErrorDetails) -> Problem:
             value = HIDDEN if context["hidden"] else value
         case _:
             rule = detail["msg"][0].lower() + detail["msg"][1:]
-            remedy, url = f"write another kind of value{_example(path)}", TOML_URL
+            remedy, url = f"write a value of another type{_example(path)}", TOML_URL
     return Problem(field=dotted(path), value=value, rule=rule, remedy=remedy, url=url)
 
 

@@ -1,4 +1,4 @@
-"""The `[jobs]` section: what is done beside the service, on demand or by a schedule."""
+"""The `[jobs]` section: what runs outside the service, on demand or on a schedule."""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -34,7 +34,7 @@ Schedule: TypeAlias = Annotated[
     Pattern(
         regex=f"({_CRON})?",
         rule="a schedule has five parts, minute, hour, day of the month, month and day of the week, one space between",
-        remedy='write "0 3 * * 0" (Sundays at 3), or leave it out for a job that runs only when it is told to',
+        remedy='write "0 3 * * 0" (Sundays at 3), or leave it out for a job that runs only on demand',
         url=_SCHEDULER_DOCS,
     ),
 ]
@@ -43,7 +43,7 @@ Days: TypeAlias = Annotated[
     Range(
         minimum=1,
         maximum=3_650,
-        rule="what is younger than 1 to 3650 days is left alone",
+        rule="the age is 1 to 3650 days",
         remedy="write a number within the limits, such as 30",
         url="https://mlflow.org/docs/latest/cli.html#mlflow-gc",
     ),
@@ -51,23 +51,25 @@ Days: TypeAlias = Annotated[
 
 
 class Jobs(Section):
-    """Cloud Run jobs that keep the deployment: `gc`, `archive-traces` and `db-upgrade`."""
+    """Cloud Run jobs for maintenance: `gc`, `archive-traces` and `db-upgrade`."""
 
     enabled: bool = Field(
-        default=False, description="Make the jobs; one that has no schedule runs, and costs, only when it is told to."
+        default=False, description="Create the jobs; one without a schedule runs, and costs, only when you execute it."
     )
     gc_schedule: Schedule = Field(
         default="",
-        description="When what was deleted in MLflow goes for good, with its files; by default never.",
+        description="When to remove for good what was deleted in MLflow, with its files; by default never.",
         examples=["0 3 * * 0"],
     )
-    gc_older_than_days: Days = Field(default=30, description="Days for which what was deleted can be restored.")
+    gc_older_than_days: Days = Field(
+        default=30, description="Days for which deleted runs and experiments can be restored."
+    )
     archive_schedule: Schedule = Field(
         default="",
-        description="When old traces move from the database to the bucket; by default never.",
+        description="When to move old traces from the database to the bucket; by default never.",
         examples=["0 4 * * *"],
     )
-    archive_older_than_days: Days = Field(default=90, description="Days for which traces stay in the database.")
+    archive_older_than_days: Days = Field(default=90, description="Days that traces stay in the database.")
     time_zone: Annotated[
         str,
         Pattern(

@@ -60,8 +60,8 @@ def environment_file(folder: Path, name: str) -> Path:
         problem = Problem(
             field="ENV",
             value=name,
-            rule=f"an environment is named by letters, digits, - and _, as its file; there are: {known}",
-            remedy="write the name alone, such as ENV=demo",
+            rule=f"an environment's name has letters, digits, - and _, like its file; known environments: {known}",
+            remedy="write only the name, such as ENV=demo",
             url=SETTINGS_PAGE,
         )
         raise SettingsError(str(folder), [problem])
@@ -76,7 +76,9 @@ def _read(file: Path) -> _Table:
         return tomllib.loads(file.read_text("utf-8-sig"))
     except FileNotFoundError:
         known = ", ".join(environments(file.parent)) or "none"
-        raise refuse(f"does not exist. There are: {known}. Copy environments/example.toml to add one.") from None
+        raise refuse(
+            f"does not exist. Known environments: {known}. Copy environments/example.toml to add one."
+        ) from None
     except OSError as error:
         raise refuse(f"cannot be read ({error.strerror}). Check its type and permissions.") from None
     except UnicodeDecodeError as error:
@@ -87,7 +89,7 @@ def _read(file: Path) -> _Table:
 
 
 def _overrides(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
-    """The variables that override something, in order, and a problem for each that is no text."""
+    """The variables that override something, in order, and a problem for each that is not text."""
     overrides: dict[str, str] = {}
     unreadable: list[Problem] = []
     for variable in sorted(name for name in environ if name.startswith(OVERRIDE_PREFIX)):
@@ -100,7 +102,7 @@ def _overrides(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem
                     field=dotted([variable]),
                     value=HIDDEN,
                     rule="name and value of a variable are UTF-8",
-                    remedy="set it anew",
+                    remedy="set it again, in UTF-8",
                     url=TOML_URL,
                 )
             )
@@ -182,7 +184,7 @@ def _copy(table: _Table) -> _Table:
 
 
 def _replace_by_example(table: _Table, location: Sequence[str | int]) -> str:
-    """Puts an example, or nothing, in the place of a broken field; returns the field's name."""
+    """Replaces a broken field by an example, or removes it; returns the field's name."""
     name = str(location[0])
     model = section_of(name)
     section = _as_table(table.get(name))

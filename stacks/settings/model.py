@@ -78,7 +78,7 @@ class Project(Section):
             regex=r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
             rule="a project id has 6 to 30 lower-case letters, digits and hyphens, starts with a letter and does not"
             " end with a hyphen; projects of a domain (example.com:my-project) are not supported",
-            remedy="copy it from `gcloud projects list`, of a project without a domain in its id",
+            remedy="copy it from `gcloud projects list`; choose a project without a domain in its id",
             url="https://cloud.google.com/resource-manager/docs/creating-managing-projects",
         ),
     ] = Field(description="Project id.", examples=["acme-ml-prod"])
@@ -86,7 +86,7 @@ class Project(Section):
         str,
         Pattern(
             regex=r"[1-9][0-9]{5,17}",
-            rule="a project number is a string of 6 to 18 digits; the service's URL is made from it",
+            rule="a project number is a string of 6 to 18 digits; the service's URL contains it",
             remedy='copy it, in quotes, from `gcloud projects describe PROJECT --format="value(projectNumber)"`',
             url="https://cloud.google.com/resource-manager/docs/creating-managing-projects#identifying_projects",
         ),
@@ -98,7 +98,7 @@ class State(Section):
 
     bucket: BucketName = Field(
         default="",
-        description="Bucket for the state, made by the bootstrap stack; without it the state is a file here.",
+        description="Bucket for the state, created by the bootstrap stack; without it the state is a local file.",
         examples=["acme-ml-prod-tfstate"],
     )
 
@@ -124,7 +124,9 @@ class Settings(Section):
         description="Region of database, bucket, secrets, images and service.", examples=["europe-west1"]
     )
     labels: Labels = Field(
-        default_factory=dict, description="Labels on everything that takes labels.", examples=[{"team": "ml-platform"}]
+        default_factory=dict,
+        description="Labels on every resource that takes labels.",
+        examples=[{"team": "ml-platform"}],
     )
     project: Project
     state: State = Field(default_factory=State)

@@ -1,4 +1,4 @@
-"""The `[monitoring]` section: who is told when something is wrong."""
+"""The `[monitoring]` section: who is notified when something is wrong."""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -13,7 +13,7 @@ ReceiverName: TypeAlias = Annotated[
     str,
     Pattern(
         regex=r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?",
-        rule="the name of a receiver is your own, of letters, digits, _ and -",
+        rule="a receiver's key is a name of your choice, of letters, digits, _ and -",
         remedy='write "oncall"',
         url="https://developer.hashicorp.com/terraform/language/meta-arguments/for_each",
     ),
@@ -23,7 +23,7 @@ ReceiverEmail: TypeAlias = Annotated[
     Pattern(
         regex=EMAIL_REGEX,
         rule="alerts go to an e-mail address, its domain in lower case",
-        remedy='write "oncall@example.com"; other channels are made elsewhere and named in monitoring.channels',
+        remedy='write "oncall@example.com"; create other channels elsewhere and list them in monitoring.channels',
         url=f"{_MONITORING_DOCS}/support/notification-options",
     ),
 ]
@@ -42,16 +42,16 @@ class Monitoring(Section):
     """Alerts, a dashboard and an uptime check."""
 
     enabled: bool = Field(
-        default=False, description="Make the alerts and the dashboard. Google bills alerts by their conditions."
+        default=False, description="Create the alerts and the dashboard. Google bills alerts by their conditions."
     )
     emails: dict[ReceiverName, ReceiverEmail] = Field(
         default_factory=dict,
-        description="Addresses that alerts are sent to, each by a name of your own.",
+        description="Addresses that alerts are sent to, each under a name of your choice.",
         examples=[{"oncall": "oncall@example.com"}],
     )
     channels: list[Channel] = Field(
         default_factory=list,
-        description="Notification channels that exist, projects/PROJECT/notificationChannels/NUMBER.",
+        description="Existing notification channels, projects/PROJECT/notificationChannels/NUMBER.",
         examples=[["projects/acme-ml-prod/notificationChannels/1234567890123456789"]],
     )
     p95_milliseconds: Annotated[
@@ -63,8 +63,10 @@ class Monitoring(Section):
             remedy="write 5000",
             url=f"{_MONITORING_DOCS}/api/metrics_gcp_p_z#gcp-run",
         ),
-    ] = Field(default=5_000, description="Milliseconds; an alert when the slowest 5 % of the requests take longer.")
+    ] = Field(
+        default=5_000, description="Alert when the slowest 5 % of the requests take longer than this many milliseconds."
+    )
     uptime_check: bool = Field(
         default=False,
-        description="Ask the service every five minutes from outside. It never scales to zero then, and is billed.",
+        description="Call the service every five minutes from outside. It then never scales to zero, and is billed.",
     )

@@ -1,4 +1,4 @@
-"""What a settings file has wrong, in words that help to mend it."""
+"""What is wrong in a settings file, in words that help to fix it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

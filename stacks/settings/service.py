@@ -53,9 +53,9 @@ EnvValue: TypeAlias = Annotated[
         regex=r"[^\x00]*",
         unless=rf"(?s:.*({environment.GIVEAWAY_VALUE}|{environment.REFERENCE}).*)",
         hidden=True,
-        rule="a value is plain text without a password, key or token, for it is readable in every plan, and without"
+        rule="a value is plain text without a password, key or token, because it is readable in every plan, and without"
         " $(NAME)",
-        remedy="keep the secret in Secret Manager and let the program read it there; write a reference out",
+        remedy="keep the secret in Secret Manager and let the program read it there; replace a reference by its value",
         url=f"{_RUN_DOCS}/configuring/services/environment-variables",
     ),
 ]
@@ -65,7 +65,7 @@ ArtifactRoot: TypeAlias = Annotated[
         # The list is joined with commas.
         regex=r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9._-]+)*",
         unless=r".*/\.{1,2}(/.*)?",
-        rule="a further place of artifacts is gs://BUCKET or gs://BUCKET/FOLDER, without a slash at the end",
+        rule="a place of artifacts is gs://BUCKET or gs://BUCKET/FOLDER, without a slash at the end",
         remedy='write "gs://acme-ml-shared/models"; the service\'s account needs roles/storage.objectViewer there',
         url="https://cloud.google.com/storage/docs/buckets#naming",
     ),
@@ -83,8 +83,8 @@ class Service(Section):
         str,
         OneOf(
             values=("1", "2", "4", "6", "8"),
-            rule="an instance has 1, 2, 4, 6 or 8 CPUs; less than one exists on request-only CPU alone, on which MLflow"
-            " never finishes starting",
+            rule="an instance has 1, 2, 4, 6 or 8 CPUs; less than one exists only with request-based CPU, on which"
+            " MLflow never finishes starting",
             remedy='write "1"; MLflow runs in one process',
             url=f"{_RUN_DOCS}/configuring/services/cpu",
         ),
@@ -109,7 +109,7 @@ class Service(Section):
             remedy="write 1 or more; the connection budget sets the upper limit",
             url=f"{_RUN_DOCS}/configuring/max-instances",
         ),
-    ] = Field(default=3, description="Most instances; the database's connections limit it.")
+    ] = Field(default=3, description="Maximum of instances; the database's connections limit it.")
     concurrency: Annotated[
         int,
         Range(
@@ -119,7 +119,7 @@ class Service(Section):
             remedy="write 80, Cloud Run's default",
             url=f"{_RUN_DOCS}/about-concurrency",
         ),
-    ] = Field(default=80, description="Requests that one instance takes at a time.")
+    ] = Field(default=80, description="Requests that one instance serves at a time.")
     timeout_seconds: Annotated[
         int,
         Range(
@@ -149,20 +149,20 @@ class Service(Section):
     )
     env: dict[EnvName, EnvValue] = Field(
         default_factory=dict,
-        description="Extra environment variables, readable in every plan; of MLflow's own those that"
+        description="Extra environment variables, readable in every plan; of MLflow's own, only those that"
         " `image/mlflow_cloudrun/environment.py` allows.",
         examples=[{"MLFLOW_LOGGING_LEVEL": "INFO"}],
     )
     artifact_roots: list[ArtifactRoot] = Field(
         default_factory=list,
-        description="Further places, gs://BUCKET or gs://BUCKET/FOLDER, that experiments and models may name and the"
-        " page shows; the deployment's own bucket is always one. Grant the service's account"
-        " `roles/storage.objectViewer` there: the deployment does not.",
+        description="Places besides the deployment's own bucket, gs://BUCKET or gs://BUCKET/FOLDER, where experiments"
+        " and models may have artifacts. Grant the service's account `roles/storage.objectViewer` there: the"
+        " deployment does not.",
         examples=[["gs://acme-ml-shared/models"]],
     )
     webhooks: bool = Field(
         default=False,
-        description="Let MLflow tell others of changes by webhooks, at public https addresses that its users name.",
+        description="Let MLflow send webhooks on changes, to public https addresses that its users choose.",
     )
     public_url: Annotated[
         str,

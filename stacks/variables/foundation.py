@@ -35,7 +35,7 @@ DatabaseName: TypeAlias = Annotated[
 
 
 class Names(Section):
-    """Names of resources that are adopted or follow a convention of yours; by default they are made from `name`."""
+    """Names of resources that you adopt or that follow your convention; by default they start with `name`."""
 
     backend_store_uri_secret: SecretName = Field(default="", description="Secret; default NAME-backend-store-uri.")
     encryption_key_secret: SecretName = Field(default="", description="Secret; default NAME-encryption-key.")
@@ -62,7 +62,7 @@ class Names(Section):
 
 
 class ExistingDatabase(Section):
-    """The Cloud SQL instance that exists, and what is made in it: one database and its one user."""
+    """The existing Cloud SQL instance, and what is created in it: one database and its one user."""
 
     connection_name: Annotated[
         str,

@@ -60,7 +60,7 @@ def test_a_new_domain_fails_no_request_and_lets_its_people_in(world: World) -> N
 
 def test_a_new_sign_in_secret_fails_no_request(world: World) -> None:
     with writing(world, "new sign-in secret") as writer:
-        world.tracking.environment["TF_VAR_oauth_client_secret"] = world.oauth_client_secret(anew=True)
+        world.tracking.environment["TF_VAR_oauth_client_secret"] = world.oauth_client_secret(new_secret=True)
         change(world, ACCESS__SIGN_IN_ROTATION="2")
     assert not writer.failures
 
@@ -78,7 +78,7 @@ def test_a_new_database_password_loses_no_acknowledged_write(world: World) -> No
 
 
 def test_another_tier_loses_no_acknowledged_write(world: World) -> None:
-    """The server starts anew: until it answers, so does nobody."""
+    """The server restarts; until it answers, nobody gets an answer."""
     with writing(world, "another tier"):
         change(world, DATABASE__TIER="db-custom-2-7680")
 

@@ -282,7 +282,7 @@ def test_a_job_without_a_database_says_what_may_be_missing_and_ends(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert "the database does not answer" in caplog.text
-    assert "this job's account lacks roles/cloudsql.client" in caplog.text
+    assert "this job's account does not have roles/cloudsql.client" in caplog.text
     assert "hidden" not in caplog.text
 
 

@@ -19,7 +19,7 @@ _CHECKOUT = Path(__file__).parents[2]
 _BETRAYED = "hunter2"
 _PLANTED = [f"GOCSPX-{_BETRAYED}", f"postgresql://mlflow:{_BETRAYED}@db/mlflow"]
 
-# The same examples in every run; the folder is shared by them, and each writes its file anew.
+# The same examples in every run; the folder is shared by them, and each rewrites its file.
 _fuzz = settings(
     derandomize=True,
     database=None,

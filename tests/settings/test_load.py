@@ -101,12 +101,12 @@ def test_a_missing_file_lists_the_environments(tmp_path: Path) -> None:
     for name in ("prod", "demo"):
         (tmp_path / f"{name}.toml").touch()
     assert environments(tmp_path) == ["demo", "prod"]
-    with pytest.raises(SettingsError, match=r"does not exist\. There are: demo, prod\."):
+    with pytest.raises(SettingsError, match=r"does not exist\. Known environments: demo, prod\."):
         load(tmp_path / "staging.toml", {})
 
 
 def test_a_missing_folder_has_no_environments(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="There are: none"):
+    with pytest.raises(SettingsError, match="Known environments: none"):
         load(tmp_path / "none" / "demo.toml", {})
 
 

@@ -44,7 +44,7 @@ def prepare() -> Path:
 
 
 def copy_sources(folder: Path) -> None:
-    """Copies the sources with CDK Terrain's imports in the place of CDKTF's."""
+    """Copies the sources with CDK Terrain's imports instead of CDKTF's."""
     for name in SOURCES:
         shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in folder.rglob("*.py"):

@@ -143,7 +143,7 @@ class Ladder:
 
 
 def has_metadata_server() -> bool:
-    """Tells whether this program runs where Google has a metadata server, as the environment says."""
+    """Returns whether this program runs where Google has a metadata server, as the environment says."""
     return os.environ.get("NO_GCE_CHECK") != "true" and any(os.environ.get(name) for name in MARKS)
 
 

@@ -46,7 +46,7 @@ class RefusedError(Exception):
 
 
 def passes(error: Exception) -> bool:
-    """Tells whether asking again may help: nobody has refused, something did not answer."""
+    """Returns whether asking again may help: nobody has refused, something did not answer."""
     if isinstance(error, exceptions.DefaultCredentialsError):
         return False
     if isinstance(error, exceptions.GoogleAuthError):

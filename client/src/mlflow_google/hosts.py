@@ -32,7 +32,7 @@ def tracking_uri() -> str:
 
 
 def is_private_to_this_machine(url: str) -> bool:
-    """Tells whether what is sent there stays on this machine."""
+    """Returns whether what is sent there stays on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -41,7 +41,7 @@ def is_private_to_this_machine(url: str) -> bool:
 
 
 def may_have_token(url: str) -> bool:
-    """Tells whether a request may carry a token: to the tracking server, by https, or by http within this machine."""
+    """Returns whether a request may carry a token: to the tracking server, by https, or by http within this machine."""
     if not origin(url) or origin(url) != origin(tracking_uri()):
         return False
     return urlsplit(url).scheme.lower() == "https" or is_private_to_this_machine(url)

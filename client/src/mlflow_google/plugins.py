@@ -36,7 +36,7 @@ class GoogleRunContext:
     """Makes the Google address the user of new runs, where the machine's name for the user says nothing."""
 
     def in_context(self) -> bool:
-        """Tells whether there is an address: MLflow talks through this package, and gets a token that has one."""
+        """Returns whether there is an address: MLflow talks through this package, and gets a token that has one."""
         return os.environ.get("MLFLOW_TRACKING_AUTH") == NAME and bool(self._address())
 
     def tags(self) -> dict[str, str]:

@@ -27,7 +27,7 @@ CLIENTS = {
 
 
 def was_refused(answer: requests.Response) -> bool:
-    """Tells whether a gate refused the token; MLflow's own 403 (permissions, locations) is plain JSON."""
+    """Returns whether a gate refused the token; MLflow's own 403 (permissions, locations) is plain JSON."""
     if answer.status_code == UNAUTHORIZED:
         return True
     challenge, kind = answer.headers.get("WWW-Authenticate", ""), answer.headers.get("Content-Type", "")

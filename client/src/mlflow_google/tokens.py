@@ -104,7 +104,7 @@ class Tokens:
 
 
 def is_due(token: Token) -> bool:
-    """Tells whether it is time for another one."""
+    """Returns whether it is time for another one."""
     lifetime = token.expires - token.received
     return time.time() >= token.expires - min(REFRESH_BEFORE_S, lifetime * REFRESH_BEFORE_SHARE)
 

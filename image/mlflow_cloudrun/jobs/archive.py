@@ -68,7 +68,7 @@ class Archiver(SqlAlchemyStore):
         uri: The database's.
         root: Where the archive is.
         database: The one connection.
-        report: Where it tells what it does.
+        report: Where it says what it does.
     """
 
     def __init__(self, uri: str, root: str, database: Database, report: Report) -> None:

@@ -79,7 +79,7 @@ class Collection:
     Args:
         database: The database.
         objects: The buckets.
-        report: Where it tells what it does.
+        report: Where it says what it does.
         age_s: How long ago a thing must have been deleted.
     """
 
@@ -153,7 +153,7 @@ class Collection:
         return files
 
     def is_used(self, session: Session, kind: str, name: str) -> bool:
-        """Tells whether a version of a registered model lies in the files of a run or a logged model."""
+        """Returns whether a version of a registered model lies in the files of a run or a logged model."""
         version = SqlModelVersion
         lies_there = or_(
             *(place.contains(name, autoescape=True) for place in (version.source, version.storage_location))
@@ -186,7 +186,7 @@ class Collection:
         return row
 
     def one_page_of_traces(self, experiment: int) -> bool:
-        """Deletes the rows of some traces of a deleted experiment; tells whether there may be more of them."""
+        """Deletes the rows of some traces of a deleted experiment; returns whether there may be more of them."""
 
         def work(session: Session) -> list[str]:
             if not (row := self.deleted_experiment(session, experiment)):

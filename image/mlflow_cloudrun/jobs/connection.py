@@ -30,8 +30,8 @@ class GoneError(Exception):
     def __init__(self, cause: Exception) -> None:
         first = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]
         super().__init__(
-            f"the database does not answer ({first}). It is down, or this job's account lacks roles/cloudsql.client on "
-            "the project"
+            f"the database does not answer ({first}). It is down, or this job's account does not have "
+            "roles/cloudsql.client on the project"
         )
 
 
@@ -122,7 +122,7 @@ def rows_of(query: Select[Any], session: Session) -> list[Any]:
 
 
 def gone(error: DBAPIError) -> bool:
-    """Tells whether the connection is lost, or there was none, rather than a statement being wrong."""
+    """Returns whether the connection is lost, or there was none, rather than a statement being wrong."""
     if error.connection_invalidated or error.statement is None:
         return True
     return isinstance(error, InterfaceError)

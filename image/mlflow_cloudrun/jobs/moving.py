@@ -58,7 +58,7 @@ class Move:
     Args:
         source: The database to read.
         target: The deployment's.
-        report: Where it tells what it does.
+        report: Where it says what it does.
     """
 
     def __init__(self, source: Engine, target: Engine, report: Report) -> None:
@@ -89,7 +89,7 @@ class Move:
             raise LeftError("changed", f"the deployment is not empty: it holds {held}. Import into a new one")
 
     def rebuild(self) -> None:
-        """Makes the tables anew, as the source's MLflow knew them."""
+        """Makes the tables again, as the source's MLflow knew them."""
         with self.target.begin() as connection:
             migration.mark_half_moved(connection)
         old = MetaData()
@@ -217,7 +217,7 @@ def given_roots(engine: Engine, objects: Objects, options: argparse.Namespace) -
 
 
 def starts(uri: str, given: list[tuple[str, str]]) -> bool:
-    """Tells whether a location is below a root that is given."""
+    """Returns whether a location is below a root that is given."""
     return any(f"{uri}/".startswith(f"{old.rstrip('/')}/") for old, _ in given)
 
 

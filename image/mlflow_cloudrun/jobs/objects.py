@@ -58,11 +58,11 @@ class Objects:
         """Returns the bucket and the prefix of a folder that belongs to one run, model or trace alone.
 
         Raises:
-            LeftError: It is elsewhere, or might be others', too.
+            LeftError: It is elsewhere, or might also be others'.
         """
         bucket, prefix = self.place(uri)
         if owner not in prefix.split("/"):
-            raise LeftError("foreign", f"its files are at {uri}, which might be the files of others, too")
+            raise LeftError("foreign", f"its files are at {uri}, which might also be the files of others")
         return bucket, prefix
 
     def place(self, uri: str) -> tuple[Any, str]:
@@ -82,7 +82,7 @@ class Objects:
         return self.client.bucket(name), prefix.rstrip("/") + "/"
 
     def refuse_where_files_stay(self, uri: str) -> None:
-        """Tells whether files at a location could be deleted, as far as that is known.
+        """Returns whether files at a location could be deleted, as far as that is known.
 
         Raises:
             LeftError: They could not.
@@ -121,7 +121,7 @@ class Objects:
             yield [folder.rstrip("/").rpartition("/")[2] for folder in page.prefixes]
 
     def something_at(self, uri: str) -> bool:
-        """Tells whether there is an object at a location, or below it.
+        """Returns whether there is an object at a location, or below it.
 
         Raises:
             LeftError: It is elsewhere, or the bucket does not say.

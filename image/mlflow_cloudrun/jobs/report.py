@@ -1,4 +1,4 @@
-"""What a job tells: a line for each thing that it leaves, one summary at the end, and the exit status that fits."""
+"""What a job reports: a line for each thing that it leaves, one summary at the end, and the exit status that fits."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ class LeftError(Exception):
 
 
 class ForbiddenError(LeftError):
-    """The job's account lacks a role.
+    """The job's account needs a role that it does not have.
 
     Args:
         account: Whose, as far as that is known.
@@ -45,7 +45,7 @@ class Report:
     """Counts what a job does.
 
     Args:
-        command: The job's name, which is its logger's, too.
+        command: The job's name, which is also its logger's.
 
     Attributes:
         counts: How many, by what became of them (collected, failed, kept ...) and by kind.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# restore.sh ID [TIME]: puts a backup in the place of the data; with a time (ISO 8601), brings them up to it from the log.
+# restore.sh ID [TIME]: replaces the data by a backup; with a time (ISO 8601), brings them up to it from the log.
 # /source holds the backups of the instance that it was taken from.
 set -eu
 umask 077
@@ -25,7 +25,7 @@ if [ $# -gt 1 ]; then
   done
   # shellcheck disable=SC2086  # the names have no spaces; the position is one in the first of them
   mariadb-binlog --start-position="$position" --stop-datetime="${2%Z}" $pieces >"$home/replay.sql"
-  # In one connection: the log may change the superuser, too.
+  # In one connection: the log may also change the superuser.
   { cat "$home/replay.sql" && echo '; SHUTDOWN;'; } | mariadb --defaults-file="$home/client.cnf"
   wait "$server"
   rm "$home/replay.sql"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs MariaDB, with the arguments given, behind login.py on $SOCKET; the first start makes its files.
 set -eu
-echo "MariaDB stands in for MySQL, which Debian lacks." >&2
+echo "MariaDB stands in for MySQL, which Debian does not have." >&2
 
 home=/var/lib/mysql
 /opt/root.sh
@@ -10,7 +10,7 @@ if [ ! -d "$home/data" ]; then
   rm -rf "$home/data.new"
   mariadb-install-db --no-defaults --datadir="$home/data.new" --auth-root-authentication-method=normal \
     --skip-test-db --skip-name-resolve >&2
-  mv "$home/data.new" "$home/data" # last: a start that was cut short begins anew
+  mv "$home/data.new" "$home/data" # last: a start that was cut short begins again
 fi
 # Each history of the data has a folder of its own for its log: backups may outlive the data, and be put back.
 if [ ! -L "$home/log" ]; then

@@ -1,5 +1,5 @@
 #!/bin/sh
-# restore.sh ID [TIME]: puts a backup in the place of the data; with a time (ISO 8601), brings them up to it from the log.
+# restore.sh ID [TIME]: replaces the data by a backup; with a time (ISO 8601), brings them up to it from the log.
 # /source holds the backups of the instance that it was taken from.
 set -eu
 umask 077

@@ -13,7 +13,7 @@ if [ ! -d "$PGDATA" ]; then
   initdb --pgdata="$PGDATA.new" --username="$PGUSER" --pwfile="$PGPASSFILE.plain" --auth=scram-sha-256 \
     --encoding=UTF8 --locale=C.UTF-8 >&2
   rm "$PGPASSFILE.plain"
-  mv "$PGDATA.new" "$PGDATA" # last: a start that was cut short begins anew
+  mv "$PGDATA.new" "$PGDATA" # last: a start that was cut short begins again
 fi
 # Each history of the data has a folder of its own for its log: backups may outlive the data, and be put back.
 if [ ! -L "$home/log" ]; then

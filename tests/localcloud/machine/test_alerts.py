@@ -103,7 +103,7 @@ def test_a_log_entry_opens_an_incident_and_tells_somebody_no_more_often_than_it_
     (incident,) = watched.after(59)
     assert incident["entry"]["jsonPayload"]["who"] == "eve"
     assert incident["notifications"] == 1
-    assert "ALERT policy: condition 0; told to ada@example.com" in caplog.text
+    assert "ALERT policy: condition 0; notifies ada@example.com" in caplog.text
     watched.clock.push(timedelta(minutes=2))
     watched.telemetry.logbook.line(REVISION, "stderr", '{"severity": "ERROR", "logger": "gate"}')
     assert watched.after()[0]["notifications"] == 2

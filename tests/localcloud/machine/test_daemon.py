@@ -99,7 +99,7 @@ def test_down_ends_the_process_and_reset_forgets_its_files(home: Path, tmp_path:
 def test_an_oauth_client_keeps_its_secret_until_it_gets_another(home: Path) -> None:
     first, again, other = (
         localcloud(home, "oauth-client", CLIENT, *more).stdout
-        for more in (["--redirect-uri=https://a.example/"], ["--redirect-uri=https://b.example/"], ["--anew"])
+        for more in (["--redirect-uri=https://a.example/"], ["--redirect-uri=https://b.example/"], ["--new-secret"])
     )
     assert first == again != other
     store = Store(home)
