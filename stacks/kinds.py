@@ -33,21 +33,21 @@ KINDS: Final = {
     "google_cloud_run_v2_job": Kind(
         api="run", why="Garbage collection, archival and migration: the service's image with other arguments."
     ),
-    "google_cloud_run_v2_job_iam_member": Kind(api="run", why="Lets the schedules start the jobs that have one."),
+    "google_cloud_run_v2_job_iam_member": Kind(api="run", why="Lets the schedules start their jobs."),
     "google_cloud_run_v2_service": Kind(
         api="run", why="MLflow behind oauth2-proxy in one container, with CPU that is always on."
     ),
     "google_cloud_run_v2_service_iam_member": Kind(
         api="run", why="Lets the public reach the sign-in; none when the invoker check is off."
     ),
-    "google_cloud_scheduler_job": Kind(api="cloudscheduler", why="Starts a job when its time has come."),
+    "google_cloud_scheduler_job": Kind(api="cloudscheduler", why="Starts a job on its schedule."),
     "google_monitoring_alert_policy": Kind(
-        api="monitoring", why="Tells somebody of errors, slowness, limits that are reached, and jobs that failed."
+        api="monitoring", why="Notifies somebody of errors, slowness, reached limits and failed jobs."
     ),
     "google_monitoring_dashboard": Kind(api="monitoring", why="Requests, instances and database on one page."),
     "google_monitoring_notification_channel": Kind(api="monitoring", why="Addresses that alerts are sent to."),
     "google_monitoring_uptime_check_config": Kind(
-        api="monitoring", why="Asks the service from outside; none unless asked for, since it ends scale to zero."
+        api="monitoring", why="Calls the service from outside; off by default, because it prevents scale to zero."
     ),
     "google_project_iam_member": Kind(
         api="cloudresourcemanager",
@@ -61,17 +61,17 @@ KINDS: Final = {
         api="secretmanager", why="Lets the service read each secret, and no other of the project."
     ),
     "google_secret_manager_secret_version": Kind(
-        api="secretmanager", why="The value in use, write-only; the service names it by number."
+        api="secretmanager", why="The value in use, write-only; the service refers to it by number."
     ),
     "google_service_account": Kind(
-        api="iam", why="Who the service is, and who each job is; nothing else runs as these accounts."
+        api="iam", why="The identities of service, jobs and schedules; nothing else runs as them."
     ),
     "google_sql_database": Kind(api="sqladmin", why="The database `mlflow`."),
     "google_sql_database_instance": Kind(
         api="sqladmin", why="Cloud SQL; encrypted connections only, no authorized networks."
     ),
     "google_sql_user": Kind(api="sqladmin", why="The one user of the database; its password is write-only."),
-    "google_storage_bucket": Kind(api="storage", why="Private, with a way back for what was deleted or overwritten."),
+    "google_storage_bucket": Kind(api="storage", why="Private; deleted and overwritten objects can be restored."),
     "google_storage_bucket_iam_member": Kind(
         api="storage",
         why="The service reads artifacts, each writer writes them, and jobs delete and archive.",
