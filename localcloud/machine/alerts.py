@@ -1,4 +1,4 @@
-"""Alert policies, looked at again and again and at each log entry: incidents open and close, mail is only noted.
+"""Alert policies, evaluated periodically and at each log entry: incidents open and close, mail is only logged.
 
 Left out: notifying somebody, acknowledging, snoozing, and labels that are extracted of log entries.
 https://cloud.google.com/monitoring/alerts

@@ -1,4 +1,4 @@
-"""Conditions of alert policies on metrics: what they say of the time series at a moment.
+"""Conditions of alert policies on metrics: whether they are met at a moment.
 
 Left out: conditions in PromQL, MQL and SQL, forecasts, second aggregations, groups and metadata, and metrics that are
 not counted here (`telemetry.py`). A policy with one of them is said to be not evaluated.

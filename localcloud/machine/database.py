@@ -1,4 +1,4 @@
-"""Cloud SQL: each instance a real server in a container of its own, reached through its socket alone.
+"""Cloud SQL: each instance is a real server in its own container, reached only through its socket.
 
 Debian's server runs, whatever version was asked for, and MariaDB in place of MySQL. Its data lie in a volume, its
 socket in another, which the services that name the instance mount at /cloudsql/PROJECT:REGION:INSTANCE, its backups

@@ -1,4 +1,4 @@
-"""Cloud Run's jobs as they run: each execution a container a task, to the end, its retries and its limits included.
+"""Executions of Cloud Run jobs: a container for each task, with retries and limits.
 
 Left out: startup probes, and that an execution is kept for some days only. One that was under way when the local cloud
 died is taken over; one that is under way when it is ended fails.

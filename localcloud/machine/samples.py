@@ -1,4 +1,4 @@
-"""What can be measured of what runs: instances of services, executions, and the databases that a policy asks about.
+"""Measurements of what runs: instances of services, executions, and the databases that a policy reads.
 
 Left out: CPU, network and disk traffic. The disk of a database is the folder of its files on this machine, against the
 size that was asked for.

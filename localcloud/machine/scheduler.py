@@ -2,7 +2,7 @@
 
 Jobs are due by the local cloud's clock. One that was due several times while the clock was pushed is called once, and
 not while its last call is under way. Left out: calls that were missed while the local
-cloud was down, and the internet: it calls Google's interfaces and the services of this local cloud alone.
+cloud was down, and the internet: it calls Google's interfaces and only the services of this local cloud.
 https://cloud.google.com/scheduler/docs/creating
 """
 

@@ -4,7 +4,7 @@ Programs reach the gate through API_ENDPOINT_OVERRIDE, which keeps their credent
 The gate has the part of the JSON API that google-cloud-storage needs to read, list, upload, change and delete objects:
 https://cloud.google.com/storage/docs/json_api/v1. Left out: changing buckets (Terraform's business), copying and
 composing objects, batches, access control lists, signed URLs and the rest of the XML API, and that overwriting an
-object asks for storage.objects.delete too. Objects are files, so no name may be an object and the folder of another.
+object also needs storage.objects.delete. Objects are files, so no name may be an object and the folder of another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads what a revision's template asks for: its container, its probes, and how requests reach it.
+"""Reads a revision's template: its container, its probes, and how requests reach it.
 
 Left out: more than one container, volumes other than secrets and Cloud SQL instances, gRPC probes, GPUs, VPC access,
 and pulling the image.

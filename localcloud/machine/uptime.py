@@ -1,4 +1,4 @@
-"""Uptime checks: asked at their periods, of the front door, for services of this local cloud; by one checker.
+"""Uptime checks of services of this local cloud, run on schedule against the front door by one checker.
 
 Left out: places of the world, TCP checks and pings, authentication, JSON paths, and every host that is not served here.
 https://cloud.google.com/monitoring/uptime-checks
