@@ -106,6 +106,14 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
     assert dead == []
 
 
+@every_page
+def test_no_line_is_there_twice(page: Path) -> None:
+    """As it is after a merge that kept both sides: the heads of tables and of commands are alike, prose is not."""
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    begins = [line[:50] for line in prose.splitlines() if len(line) >= 50 and not re.match(r"\||[-( ]*<", line)]
+    assert [begin for begin in set(begins) if begins.count(begin) > 1] == []
+
+
 def test_the_tree_names_what_is_there() -> None:
     paths = re.findall(r"^([\w./]+)  ", section_of(CHANGING.read_text(), "The tree"), re.MULTILINE)
     assert len(paths) >= 5
