@@ -38,6 +38,8 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / "module").mkdir(parents=True)
     (folder / "module" / "main.tf.json").write_text("{}")
+    (folder / "docs").mkdir()
+    (folder / "docs" / "deploy.md").write_text("# Deploy")
     (folder / "secret.txt").write_text("not of the module")
     for name in ("CHANGELOG.md", "LICENSE"):
         (folder / name).write_text(CHANGELOG)
@@ -75,10 +77,19 @@ def test_the_module_is_packed_alone_and_alike(checkout: Path, tmp_path: Path) ->
     with tarfile.open(packed[0]) as archive:
         root = "mlflow-google-cloud-1.2.0"
         files = {member.name for member in archive if member.isfile()}
-        assert files == {f"{root}/{name}" for name in ("module/main.tf.json", "CHANGELOG.md", "LICENSE")}
+        assert files == {
+            f"{root}/{name}" for name in ("module/main.tf.json", "docs/deploy.md", "CHANGELOG.md", "LICENSE")
+        }
         content = archive.extractfile(f"{root}/module/main.tf.json")
         assert content is not None
         assert content.read() == b"{}"
+
+
+def test_what_the_modules_pages_point_to_is_packed_with_them() -> None:
+    checkout = CLIENT.parent
+    for page in (checkout / "module").rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#\s:]+)[^)]*\)", page.read_text()):
+            assert (page.parent / link).resolve().relative_to(checkout).parts[0] in release.PACKED, f"{page}: {link}"
 
 
 def test_a_checkout_without_the_module_says_so(checkout: Path, tmp_path: Path) -> None:

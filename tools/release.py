@@ -20,6 +20,8 @@ NAME: Final = "mlflow-google-cloud"
 SBOM_IN_IMAGE: Final = "/usr/share/sbom/image.cdx.json"
 NOTES, SUMS, SBOM = "NOTES.md", "SHA256SUMS", "image.cdx.json"
 PUBLISHERS: Final = ("cosign", "gh")
+PACKED: Final = ("module", "docs", "CHANGELOG.md", "LICENSE")
+"""What a caller of the module gets: the pages that the module's own point to come along."""
 
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+")
 
@@ -49,8 +51,7 @@ def archive_module(checkout: Path, version: str, folder: Path) -> Path:
         ReleaseError: git cannot; the message is its own.
     """
     archive = folder / f"{NAME}-module-{version}.tar.gz"
-    parts = ["module", "CHANGELOG.md", "LICENSE"]
-    command = ["git", "archive", f"--prefix={NAME}-{version}/", f"--output={archive}", "HEAD", *parts]
+    command = ["git", "archive", f"--prefix={NAME}-{version}/", f"--output={archive}", "HEAD", *PACKED]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise ReleaseError(f"the module cannot be packed: {done.stderr.strip()}")
