@@ -114,6 +114,11 @@ def test_no_line_is_there_twice(page: Path) -> None:
     assert [begin for begin in set(begins) if begins.count(begin) > 1] == []
 
 
+@pytest.mark.parametrize(("page", "most"), [("README.md", 120), ("module/README.md", 250)])
+def test_what_a_stranger_reads_first_is_short(page: str, most: int) -> None:
+    assert len((CHECKOUT / page).read_text().splitlines()) <= most
+
+
 def test_the_tree_names_what_is_there() -> None:
     paths = re.findall(r"^([\w./]+)  ", section_of(CHANGING.read_text(), "The tree"), re.MULTILINE)
     assert len(paths) >= 5
