@@ -16,6 +16,7 @@ from harness.sign_in import UP_OPTIONS
 from harness.waiting import wait_for
 from harness.workspace import Workspace
 from localcloud import daemon
+from localcloud.clock import Clock
 from localcloud.machine.background import free_port
 from localcloud.machine.metadata import variables
 from localcloud.machine.oauth_clients import OAuthClients
@@ -25,6 +26,7 @@ from stacks.settings.load import OVERRIDE_PREFIX, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from containers.container import Container
 
@@ -112,6 +114,16 @@ class World:
         try:
             client_id = self.settings.access.oauth_client_id
             return OAuthClients(store).make(client_id, redirect_uris=redirect_uris, new_secret=new_secret)
+        finally:
+            store.close()
+
+    def pass_time(self, by: timedelta) -> None:
+        """Pushes the clock of the local cloud, and waits until all who go by it have looked at it."""
+        store = Store(self.home)
+        try:
+            clock = Clock(store)
+            then = clock.push(by)
+            wait_for(lambda: clock.is_noticed(then), "those who go by the clock", deadline_s=120)
         finally:
             store.close()
 

@@ -10,13 +10,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from localcloud.terraform.model import at
+from localcloud.terraform.model import at, number
 
 if TYPE_CHECKING:
     from localcloud.store import Store
 
 _OFFSET = "clock.offset"
 _KEY = "clock"
+_NOTICED = "clock.noticed"
 _LOOK_AGAIN_S = 0.2  # another process may have pushed it
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -48,6 +49,15 @@ class Clock:
         self._store.put(_OFFSET, _KEY, {"seconds": offset.total_seconds()})
         self._looked = float("-inf")
         return self.now()
+
+    def notice(self, who: str, when: datetime) -> None:
+        """Remembers that somebody who goes by it has done what was due at a time."""
+        self._store.put(_NOTICED, who, {"seconds": when.timestamp()})
+
+    def is_noticed(self, when: datetime) -> bool:
+        """Whether all who go by it have done what was due at a time to which it was pushed."""
+        seen = [number(one, "seconds") for one in self._store.all(_NOTICED)]
+        return min(seen, default=0) >= when.timestamp()
 
     def timestamp(self) -> str:
         """The time in Google's form."""

@@ -71,5 +71,14 @@ class Platform:
     def remove_service(self, service: Object) -> None:
         """Ends every instance of a service."""
 
+    def run_job(self, job: Object, execution: str, *, wait: bool) -> None:
+        """Executes a google_cloud_run_v2_job once by that name; what has run is not run again.
+
+        Args:
+            job: the job.
+            execution: the last part of the execution's full name.
+            wait: return when it has succeeded, and refuse what has failed, with its log; else when it has begun.
+        """
+
     def remove_job(self, job: Object) -> None:
         """Ends every execution of a google_cloud_run_v2_job."""

@@ -40,6 +40,7 @@ class Alerts(Periodic):
     every_s = 5
 
     def __init__(self, cloud: Cloud, telemetry: Telemetry, *, uptime: bool = False) -> None:
+        super().__init__(telemetry.logbook.clock)
         self._cloud = cloud
         self._telemetry = telemetry
         self._conditions = Conditions(telemetry.series)
@@ -79,7 +80,7 @@ class Alerts(Periodic):
 
     def evaluate(self) -> None:
         """Opens and closes the incidents of metrics, and closes what is old."""
-        now = self._telemetry.logbook.clock.now().timestamp()
+        now = self.clock.now().timestamp()
         for policy in self._policies():
             found = {
                 text(condition, "name"): (condition, [*self._conditions.verdicts(condition, now)])
@@ -98,7 +99,7 @@ class Alerts(Periodic):
 
     def _open(self, policy: Object, condition: Object, group: Labels, what: Object) -> None:
         """Opens an incident, or notes in an open one that it is still true."""
-        now, name = self._telemetry.logbook.clock.timestamp(), _name(condition, group)
+        now, name = self.clock.timestamp(), _name(condition, group)
         before = self._cloud.store.get(INCIDENT, name)
         is_open = before is not None and text(before, "state") == "OPEN"
         incident: Object = (
@@ -138,7 +139,7 @@ class Alerts(Periodic):
             self._end(policy, incident)
 
     def _end(self, policy: Object, incident: Object) -> None:
-        closed: Object = {"closed": self._telemetry.logbook.clock.timestamp(), "state": "CLOSED"}
+        closed: Object = {"closed": self.clock.timestamp(), "state": "CLOSED"}
         self._cloud.store.put(INCIDENT, text(incident, "name"), incident | closed)
         _LOG.info("alert %s: %s is over", text(policy, "display_name"), text(incident, "condition"))
 

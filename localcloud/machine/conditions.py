@@ -15,7 +15,7 @@ from localcloud.clock import seconds
 from localcloud.machine import timeseries
 from localcloud.machine.telemetry import MEASURED
 from localcloud.services.metric_filter import MetricFilter
-from localcloud.terraform.model import Object, Value, at, objects, strings, text
+from localcloud.terraform.model import Object, Value, number, objects, strings, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,8 +104,7 @@ class Conditions:
                 yield Verdict(timeseries.group_of(series, _all_labels(series)), None, now - last > duration)
 
     def _thresholds(self, threshold: Object, now: float) -> Iterator[Verdict]:
-        limit = threshold.get("threshold_value")
-        bound = float(limit) if isinstance(limit, int | float) else 0.0
+        bound = number(threshold, "threshold_value")
         is_over: Callable[[float], bool] = (
             (lambda value: value > bound)
             if text(threshold, "comparison") == "COMPARISON_GT"
@@ -163,7 +162,7 @@ def _all_labels(series: timeseries.Series) -> list[str]:
 
 def _is_enough(trigger: Value, count: int, of: int) -> bool:
     """Whether so many groups are enough: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies#Trigger."""
-    share, least = at(trigger, 0, "percent"), at(trigger, 0, "count")
-    if isinstance(share, int | float) and share:
+    share, least = number(trigger, 0, "percent"), number(trigger, 0, "count")
+    if share:
         return bool(of) and 100 * count / of >= share
-    return count >= (least if isinstance(least, int | float) and least else 1)
+    return count >= (least or 1)

@@ -100,8 +100,13 @@ class Executions:
         self._clock = telemetry.logbook.clock
         self._running: dict[str, _Running] = {}
 
-    async def run(self, job: Object, overrides: Overrides) -> Object:
+    async def run(self, job: Object, overrides: Overrides, name: str = "") -> Object:
         """Begins an execution; returns it as it is then.
+
+        Args:
+            job: The job.
+            overrides: What it has in another way.
+            name: The last part of its full name; "" for one that nobody chose.
 
         Raises:
             Refused: The container cannot start: with every reason.
@@ -109,7 +114,7 @@ class Executions:
         project, task = text(job, "project"), run_jobs.task_of(job)
         if problems := revision.missing(self._cloud, project, task):
             raise Refused(*problems)
-        name = f"{text(job, 'name')}-{''.join(secrets.choice(_LETTERS) for _ in range(_SUFFIX))}"
+        name = name or f"{text(job, 'name')}-{''.join(secrets.choice(_LETTERS) for _ in range(_SUFFIX))}"
         record = self._new(job, f"{text(job, 'id')}/executions/{name}", overrides)
         spec = await template.read_container(self._cloud, project, task, name, self._surroundings)
         spec = replace(
@@ -245,6 +250,16 @@ class Executions:
     def under_way(self, job: str) -> list[Object]:
         """The executions of a job, by its full name, that have not ended."""
         return [it.record for name, it in self._running.items() if name.startswith(f"{job}/executions/")]
+
+    async def run_once(self, job: Object, name: str, *, wait: bool) -> Object:
+        """Begins an execution unless there is one of that name, and may wait for its end; returns it."""
+        full_name = f"{text(job, 'id')}/executions/{name}"
+        found = self._cloud.store.get(run_jobs.EXECUTION, full_name) or await self.run(job, Overrides(), name)
+        running = self._running.get(full_name)
+        if wait and running and running.task:
+            await asyncio.wait([running.task])
+            return running.record
+        return found
 
     async def cancel(self, name: str, why: str = "The execution was cancelled.") -> None:
         """Ends an execution; returns when none of its containers is left."""

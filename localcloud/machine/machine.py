@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from typing_extensions import override
 
@@ -32,7 +32,7 @@ from localcloud.machine.frontdoor import FrontDoor
 from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider, kept_key
 from localcloud.machine.interfaces import SITE, Interfaces
 from localcloud.machine.journal import Journal
-from localcloud.machine.logbook import Logbook
+from localcloud.machine.logbook import Logbook, entries
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.object_versions import ObjectVersions
@@ -59,7 +59,9 @@ if TYPE_CHECKING:
     from localcloud.resource import Cloud
 
 _DEPLOY_TIMEOUT_S = 900
+_LOG_LINES = 15
 _Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 def _engine_errors_shown(method: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
@@ -105,7 +107,9 @@ class Machine(Platform):
         self._executions = Executions(cloud, engine, of_tasks, logs=logs, telemetry=self._telemetry)
         self._scheduler = Scheduler(cloud, self._identity, logbook, self._ports.__getitem__)
         self._alerts = Alerts(cloud, self._telemetry, uptime=options.uptime_checks)
-        self._sampler = Sampler(cloud, self._telemetry, self._services, self._executions, self._databases)
+        self._sampler = Sampler(
+            cloud, self._telemetry, self._services, self._executions, self._databases, disk_gb_mib=options.disk_gb_mib
+        )
 
     async def open(self) -> dict[str, int]:
         """Starts everything, and what was running before; returns the ports by name.
@@ -193,8 +197,8 @@ class Machine(Platform):
             **{name: template.format_map(sign_in) for name, template in self._options.environment.items()},
         }
 
-    def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEPLOY_TIMEOUT_S)
+    def _wait_for(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEPLOY_TIMEOUT_S)
 
     @override
     @_engine_errors_shown
@@ -268,6 +272,19 @@ class Machine(Platform):
     @_engine_errors_shown
     def remove_service(self, service: Object) -> None:
         self._wait_for(self._services.remove(text(service, "id")))
+
+    @override
+    @_engine_errors_shown
+    def run_job(self, job: Object, execution: str, *, wait: bool) -> None:
+        done = self._wait_for(self._executions.run_once(job, execution, wait=wait))
+        message = text(done, "conditions", 0, "message")
+        if wait and message:
+            said = [
+                text(entry, "jsonPayload", "message") or text(entry, "textPayload")
+                for entry in entries(self.logs)
+                if text(entry, "labels", "run.googleapis.com/execution_name") == execution
+            ]
+            raise Refused(Problem(f"Execution {execution} has failed: {message}", "\n".join(said[-_LOG_LINES:])))
 
     @override
     @_engine_errors_shown

@@ -23,6 +23,7 @@ class Options:
         idle_s: Seconds without a request after which an instance above the minimum ends.
         users: People at this machine, by address: each gets a metadata server, so that Google's clients find them.
         uptime_checks: Uptime checks are made.
+        disk_gb_mib: How many MiB of this machine stand for a GB of a database's disk.
         environment: Variable that each container gets -> its value, with the names of `sign_in_places` in braces.
     """
 
@@ -33,6 +34,7 @@ class Options:
     users: tuple[str, ...]
     environment: Mapping[str, str]
     uptime_checks: bool = False
+    disk_gb_mib: int = 1_024
 
     @classmethod
     def of(cls, options: argparse.Namespace, label: str) -> Options:
@@ -45,6 +47,7 @@ class Options:
             users=tuple(options.user),
             environment=dict(options.env),
             uptime_checks=options.uptime_checks,
+            disk_gb_mib=options.disk_gb,
         )
 
 
@@ -76,6 +79,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)"
     )
     parser.add_argument("--uptime-checks", action="store_true", help="run the uptime checks (default: off)")
+    parser.add_argument(
+        "--disk-gb",
+        type=int,
+        default=1_024,
+        metavar="MIB",
+        help="how many MiB of this machine represent a GB of a database's disk, so that it can be filled (default: 1024)",
+    )
     parser.add_argument("--user", action="append", default=[], help="a local user's e-mail address")
     parser.add_argument(
         "--env",

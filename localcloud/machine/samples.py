@@ -1,7 +1,7 @@
 """Measurements of what runs: instances of services, executions, and the databases that a policy reads.
 
 Left out: CPU, network and disk traffic. The disk of a database is the folder of its files on this machine, against the
-size that was asked for.
+size that was asked for, or less (`--disk-gb`), so that it can be filled.
 """
 
 from __future__ import annotations
@@ -39,18 +39,28 @@ class Sampler(Periodic):
         services: Of which instances are counted.
         executions: Those that are under way.
         databases: Which are asked, if a policy asks.
+        disk_gb_mib: How many MiB of this machine stand for a GB of their disks.
     """
 
     every_s = 15
 
-    def __init__(
-        self, cloud: Cloud, telemetry: Telemetry, services: Services, executions: Executions, databases: DatabaseServers
+    def __init__(  # noqa: PLR0913 - each is something that is measured, or how
+        self,
+        cloud: Cloud,
+        telemetry: Telemetry,
+        services: Services,
+        executions: Executions,
+        databases: DatabaseServers,
+        *,
+        disk_gb_mib: int = 1_024,
     ) -> None:
+        super().__init__(telemetry.logbook.clock)
         self._cloud = cloud
         self._telemetry = telemetry
         self._services = services
         self._executions = executions
         self._databases = databases
+        self._disk_gb_mib = disk_gb_mib
 
     async def tick(self) -> None:
         """Measures once."""
@@ -93,9 +103,10 @@ class Sampler(Periodic):
             return
         size = at(instance, "settings", 0, "disk_size")
         quota = (size if isinstance(size, int | float) and size else 10) * _GIB
-        self._telemetry.measure(source, f"{_SQL}/disk/bytes_used", found.disk_mib * _MIB)
+        used = found.disk_mib * _GIB / self._disk_gb_mib
+        self._telemetry.measure(source, f"{_SQL}/disk/bytes_used", used)
         self._telemetry.measure(source, f"{_SQL}/disk/quota", quota)
-        self._telemetry.measure(source, f"{_SQL}/disk/utilization", found.disk_mib * _MIB / quota)
+        self._telemetry.measure(source, f"{_SQL}/disk/utilization", used / quota)
         self._telemetry.measure(source, f"{_SQL}/memory/quota", found.memory_limit_mib * _MIB)
         self._telemetry.measure(source, f"{_SQL}/memory/usage", found.memory_mib * _MIB)
         self._telemetry.measure(source, f"{_SQL}/memory/total_usage", found.memory_mib * _MIB)

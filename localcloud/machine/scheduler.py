@@ -54,6 +54,7 @@ class Scheduler(Periodic):
     every_s = 0.5
 
     def __init__(self, cloud: Cloud, identity: IdentityProvider, logbook: Logbook, ports: Callable[[str], int]) -> None:
+        super().__init__(logbook.clock)
         self._cloud = cloud
         self._identity = identity
         self._logbook = logbook
@@ -71,7 +72,7 @@ class Scheduler(Periodic):
 
     async def tick(self) -> None:
         """Calls what has become due since the last time; what was due before the first is not called."""
-        now = self._logbook.clock.now()
+        now = self.clock.now()
         since: dict[tuple[str, ...], datetime] = {}
         for job in self._cloud.store.all(Job.type):
             key = tuple(text(job, name) for name in ("id", "schedule", "time_zone", "state"))
@@ -113,7 +114,7 @@ class Scheduler(Periodic):
         """One call; returns the status of a failure, "" for success."""
         name, target = text(job, "id"), objects(job, "http_target")[0]
         uri = text(target, "uri")
-        self._note(job, "AttemptStarted", "INFO", {"url": uri, "scheduledTime": self._logbook.clock.timestamp()})
+        self._note(job, "AttemptStarted", "INFO", {"url": uri, "scheduledTime": self.clock.timestamp()})
         code, reason = await self._send(job, target, uri)
         status = reason or status_of(code)
         fields: Object = {"url": uri}
@@ -123,7 +124,7 @@ class Scheduler(Periodic):
             fields |= {"debugInfo": said, "status": status}
         severity = "ERROR" if status else "INFO"
         self._note(job, "AttemptFinished", severity, fields, httpRequest={"status": code})
-        cloudscheduler.note_attempt(self._cloud, name, status or "OK", self._logbook.clock.timestamp())
+        cloudscheduler.note_attempt(self._cloud, name, status or "OK", self.clock.timestamp())
         _LOG.log(logging.ERROR if status else logging.INFO, "%s called %s: %s", name, uri, status or code)
         return status
 

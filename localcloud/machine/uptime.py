@@ -1,11 +1,13 @@
-"""Uptime checks of services of this local cloud, run on schedule against the front door by one checker.
+"""Uptime checks of services of this local cloud, run on schedule against the front door, once for each place.
 
-Left out: places of the world, TCP checks and pings, authentication, JSON paths, and every host that is not served here.
+Left out: how far those places of the world are, TCP checks and pings, authentication, JSON paths, and every host that
+is not served here.
 https://cloud.google.com/monitoring/uptime-checks
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -19,7 +21,7 @@ from localcloud.clock import seconds
 from localcloud.machine.logbook import Source
 from localcloud.machine.periodic import Periodic
 from localcloud.services.monitoring import UPTIME, UptimeCheck
-from localcloud.terraform.model import Object, objects, text
+from localcloud.terraform.model import Object, objects, strings, text
 
 if TYPE_CHECKING:
     from localcloud.machine.telemetry import Telemetry
@@ -28,6 +30,16 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _METRICS = "monitoring.googleapis.com/uptime_check"
 _SUCCESS = 2
+_PLACES = {
+    "USA": ("usa-iowa", "usa-oregon", "usa-virginia"),
+    "EUROPE": ("eur-belgium",),
+    "SOUTH_AMERICA": ("sa-brazil-sao_paulo",),
+    "ASIA_PACIFIC": ("apac-singapore",),
+    "USA_IOWA": ("usa-iowa",),
+    "USA_OREGON": ("usa-oregon",),
+    "USA_VIRGINIA": ("usa-virginia",),
+}
+"""By the regions that a check selects, all unless it does: https://cloud.google.com/monitoring/uptime-checks"""
 
 
 class UptimeChecks(Periodic):
@@ -42,6 +54,7 @@ class UptimeChecks(Periodic):
     every_s = 1
 
     def __init__(self, cloud: Cloud, telemetry: Telemetry, port: int) -> None:
+        super().__init__(telemetry.logbook.clock)
         self._cloud = cloud
         self._telemetry = telemetry
         self._port = port
@@ -49,7 +62,7 @@ class UptimeChecks(Periodic):
 
     async def tick(self) -> None:
         """Makes those that are due."""
-        now = self._telemetry.logbook.clock.now().timestamp()
+        now = self.clock.now().timestamp()
         for check in self._cloud.store.all(UptimeCheck.type):
             name = text(check, "name")
             if self._due.get(name, 0) <= now:
@@ -59,8 +72,13 @@ class UptimeChecks(Periodic):
                 except Exception:  # noqa: BLE001 - the next period is another try
                     _LOG.exception("%s stumbled", name)
 
-    async def make(self, check: Object) -> bool:
-        """Asks once; returns whether the check has passed."""
+    async def make(self, check: Object) -> None:
+        """Asks from each place."""
+        regions = strings(check, "selected_regions") or [*_PLACES]
+        places = {place for region in regions for place in _PLACES.get(region, ())}
+        await asyncio.gather(*(self._make(check, place) for place in sorted(places)))
+
+    async def _make(self, check: Object, place: str) -> None:
         began = time.monotonic()
         status, reason = await self._ask(check)
         latency_s, passed = time.monotonic() - began, not reason
@@ -72,15 +90,14 @@ class UptimeChecks(Periodic):
         names = {
             "check_id": text(check, "uptime_check_id"),
             "checked_resource_id": host.get("host", ""),
-            "checker_location": "eur-belgium",
+            "checker_location": place,
         }
         self._telemetry.measure(source, f"{_METRICS}/check_passed", passed, **names)
         self._telemetry.measure(source, f"{_METRICS}/request_latency", latency_s * 1000, **names)
         if status:
             self._telemetry.measure(source, f"{_METRICS}/http_status", status, **names)
         seen: Object = {"name": text(check, "name"), "passed": passed, "reason": reason, "status": status}
-        self._cloud.store.put(UPTIME, text(check, "name"), {**seen, "time": self._telemetry.logbook.clock.timestamp()})
-        return passed
+        self._cloud.store.put(UPTIME, text(check, "name"), {**seen, "time": self.clock.timestamp()})
 
     async def _ask(self, check: Object) -> tuple[int, str]:
         """The status code of the answer, 0 for none, and why the check has failed; "" if it has not."""

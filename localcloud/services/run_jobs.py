@@ -1,7 +1,7 @@
 """Cloud Run: jobs, their executions as they are remembered, and who may run them.
 
-A job that cannot be made as asked for is kept, as Google keeps it. Left out: execution tokens, and the 30 days for
-which a deleted job is remembered. What runs is the platform's.
+A job that cannot be made as asked for is kept, as Google keeps it, and so is one whose execution by a token has failed.
+Left out: the 30 days for which a deleted job is remembered. What runs is the platform's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from localcloud.resource import OWNER, Cloud, Kept, Resource, crud, name_problem
 from localcloud.services import revision
 from localcloud.services.iam import Target
 from localcloud.services.run import API, LIMITS, PROBE, RunMember, answered, condition, full_name
-from localcloud.terraform.model import Object, Problem, Value, at, objects, text
+from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 EXECUTION = "run.execution"
 """Under which executions are remembered, by their full names."""
 _TASK = "template.template"
+_TOKENS = {"run_execution_token": True, "start_execution_token": False}
+"""Which begin an execution of that suffix, and whether the job is ready when that has ended: google >= 7.42."""
+_LONGEST_NAME = 63
 
 
 class Job(Resource):
@@ -62,6 +65,16 @@ class Job(Resource):
             "At most 63 lower-case letters, digits and hyphens, a letter first, no hyphen last: "
             "https://cloud.google.com/run/docs/create-jobs",
         )
+        tokens = [token for token in _TOKENS if config.get(token) is not None]
+        if len(tokens) > 1:
+            yield Problem(
+                "Conflicting configuration arguments", f"Either of them: {' and '.join(tokens)}.", (tokens[0],)
+            )
+        for token in tokens:
+            length = len(f"{text(config, 'name')}-{text(config, token)}")
+            if length > _LONGEST_NAME and text(config, token):
+                detail = f"The job's name, a hyphen and the token have {length} characters, at most {_LONGEST_NAME}."
+                yield Problem("The name of the execution is too long", detail, (token,))
 
     def permissions_for(self, verb: str, values: Object) -> tuple[str, ...]:
         """Who deploys lets the job act as its account: https://cloud.google.com/run/docs/reference/iam/roles."""
@@ -87,14 +100,39 @@ class Job(Resource):
         revision.require_registry(task_of(planned))
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
-        """Makes a job that has never run."""
+        """Makes a job, and executes it where a token says so."""
         del config
-        return self._write(cloud, planned, None)
+        return self._execute(cloud, planned, self._write(cloud, planned, None))
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
-        """Changes what the next execution runs; those under way go on as they began."""
+        """Changes what the next execution runs, which a new token begins; those under way go on as they began."""
         del config, prior
-        return self._write(cloud, planned, cloud.store.get(self.type, self.identify(planned)))
+        return self._execute(
+            cloud, planned, self._write(cloud, planned, cloud.store.get(self.type, self.identify(planned)))
+        )
+
+    def _execute(self, cloud: Cloud, planned: Object, computed: Object) -> Object:
+        """Executes the job by the name that its token says, and may wait for the end; returns what is then computed.
+
+        A token that has been used begins nothing:
+        https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.jobs#Job.FIELDS.run_execution_token
+        """
+        for token, wait in _TOKENS.items():
+            if suffix := text(planned, token):
+                name = self.identify(planned)
+                cloud.store.put(self.type, name, planned | computed | {"id": name})
+                try:
+                    cloud.platform.run_job(
+                        planned | computed | {"id": name}, f"{text(planned, 'name')}-{suffix}", wait=wait
+                    )
+                except Refused as refused:
+                    raise Kept(computed | self._ran(cloud, name), *refused.problems) from refused
+                computed |= self._ran(cloud, name)
+        return computed
+
+    def _ran(self, cloud: Cloud, name: str) -> Object:
+        found = cloud.store.get(self.type, name) or {}
+        return {key: found.get(key) for key in ("execution_count", "latest_created_execution")}
 
     def _write(self, cloud: Cloud, values: Object, before: Object | None) -> Object:
         project, name, time = text(values, "project"), self.identify(values), now()

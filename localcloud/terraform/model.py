@@ -116,6 +116,19 @@ def text(value: Value, *path: str | int) -> str:
     return found if isinstance(found, str) else ""
 
 
+def number(value: Value, *path: str | int) -> float:
+    """The number at a path, or 0 where there is none or it is not known yet.
+
+    Terraform sends one that binary fractions only come near to, such as 0.85, as its digits:
+    https://github.com/zclconf/go-cty/blob/main/docs/json.md says the same of JSON.
+    """
+    found = at(value, *path)
+    try:
+        return float(found) if isinstance(found, int | float | str) else 0.0
+    except ValueError:
+        return 0.0
+
+
 def objects(value: Value, *path: str | int) -> list[Object]:
     """The objects of the list at a path; empty where there is none or it is not known yet."""
     found = at(value, *path)

@@ -27,6 +27,7 @@ JOB = Source(
     project="tests", resource="cloud_run_job", resource_labels={"job_name": "gc", "location": "here"}, labels={}
 )
 PAGE = Source(project="tests", resource="uptime_url", resource_labels={"host": "echo.run.app"}, labels={})
+DATABASE = Source(project="tests", resource="cloudsql_database", resource_labels={"database_id": "tests:db"}, labels={})
 FAILED = (
     'resource.type="cloud_run_job" AND metric.type="run.googleapis.com/job/completed_execution_count" '
     'AND metric.labels.result="failed"'
@@ -73,7 +74,7 @@ def watched(cloud: Cloud, tmp_path: Path) -> Watched:
     return Watched(cloud, tmp_path)
 
 
-def threshold(source: str, aligner: str, over: float, *, period: str = "300s", **changes: Any) -> dict[str, Any]:
+def threshold(source: str, aligner: str, over: float | str, *, period: str = "300s", **changes: Any) -> dict[str, Any]:
     aggregation = {
         "alignment_period": period,
         "per_series_aligner": aligner,
@@ -151,6 +152,15 @@ def test_a_percentile_of_latencies(watched: Watched, aligner: str, reducer: str)
     assert watched.after() == []
     watched.requests(200, 2, latency_s=9)
     assert watched.after()[0]["value"] == pytest.approx(9000)
+
+
+def test_a_threshold_that_terraform_sends_as_digits_is_that_number(watched: Watched) -> None:
+    used = 'resource.type="cloudsql_database" AND metric.type="cloudsql.googleapis.com/database/disk/utilization"'
+    watched.policy(threshold(used, "ALIGN_MEAN", "0.85", reducer="REDUCE_MAX"))  # no binary fraction is 0.85
+    watched.telemetry.measure(DATABASE, "cloudsql.googleapis.com/database/disk/utilization", 0.8)
+    assert watched.after() == []
+    watched.telemetry.measure(DATABASE, "cloudsql.googleapis.com/database/disk/utilization", 0.95)
+    assert watched.after()[0]["value"] == pytest.approx(0.875)
 
 
 def test_a_duration_must_be_full_of_it(watched: Watched) -> None:

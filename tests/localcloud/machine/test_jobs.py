@@ -12,6 +12,7 @@ from containers.engine import Engine
 from harness.waiting import wait_for
 from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.template import ACCOUNT_LABEL
+from localcloud.services.run_jobs import Job
 from tests.localcloud.machine.job_place import CLOCK, PARENT, WORKER, JobPlace
 
 if TYPE_CHECKING:
@@ -271,3 +272,12 @@ def attempts_of(place: JobPlace, changes: dict[str, Any]) -> list[str]:
     name = place.schedule(f"{PARENT}/jobs/no", **changes)
     place.call("POST", f"/v1/{name}:run", email=ADA)
     return [entry["jsonPayload"]["status"] for entry in place.log('jsonPayload."@type":"AttemptFinished"')[before:]]
+
+
+def test_an_execution_of_a_chosen_name_is_run_once_and_waited_for(place: JobPlace) -> None:
+    job: Any = place.cloud.store.get(Job.type, place.job("once", "print('ran')"))
+    for _ in range(2):
+        done = place.do(place.executions.run_once(job, "once-a1b2", wait=True))
+        assert done["conditions"][0]["state"] == "CONDITION_SUCCEEDED"
+    (execution,) = place.executions_of(job["id"])
+    assert execution["name"].endswith("/executions/once-a1b2")

@@ -23,6 +23,7 @@ from tests.localcloud.machine.echo_service import Place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PASSED = 'resource.type="uptime_url" AND metric.type="monitoring.googleapis.com/uptime_check/check_passed"'
 COUNTED = 'resource.type="cloud_run_revision" AND metric.type="run.googleapis.com/request_count"'
 
 
@@ -75,6 +76,10 @@ def test_a_check_asks_the_front_door_and_keeps_what_it_heard(place: Place) -> No
     place.do(checks.make(check))
     seen: Any = place.cloud.store.get(UPTIME, check["name"])
     assert (seen["passed"], seen["status"]) == (True, 200)
+    passed = place.telemetry.series.find(MetricFilter.parse(f'{PASSED} AND metric.labels.check_id="1"'))
+    assert len({series.labels["checker_location"] for series in passed}) == 6  # Google's alerts count them
+    place.do(checks.make(check | {"uptime_check_id": "2", "selected_regions": ["USA"]}))
+    assert len(place.telemetry.series.find(MetricFilter.parse(f'{PASSED} AND metric.labels.check_id="2"'))) == 3
     for changes, reason in (
         ({"http_check": [{"path": "/", "accepted_response_status_codes": [{"status_value": 401}]}]}, "status 200"),
         ({"content_matchers": [{"content": "no such text", "matcher": "CONTAINS_STRING"}]}, "the content is another"),
