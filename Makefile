@@ -51,7 +51,7 @@ test-tofu: setup-test #- Run the tests that run terraform with OpenTofu, compile
 
 synth-cdktn: setup-test #- Show that CDK Terrain writes the same Terraform, valid and applied without a diff with its newer provider
 	@python -m tools.cdktn
-	@LOCALCLOUD_BINDINGS=$$(echo .cdktn/lib/python3*/site-packages/cdktn_provider_google) pytest tests/localcloud/test_lifecycle.py
+	@LOCALCLOUD_BINDINGS=$$(echo .cdktn/lib/python3*/site-packages/cdktn_provider_google) pytest tests/localcloud/test_lifecycle.py tests/localcloud/test_day_two.py tests/localcloud/test_waiting.py
 
 lint: setup-test #- Run only the static checks
 	@tools/lint.sh

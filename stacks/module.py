@@ -7,6 +7,7 @@ from cdktf import App, IResolvable, TerraformStack, Token
 from constructs import Construct
 
 from stacks import versions
+from stacks.addresses import JOBS
 from stacks.constructs.expressions import local, string
 from stacks.hcl import type_of
 from stacks.inputs import Account, FoundationInputs, Inputs, InstanceInputs, Placement
@@ -33,6 +34,12 @@ VERSIONS: Final[Document] = {
         },
     }
 }
+
+WAITING: Final = "waiting/db_upgrade.json"
+"""Below module/: what lets an apply run `db-upgrade` and wait for it.
+
+Where it is used it gets the name that Terraform reads, db_upgrade_override.tf.json: a scanner would take it for a job.
+"""
 
 _MAIN: Final = ("check", "ephemeral", "locals", "resource")
 _DROPPED: Final = ("//", "terraform")
@@ -106,6 +113,20 @@ def module_files() -> dict[str, Document]:
     }
     # A module of its own: what the others depend on cannot be their output.
     return {**files, "modules/apis/outputs.tf.json": _apis_module(apis)}
+
+
+def waiting() -> Document:
+    """A file to put beside a document of the module or of the stacks: an apply then migrates before it deploys.
+
+    No variant of the documents, since the argument is unknown to the oldest provider that these fit, and Terraform has
+    no condition for that: https://developer.hashicorp.com/terraform/language/files/override
+    """
+    token = string('each.key == "db-upgrade" ? substr(sha256(each.value.image), 0, 8) : null')
+    google = {**VERSIONS["terraform"]["required_providers"]["google"], "version": versions.GOOGLE_WAITS}
+    return {
+        "terraform": {"required_providers": {"google": google}},
+        "resource": {JOBS.type: {JOBS.logical_id: {"run_execution_token": token}}},
+    }
 
 
 def _apis_module(apis: list[str]) -> Document:

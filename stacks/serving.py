@@ -99,7 +99,8 @@ class Serving(Construct):
         jobs.workload.set({"GOOGLE_CLOUD_PROJECT": placement.project_id})
         database.connect(jobs.workload)
         artifacts.let_manage(jobs.workload, for_each=jobs.writers)
-        jobs.run()
+        # So that a job that migrates in the apply (module.py) has done so before the new image serves.
+        server.ready.append(jobs.run())
         self.jobs = jobs.names
 
         origin = Origin(self, "origin", placement=placement, engine=foundation.instance.engine)
@@ -124,5 +125,6 @@ class Serving(Construct):
                 instance=foundation.instance,
                 service=settings.service,
                 url=self.url,
+                answering=self.service.open,
             ),
         )

@@ -28,6 +28,13 @@ def documents() -> Documents:
     return module_files()
 
 
+def override() -> Part:
+    """The file for newer providers, with which an apply runs a job and waits for it."""
+    from stacks.module import WAITING, waiting  # noqa: PLC0415
+
+    return Part(file=f"{FOLDER}/{WAITING}", name=None, text=_json(waiting()))
+
+
 def renamed() -> list[Part]:
     """The pages, examples and tests of Terraform that name an address which has another name now, as they should be."""
     pages = [file for suffix in _BY_HAND for folder in (FOLDER, "docs") for file in (CHECKOUT / folder).rglob(suffix)]
@@ -46,16 +53,18 @@ def _with_new_addresses(text: str) -> str:
 def generate(made: Documents) -> list[Part]:
     """Makes every generated file and part."""
     return [
-        *(
-            Part(file=f"{FOLDER}/{path}", name=None, text=json.dumps(document, indent=2, sort_keys=True) + "\n")
-            for path, document in made.items()
-        ),
+        *(Part(file=f"{FOLDER}/{path}", name=None, text=_json(document)) for path, document in made.items()),
+        override(),
         *(
             Part(file=f"{FOLDER}/{page}", name=name, text=text)
             for page, parts in module_pages.contents(made, CHECKOUT / FOLDER).items()
             for name, text in parts.items()
         ),
     ]
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
 def interface(made: Documents) -> list[str]:

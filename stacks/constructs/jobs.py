@@ -84,8 +84,8 @@ class Jobs(Construct):
         self.workload = Workload(account=identity.account, prefix=_PREFIX, for_each=self._jobs)
         self.names = string(f"{{ for key, job in {addresses.JOBS.of(prefix)} : key => job.name }}")
 
-    def run(self) -> None:
-        """Makes the jobs, when every feature has given them what they need."""
+    def run(self) -> CloudRunV2Job:
+        """Makes the jobs, when every feature has given them what they need; returns them."""
         config = self._config
         job = pin(
             CloudRunV2Job(
@@ -107,6 +107,7 @@ class Jobs(Construct):
         job.add_override("template.template.containers.0.args", string("each.value.args"))
         job.add_override("for_each", string(self._jobs))
         self._schedule()
+        return job
 
     def _schedule(self) -> None:
         placement = self._config.placement
@@ -164,9 +165,9 @@ class Jobs(Construct):
 
 
 def _jobs(config: JobsConfig) -> dict[str, Any]:
-    """Every job by its name: its arguments, the end of its account's id, its schedule, and whether it changes files."""
+    """Every job by its name: arguments, image, the end of its account's id, schedule, and whether it changes files."""
     inputs = config.inputs
-    return {
+    jobs: dict[str, dict[str, Any]] = {
         "archive-traces": {
             "args": ["archive-traces", _older_than(inputs.archive_older_than_days)],
             "account": "traces",
@@ -181,6 +182,7 @@ def _jobs(config: JobsConfig) -> dict[str, Any]:
             "writes": True,
         },
     }
+    return {name: {**job, "image": config.image} for name, job in jobs.items()}
 
 
 def _older_than(days: float) -> str:
@@ -200,7 +202,7 @@ def _template(config: JobsConfig, workload: Workload) -> CloudRunV2JobTemplateTe
         timeout=f"{Token.as_string(config.inputs.timeout_seconds)}s",
         containers=[
             CloudRunV2JobTemplateTemplateContainers(
-                image=config.image,
+                image=string("each.value.image"),
                 resources=CloudRunV2JobTemplateTemplateContainersResources(limits=_LIMITS),
             )
         ],
