@@ -84,7 +84,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1_024,
         metavar="MIB",
-        help="how many MiB of this machine represent a GB of a database's disk, so that it can be filled (default: 1024)",
+        help="MiB of this machine that represent a GB of a database's disk, so that it can be filled (default: 1024)",
     )
     parser.add_argument("--user", action="append", default=[], help="a local user's e-mail address")
     parser.add_argument(
