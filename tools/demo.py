@@ -160,7 +160,7 @@ def explain(addresses: Addresses) -> str:
 MLflow is up, behind its sign-in page, until `make demo-down`.
 
   Browser   {addresses.service}
-            sign in as {USER}, or as anybody else at example.com
+            sign in as {USER}, or any other address at example.com
 
   curl      curl --header "Authorization: Bearer {token}" '{addresses.service}{SEARCH}'
 
@@ -176,8 +176,8 @@ MLflow is up, behind its sign-in page, until `make demo-down`.
                 mlflow.log_metric("loss", 0.1)
                 mlflow.log_text("an artifact", "notes.txt")
             SNIPPET
-            (the third and fourth line stand for `gcloud auth application-default login`; without the first one,
-            MLFLOW_TRACKING_TOKEN="{token}" does for an hour)
+            (lines 3 and 4 replace `gcloud auth application-default login`; instead of the package of line 1,
+            MLFLOW_TRACKING_TOKEN="{token}" works for an hour)
 
   Also      make demo-status, make demo-logs, make demo-down
 """
