@@ -59,16 +59,16 @@ class Workspace:
     def destroy(self) -> None:
         self.terraform("destroy", "-auto-approve", "-input=false", "-no-color")
 
-    def plans_nothing(self) -> bool:
+    def plans_nothing(self, *options: str) -> bool:
         """Whether a plan is empty."""
-        result = self.terraform("plan", "-detailed-exitcode", "-input=false", "-no-color", ok=False)
+        result = self.terraform("plan", "-detailed-exitcode", "-input=false", "-no-color", *options, ok=False)
         assert result.returncode in (0, 2), result.stderr
         print(result.stdout)  # what is planned, where that is not nothing
         return result.returncode == 0
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self, *options: str) -> dict[str, Any]:
         """A plan as `terraform show -json` has it."""
-        self.terraform("plan", "-input=false", "-no-color", "-out=plan.bin")
+        self.terraform("plan", "-input=false", "-no-color", "-out=plan.bin", *options)
         return json.loads(self.terraform("show", "-json", "plan.bin").stdout)
 
     def state(self) -> dict[str, Any]:

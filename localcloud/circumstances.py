@@ -11,6 +11,7 @@ from typing import Any
 
 CONSTRAINTS = (
     "gcp.resourceLocations",
+    "gcp.restrictNonCmekServices",
     "iam.allowedPolicyMemberDomains",
     "run.allowedIngress",
     "run.managed.requireInvokerIam",

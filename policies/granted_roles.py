@@ -6,6 +6,7 @@ from _policy import UNKNOWN, Block, policy
 
 # Each with its reason; a new grant starts with a line here.
 ROLES = {
+    "roles/cloudkms.cryptoKeyEncrypterDecrypter": "the services' agents use the key of what they keep, and no other",
     "roles/cloudsql.client": "service and jobs open the database's socket",
     "roles/run.invoker": "the public reaches the sign-in proxy, a schedule starts its job",
     "roles/secretmanager.secretAccessor": "service and jobs read their secrets",

@@ -13,6 +13,7 @@ from cdktf_cdktf_provider_google.artifact_registry_repository import (
 from cdktf_cdktf_provider_google.project_service import ProjectService
 from cdktf_cdktf_provider_google.storage_bucket import (
     StorageBucket,
+    StorageBucketEncryption,
     StorageBucketLifecycleRule,
     StorageBucketLifecycleRuleAction,
     StorageBucketLifecycleRuleCondition,
@@ -112,6 +113,7 @@ class BootstrapStack(RootStack):
         )
 
     def _make_state_bucket(self, settings: Settings, enabled: ProjectService) -> None:
+        key = settings.encryption.kms_key
         bucket = pin(
             StorageBucket(
                 self,
@@ -131,6 +133,7 @@ class BootstrapStack(RootStack):
                         ),
                     )
                 ],
+                encryption=StorageBucketEncryption(default_kms_key_name=key) if key else None,
                 labels=settings.labels,
                 depends_on=[enabled],
             ),

@@ -47,6 +47,7 @@ def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Input
             labels=hcl.escaped(settings.labels),
             project_id=settings.project.id,
             project_number=settings.project.number,
+            kms_key=settings.encryption.kms_key,
         ),
         settings=_escaped(settings),
         oauth_client_secret=oauth_client_secret,

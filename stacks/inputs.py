@@ -19,6 +19,7 @@ class Placement:
     """Where everything goes: one project and one region, so that no two parts can differ.
 
     Attributes:
+        kms_key: The key of all that is at rest; empty for Google's.
         prefix: Of logical ids and local values, in a stack that holds several of a kind; the first has none.
     """
 
@@ -27,6 +28,7 @@ class Placement:
     labels: StringMap
     project_id: str
     project_number: str
+    kms_key: str
     prefix: str = ""
 
 

@@ -164,6 +164,7 @@ def _placement(names: CloudNames) -> Placement:
         labels=_variable("labels", "map(string)"),
         project_id=_variable("project.id", "string"),
         project_number=_variable("project.number", "string"),
+        kms_key=_variable("encryption.kms_key", "string"),
     )
 
 

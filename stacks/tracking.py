@@ -58,7 +58,7 @@ class TrackingServer(Construct):
         placement = inputs.placement
         prefix, project = placement.prefix, placement.project_id
         own_name = local(self, f"{prefix}own_instance", placement.names.instance)
-        other = local(self, f"{prefix}serving_instance", inputs.settings.database.serving_instance)
+        other = own.serving
         known = string(local(self, f"{prefix}instance", string(f"coalesce({other}, {own_name})")))
         connection = f"{own.address}.connection_name"
         return InstanceInputs(

@@ -123,7 +123,7 @@ def test_every_program_of_ours_that_is_named_exists(page: Path) -> None:
 def test_the_runbook_calls_things_by_their_names() -> None:
     code = "\n".join(shell_blocks(RUNBOOK))
     rescue = f"{NAMES.instance}-rescue"
-    assert set(re.findall(r"instance=(\S+)", code)) == {NAMES.instance, rescue}
+    assert set(re.findall(r"instance=(\S+)", code)) == {NAMES.instance, rescue, f"{NAMES.instance}-keyed"}
     assert set(re.findall(r"instances (?:clone|patch|delete) ([\w-]+)", code)) == {NAMES.instance, rescue}
     assert set(re.findall(r"--secret=(\S+)", code)) == {NAMES.backend_store_uri_secret, NAMES.oauth2_proxy_secret}
     assert set(re.findall(r"run jobs execute ([\w-]+)", code)) == {NAMES.job("gc"), NAMES.job("db-upgrade")}

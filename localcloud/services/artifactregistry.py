@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from localcloud.resource import Api, Cloud, Resource, crud, name_problem, now, policy
+from localcloud.services import kms
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import Object, Problem, Value, text
 
@@ -59,6 +60,12 @@ class Repository(Resource):
     def known(self, cloud: Cloud, block: Block, values: Object) -> Object:
         """The provider's region stands in for a missing location."""
         return super().known(cloud, block, values) | {"location": values.get("location") or cloud.region}
+
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
+        """Its key must be one that the service may use: https://cloud.google.com/artifact-registry/docs/cmek."""
+        del config
+        where = {"project": text(planned, "project"), "location": text(planned, "location")}
+        kms.require_use(cloud, text(planned, "kms_key_name"), service="artifactregistry", **where)
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Its times, and where it is; unlike the id, `name` is the short one.

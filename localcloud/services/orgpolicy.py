@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
     from localcloud.resource import Cloud
 
+_KEYS: dict[str, tuple[str, tuple[str | int, ...]]] = {
+    "google_artifact_registry_repository": ("artifactregistry", ("kms_key_name",)),
+    "google_cloud_run_v2_job": ("run", ("template", 0, "template", 0, "encryption_key")),
+    "google_cloud_run_v2_service": ("run", ("template", 0, "encryption_key")),
+    "google_secret_manager_secret": (
+        "secretmanager",
+        ("replication", 0, "user_managed", 0, "replicas", 0, "customer_managed_encryption", 0, "kms_key_name"),
+    ),
+    "google_sql_database_instance": ("sqladmin", ("encryption_key_name",)),
+    "google_storage_bucket": ("storage", ("encryption", 0, "default_kms_key_name")),
+}
+"""type -> its API without its domain, and where it names its key."""
 _INGRESS = {
     "INGRESS_TRAFFIC_ALL": "all",
     "INGRESS_TRAFFIC_INTERNAL_ONLY": "internal",
@@ -62,8 +74,20 @@ def _problems(cloud: Cloud, type_name: str, values: Object) -> Iterator[Problem]
                 f"The organization allows {', '.join(allowed or ())}: set region to one of these. "
                 "https://cloud.google.com/resource-manager/docs/organization-policy/defining-locations",
             )
+    yield from _problems_of_keys(cloud, type_name, values, project)
     if type_name == "google_cloud_run_v2_service":
         yield from _problems_of_service(cloud, values, project)
+
+
+def _problems_of_keys(cloud: Cloud, type_name: str, values: Object, project: str) -> Iterator[Problem]:
+    service, path = _KEYS.get(type_name, ("", ()))
+    denied = cloud.circumstances.policies.get("gcp.restrictNonCmekServices", ())
+    if f"{service}.googleapis.com" in denied and not text(values, *path):
+        yield Problem(
+            "googleapi: Error 412: Request is disallowed by organization's constraints/gcp.restrictNonCmekServices "
+            f"constraint for projects/{project}, which demands a customer-managed key of {service}.googleapis.com.",
+            "Name a key: encryption.kms_key of a deployment. https://cloud.google.com/kms/docs/cmek-org-policy",
+        )
 
 
 def _problems_of_service(cloud: Cloud, values: Object, project: str) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from localcloud.resource import Cloud, stable_number
-from localcloud.services import artifactregistry, iam, secretmanager, sql, sql_parts
+from localcloud.services import artifactregistry, iam, kms, secretmanager, sql, sql_parts
 from localcloud.terraform.model import Object, Problem, Refused, objects, strings, text
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ def missing(cloud: Cloud, project: str, template: Object, *, runs: bool = True) 
     problems: list[Problem] = []
     with _noting(problems):
         iam.require_account(cloud, account, project)
+    key = text(template, "encryption_key")
+    with _noting(problems):
+        location = key.split("/")[3] if key else ""  # that it is the service's own is looked at by a rule of ours
+        kms.require_use(cloud, key, service="run", project=project, location=location)
     for container in objects(template, "containers"):
         with _noting(problems):
             _find_image(cloud, project, text(container, "image"))

@@ -19,6 +19,13 @@ _PERMISSIONS: dict[str, set[str]] = {
     "roles/artifactregistry.writer": {
         f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload")
     },
+    "roles/cloudkms.admin": {
+        *(f"cloudkms.{kind}.*" for kind in ("cryptoKeys", "keyRings")),
+        "cloudkms.cryptoKeyVersions.destroy",
+    },
+    "roles/cloudkms.cryptoKeyEncrypterDecrypter": {
+        f"cloudkms.cryptoKeyVersions.{verb}" for verb in ("useToDecrypt", "useToEncrypt")
+    },
     "roles/cloudscheduler.admin": {"cloudscheduler.*"},
     "roles/cloudsql.admin": {"cloudsql.*"},
     "roles/cloudsql.client": {"cloudsql.instances.connect", "cloudsql.instances.get"},

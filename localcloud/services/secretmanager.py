@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from localcloud.resource import Api, Cloud, Resource, crud, name_problem, now, policy, protected
+from localcloud.services import kms
 from localcloud.services.iam import Member, Target
-from localcloud.terraform.model import Object, Problem, Refused, Value, text
+from localcloud.terraform.model import Object, Problem, Refused, Value, objects, text
 from localcloud.terraform.schema import Corrections
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Secret(Resource):
     permissions = crud("secretmanager.secrets")
     unset = frozenset({"effective_annotations"})
     id_format = "projects/{project}/secrets/{secret_id}"
-    requires_replace = frozenset({"project", "replication", "secret_id"})
+    requires_replace = frozenset({"project", "secret_id"})
     defaults: ClassVar[Mapping[str, Value]] = {"deletion_protection": False}
     imports = (id_format, "{project}/{secret_id}", "{secret_id}")
 
@@ -47,6 +48,11 @@ class Secret(Resource):
             "1-255 letters, digits, hyphens and underscores: "
             "https://cloud.google.com/secret-manager/docs/creating-and-accessing-secrets",
         )
+
+    def replaced_by(self, prior: Object, planned: Object) -> list[str]:
+        """Where it is cannot change; its key can: https://cloud.google.com/secret-manager/docs/cmek."""
+        moved = [_locations(one) for one in (prior, planned)]
+        return [*super().replaced_by(prior, planned), *(["replication"] if moved[0] != moved[1] else [])]
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Its name has the project's number."""
@@ -108,6 +114,7 @@ class SecretVersion(Resource):
             raise _not_found(cloud, text(planned, "secret"))
         if _payload(config) is None:
             raise Refused(Problem("Error 400: no secret data", "Set secret_data_wo (it stays out of the state)."))
+        require_keys(cloud, text(planned, "secret"))
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Writes the value under the next number, or under that of a try whose answer was lost."""
@@ -217,7 +224,36 @@ def version_name(cloud: Cloud, project: str, secret: str, version: str) -> str:
 
 def value(cloud: Cloud, project: str, secret: str, version: str) -> str:
     """The value of a version; the arguments and the refusals are those of `version_name`."""
-    return cloud.store.secret(version_name(cloud, project, secret, version)) or ""
+    name = version_name(cloud, project, secret, version)
+    require_keys(cloud, name.rpartition("/versions/")[0])
+    return cloud.store.secret(name) or ""
+
+
+def require_keys(cloud: Cloud, secret: str) -> None:
+    """Refuses a secret whose key its service's agent may not use: a value can be neither written nor read.
+
+    That a value written before the secret had the key is still readable without it is left out.
+
+    Raises:
+        Refused: https://cloud.google.com/secret-manager/docs/cmek
+    """
+    found = cloud.store.get(Secret.type, secret) or {}
+    project = text(found, "project")
+    for location, key in _locations_and_keys(found):
+        kms.require_use(cloud, key, service="secretmanager", project=project, location=location)
+
+
+def _locations_and_keys(secret: Object) -> list[tuple[str, str]]:
+    return [
+        (text(replica, "location"), text(replica, "customer_managed_encryption", 0, "kms_key_name"))
+        for replication in objects(secret, "replication")
+        for managed in objects(replication, "user_managed")
+        for replica in objects(managed, "replicas")
+    ]
+
+
+def _locations(secret: Object) -> list[str]:
+    return [location for location, _ in _locations_and_keys(secret)]
 
 
 def _payload(config: Object) -> str | None:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from localcloud.resource import Api, Cloud, Resource, crud, name_problem, protected, stable_number
+from localcloud.services import kms
 from localcloud.services import sql_backups as backups
 from localcloud.services import sql_editions as editions
 from localcloud.services.iam import Target
@@ -128,9 +129,10 @@ class Instance(Resource):
         return names
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
-        """The edition must allow it."""
-        del cloud, config
+        """The edition must allow it, and the key be there."""
+        del config
         editions.check(planned)
+        require_key(cloud, planned)
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Takes the time that an instance takes, and starts its server."""
@@ -200,6 +202,17 @@ def addresses(cloud: Cloud, values: Object) -> Object:
     }
 
 
+def require_key(cloud: Cloud, instance: Object) -> None:
+    """Refuses an instance whose key its service's agent may not use: it would not start, or stop.
+
+    Raises:
+        Refused: https://cloud.google.com/sql/docs/postgres/cmek
+    """
+    project, region = text(instance, "project"), text(instance, "region")
+    key = text(instance, "encryption_key_name")
+    kms.require_use(cloud, key, service="sqladmin", project=project, location=region)
+
+
 def require_unprotected(instance: Object) -> None:
     """Refuses to delete an instance that Google protects.
 
@@ -233,6 +246,7 @@ def require_instance(cloud: Cloud, connection_name: str) -> None:
         raise Refused(
             Problem(f"Cloud SQL instance {connection_name!r} not found", "Use connection_name of the instance.")
         )
+    require_key(cloud, found)
 
 
 def key_of(part: Object) -> str:

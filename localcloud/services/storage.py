@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from localcloud.resource import Cloud, Resource, crud, name_problem, now, policy
+from localcloud.services import kms
 from localcloud.services.iam import Member, Target
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, text
 from localcloud.terraform.schema import Corrections
@@ -69,6 +70,13 @@ class Bucket(Resource):
             "googleapi: Error 409: Your previous request to create the named bucket succeeded and you already own it., "
             "conflict"
         )
+
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
+        """Its key must be one that the service may use: https://cloud.google.com/storage/docs/encryption/customer-managed-keys."""
+        del config
+        key = text(planned, "encryption", 0, "default_kms_key_name")
+        where = {"project": text(planned, "project"), "location": text(planned, "location")}
+        kms.require_use(cloud, key, service="storage", **where)
 
     def read(self, values: Object) -> Object:
         """Soft delete that is off has no time at which it began."""

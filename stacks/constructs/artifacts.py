@@ -14,7 +14,7 @@ from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketI
 from constructs import Construct
 
 from stacks import addresses
-from stacks.constructs.expressions import local, number, string
+from stacks.constructs.expressions import add_key_block, local, number, string
 from stacks.constructs.workload import Workload
 from stacks.inputs import Placement, StringMap
 from stacks.resources import pin
@@ -73,6 +73,8 @@ class Artifacts(Construct):
             ),
             addresses.BUCKET.of(prefix),
         )
+        # Objects that are written from then on: https://cloud.google.com/storage/docs/encryption/customer-managed-keys
+        add_key_block(bucket, "encryption", "default_kms_key_name", config.placement)
         self.bucket_name = bucket.name
 
 

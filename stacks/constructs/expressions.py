@@ -4,10 +4,10 @@ An expression is a string of that language without `${` and `}`. What it reads o
 document of a settings file and that of a module differ in the locals and nowhere else.
 """
 
-from cdktf import IResolvable, TerraformLocal, TerraformResource, Token
+from cdktf import IResolvable, TerraformLocal, TerraformResource, TerraformStack, Token
 from constructs import Construct
 
-from stacks.inputs import StringMap
+from stacks.inputs import Placement, StringMap
 
 
 def local(scope: Construct, name: str, value: object) -> str:
@@ -46,6 +46,37 @@ def add_name_value_blocks(resource: TerraformResource, path: str, block: str, en
         resource.add_override(f"{path}.dynamic.{block}", dynamic)
     else:
         resource.add_override(f"{path}.{block}", [{"name": key, "value": value} for key, value in entries.items()])
+
+
+def kms_key(scope: Construct, placement: Placement) -> str:
+    """The expression of the key of a deployment, a local value that every construct shares."""
+    name, stack = f"{placement.prefix}kms_key", TerraformStack.of(scope)
+    return f"local.{name}" if stack.node.try_find_child(f"local-{name}") else local(stack, name, placement.kms_key)
+
+
+def key_argument(scope: Construct, placement: Placement) -> str | None:
+    """The key as an argument, which is left out where it is empty."""
+    if Token.is_unresolved(placement.kms_key):
+        return string(f"one(compact([{kms_key(scope, placement)}]))")
+    return placement.kms_key or None
+
+
+def add_key_block(resource: TerraformResource, path: str, argument: str, placement: Placement) -> None:
+    """Adds the block that names the key, if there is one; where Terraform alone knows, a dynamic block.
+
+    Args:
+        resource: The resource.
+        path: Of the block, such as `template.encryption`.
+        argument: The name of its argument.
+        placement: Whose key it is.
+    """
+    outer, _, block = path.rpartition(".")
+    if Token.is_unresolved(placement.kms_key):
+        keys = string(f"compact([{kms_key(resource, placement)}])")
+        dynamic = {"for_each": keys, "content": {argument: f"${{{block}.value}}"}}
+        resource.add_override(f"{outer}.dynamic.{block}" if outer else f"dynamic.{block}", dynamic)
+    elif placement.kms_key:
+        resource.add_override(path, {argument: placement.kms_key})
 
 
 def string(expression: str) -> str:

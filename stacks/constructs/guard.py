@@ -9,7 +9,7 @@ from constructs import Construct
 
 from stacks import addresses
 from stacks.addresses import Address
-from stacks.constructs.expressions import local, string
+from stacks.constructs.expressions import kms_key, local, string
 from stacks.inputs import Placement
 
 _PROTECTED = (
@@ -21,8 +21,8 @@ _PROTECTED = (
 class Origin(Construct):
     """Remembers where a deployment began, for neither its region nor its engine can change.
 
-    Names stay taken while there is an instance or a secret of that name in any region: in another one Google would
-    refuse the new ones, when the bucket is gone already.
+    Nor can the key of its database. Names stay taken while there is an instance or a secret of that name in any region:
+    in another one Google would refuse the new ones, when the bucket is gone already.
 
     Attributes:
         stays: The precondition for what must not move; it fails at plan.
@@ -43,7 +43,11 @@ class Origin(Construct):
         TerraformStack.of(self).add_override(
             f"resource.{address}",
             {
-                "input": {"region": string(region), "engine": string(engine)},
+                "input": {
+                    "region": string(region),
+                    "engine": string(engine),
+                    "kms_key": string(kms_key(self, placement)),
+                },
                 "lifecycle": {"ignore_changes": ["input"]},
             },
         )
@@ -56,6 +60,26 @@ class Origin(Construct):
                 " first."
             ),
         )
+
+
+def key_stays(prefix: str, *, key: str, other: str) -> Precondition:
+    """The precondition of a database's key, which holds while another instance serves in its place.
+
+    Args:
+        prefix: Of the deployment's logical ids.
+        key: An expression.
+        other: An expression of the name of that other instance; empty for none.
+    """
+    began = f'try({addresses.ORIGIN.of(prefix)}.output.kms_key, "")'
+    made = f'{began} == "" ? "without a key of yours" : "under {string(began)}"'
+    return Precondition(
+        condition=string(f'{other} != "" || {began} == {key}'),
+        error_message=(
+            f"The database was made {string(made)}, and Google cannot change that. encryption.kms_key changes together"
+            " with database.serving_instance, which names an instance that was restored under the new key: see the"
+            " runbook, Encrypt with another key. Nothing was changed."
+        ),
+    )
 
 
 class DestroyGuard(Construct):

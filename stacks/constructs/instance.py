@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from cdktf import Token
+from cdktf import TerraformResourceLifecycle, Token
 from cdktf_cdktf_provider_google.sql_database_instance import (
     SqlDatabaseInstance,
     SqlDatabaseInstanceSettings,
@@ -15,7 +15,8 @@ from cdktf_cdktf_provider_google.sql_database_instance import (
 from constructs import Construct
 
 from stacks import addresses
-from stacks.constructs.expressions import add_name_value_blocks, flag, local, number, string
+from stacks.constructs.expressions import add_name_value_blocks, flag, key_argument, kms_key, local, number, string
+from stacks.constructs.guard import key_stays
 from stacks.inputs import Placement, StringMap
 from stacks.resources import pin
 from stacks.settings.database import Database
@@ -56,6 +57,7 @@ class Instance(Construct):
         address: Its address.
         name: The instance's name.
         engine: The expression of the engine, `postgresql` or `mysql`.
+        serving: The expression of the name of another instance that serves in its place; empty for none.
     """
 
     def __init__(self, scope: Construct, id_: str, *, config: InstanceConfig) -> None:
@@ -67,6 +69,8 @@ class Instance(Construct):
         standby = local(self, f"{prefix}database_high_availability", inputs.high_availability)
         retention = local(self, f"{prefix}database_backup_retention", inputs.backup_retention)
         recovery = local(self, f"{prefix}database_point_in_time_recovery", inputs.point_in_time_recovery)
+        key = kms_key(self, config.placement)
+        serving = local(self, f"{prefix}serving_instance", inputs.serving_instance)
         instance = pin(
             SqlDatabaseInstance(
                 self,
@@ -80,6 +84,13 @@ class Instance(Construct):
                     + string(f'replace({version}, ".", "_")')
                 ),
                 deletion_protection=inputs.deletion_protection,
+                # It cannot change, and Terraform would replace the instance, with all data, for another one:
+                # https://cloud.google.com/sql/docs/postgres/cmek
+                encryption_key_name=key_argument(self, config.placement),
+                lifecycle=TerraformResourceLifecycle(
+                    ignore_changes=["encryption_key_name"],
+                    precondition=[key_stays(prefix, key=key, other=serving)],
+                ),
                 settings=SqlDatabaseInstanceSettings(
                     tier=inputs.tier,
                     # PostgreSQL >= 16 defaults to ENTERPRISE_PLUS, which has no shared-core and no custom tiers:
@@ -129,6 +140,7 @@ class Instance(Construct):
         self.address = addresses.INSTANCE.of(prefix)
         self.name = instance.name
         self.engine = engine
+        self.serving = serving
 
 
 def _flags_of(value: str, expression: str) -> StringMap | str:

@@ -21,7 +21,7 @@ from cdktf_cdktf_provider_google.cloud_scheduler_job import (
 from constructs import Construct
 
 from stacks import addresses
-from stacks.constructs.expressions import local, string
+from stacks.constructs.expressions import key_argument, local, string
 from stacks.constructs.identity import Identity, IdentityConfig
 from stacks.constructs.workload import Workload
 from stacks.inputs import Placement
@@ -95,7 +95,9 @@ class Jobs(Construct):
                 project=config.placement.project_id,
                 location=config.placement.region,
                 deletion_protection=False,
-                template=CloudRunV2JobTemplate(template=_template(config, self.workload)),
+                template=CloudRunV2JobTemplate(
+                    template=_template(config, self.workload, key_argument(self, config.placement))
+                ),
                 labels=config.placement.labels,
                 depends_on=self.workload.ready,
                 lifecycle=TerraformResourceLifecycle(ignore_changes=["client", "client_version"]),
@@ -193,10 +195,11 @@ def _those(jobs: str, condition: str) -> str:
     return f"{{ for key, job in {jobs} : key => job if {condition} }}"
 
 
-def _template(config: JobsConfig, workload: Workload) -> CloudRunV2JobTemplateTemplate:
+def _template(config: JobsConfig, workload: Workload, key: str | None) -> CloudRunV2JobTemplateTemplate:
     return CloudRunV2JobTemplateTemplate(
         service_account=workload.account.email,
         execution_environment="EXECUTION_ENVIRONMENT_GEN2",
+        encryption_key=key,
         # What a run has left, the next one does; one that fails shall be seen.
         max_retries=0,
         timeout=f"{Token.as_string(config.inputs.timeout_seconds)}s",

@@ -15,6 +15,7 @@ from cdktf_cdktf_provider_google.secret_manager_secret_version import SecretMana
 from constructs import Construct
 
 from stacks.addresses import Address, accessor_of, version_of
+from stacks.constructs.expressions import add_key_block
 from stacks.inputs import Account, Placement
 from stacks.resources import pin
 
@@ -70,6 +71,9 @@ class Secret(Construct):
             ),
             config.address.of(prefix),
         )
+        # Versions that are written from then on: https://cloud.google.com/secret-manager/docs/cmek
+        replica = "replication.user_managed.replicas.0"
+        add_key_block(self._secret, f"{replica}.customer_managed_encryption", "kms_key_name", config.placement)
         version = pin(
             SecretManagerSecretVersion(
                 self,

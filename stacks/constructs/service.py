@@ -19,7 +19,7 @@ from cdktf_cdktf_provider_google.cloud_run_v2_service_iam_member import CloudRun
 from constructs import Construct
 
 from stacks import addresses, names
-from stacks.constructs.expressions import local, string
+from stacks.constructs.expressions import key_argument, local, string
 from stacks.constructs.workload import Workload
 from stacks.inputs import Placement
 from stacks.resources import pin
@@ -70,7 +70,7 @@ class Service(Construct):
                 invoker_iam_disabled=config.invoker_iam_disabled,
                 # It holds no data: what must survive, the database and the bucket, is protected.
                 deletion_protection=False,
-                template=_template(config),
+                template=_template(config, key_argument(self, config.placement)),
                 labels=config.placement.labels,
                 depends_on=config.workload.ready,
                 lifecycle=TerraformResourceLifecycle(ignore_changes=_NOTED_BY_GOOGLE, precondition=[config.stays]),
@@ -125,10 +125,12 @@ class Service(Construct):
         )
 
 
-def _template(config: ServiceConfig) -> CloudRunV2ServiceTemplate:
+def _template(config: ServiceConfig, key: str | None) -> CloudRunV2ServiceTemplate:
     return CloudRunV2ServiceTemplate(
         service_account=config.workload.account.email,
         execution_environment="EXECUTION_ENVIRONMENT_GEN2",
+        # https://cloud.google.com/run/docs/securing/using-cmek
+        encryption_key=key,
         timeout=f"{Token.as_string(config.inputs.timeout_seconds)}s",
         max_instance_request_concurrency=config.inputs.concurrency,
         scaling=CloudRunV2ServiceTemplateScaling(

@@ -181,6 +181,15 @@ CROSS_RULES: Final = (
         "https://cloud.google.com/storage/docs/protection-backup-recovery-overview",
     ),
     rule(
+        "key_is_in_the_region",
+        "encryption.kms_key",
+        equal(Setting("encryption.kms_key"), "")
+        | Call("has", Setting("encryption.kms_key"), text("/locations/{region}/")),
+        "a key encrypts in its own location alone, and all of the deployment is in {region}",
+        "name a key of {region}, or leave it out",
+        "https://cloud.google.com/sql/docs/postgres/cmek",
+    ),
+    rule(
         "buckets_differ",
         "state.bucket",
         ~equal(Setting("state.bucket"), _BUCKET),

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from stacks.settings.access import Access
 from stacks.settings.bucket import Bucket, BucketName
 from stacks.settings.database import Database
+from stacks.settings.encryption import Encryption
 from stacks.settings.field_rules import AtMost, AtMostBytes, Pattern
 from stacks.settings.jobs import Jobs
 from stacks.settings.monitoring import Monitoring
@@ -132,6 +133,7 @@ class Settings(Section):
     state: State = Field(default_factory=State)
     database: Database = Field(default_factory=Database)
     bucket: Bucket = Field(default_factory=Bucket)
+    encryption: Encryption = Field(default_factory=Encryption)
     service: Service
     access: Access
     jobs: Jobs = Field(default_factory=Jobs)

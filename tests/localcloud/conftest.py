@@ -20,6 +20,7 @@ from localcloud.session import session
 from localcloud.store import Store
 from stacks.settings.load import OVERRIDE_PREFIX, load
 from tests.localcloud.calls import provider_of
+from tests.localcloud.keys import make_key
 from tests.stacks.documents import ENVIRONMENTS
 
 if TYPE_CHECKING:
@@ -104,6 +105,9 @@ def bootstrapped(documents: Documents, tmp_path_factory: pytest.TempPathFactory)
         if environment not in made:
             folder = tmp_path_factory.mktemp("bootstrapped")
             shutil.copytree(documents(environment) / "bootstrap", folder / "bootstrap")
+            settings = load(ENVIRONMENTS / f"{environment}.toml", {})
+            if settings.encryption.kms_key:
+                make_key(folder / "cloud", settings.encryption.kms_key, settings.project.id)
             with session(folder / "cloud", folder / "bootstrap") as variables:
                 bootstrap = Workspace(folder / "cloud", folder / "bootstrap", variables)
                 bootstrap.init()

@@ -24,16 +24,21 @@ SECRETS: Final = {
 }
 
 
+NUMBER: Final = ("--project", "acme-ml-dev=123456789012")
+"""The number that the examples say."""
+
 APIS: Final = [
     *json.loads((MODULE / "modules/apis/outputs.tf.json").read_text())["output"]["apis"]["value"],
     "artifactregistry.googleapis.com",
+    "cloudkms.googleapis.com",
+    "compute.googleapis.com",
 ]
 
 
 @contextmanager
 def opened(home: Path, folder: Path, *options: str) -> Generator[Workspace]:
     """A configuration, initialized, for as long as the context lasts; `options` are those of the local cloud."""
-    with session(home, folder, *options) as variables:
+    with session(home, folder, *NUMBER, *options) as variables:
         workspace = Workspace(home, folder, variables | SECRETS | {"TF_VAR_apis": json.dumps(APIS)})
         workspace.init()
         yield workspace

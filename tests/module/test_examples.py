@@ -11,6 +11,7 @@ import pytest
 from harness.workspace import one_line
 from localcloud.store import Store
 from stacks import addresses
+from tests.localcloud.changes import actions
 from tests.module.clouds import MODULE, copy_of_module, opened, prepare
 from tools.module_pages import EXAMPLES as COUNTED
 
@@ -55,6 +56,22 @@ def test_an_example_is_applied_and_destroyed(tmp_path: Path, enabled: Path, exam
         workspace.terraform("destroy", "-auto-approve", "-input=false", *UNPROTECTED.get(example, ()))
         assert workspace.addresses() == []
     assert _there(home) == before | LEFT.get(example, set())
+
+
+def test_another_domain_has_its_certificate_before_the_old_one_goes(tmp_path: Path, enabled: Path) -> None:
+    home = shutil.copytree(enabled, tmp_path / "cloud")
+    changed = ("-var=domain=models.example.com", "-var=requests_per_minute=600")
+    with opened(home, copy_of_module(tmp_path) / "examples" / "domain") as workspace:
+        workspace.apply()
+        told = actions(workspace.plan(*changed))
+        assert {address.removeprefix("module.mlflow."): action for address, action in told.items()} == {
+            "google_compute_managed_ssl_certificate.mlflow": "create then delete",
+            "google_compute_security_policy.mlflow": "update",
+            "google_compute_target_https_proxy.mlflow": "update",
+            addresses.SERVICE: "update",
+        }
+        workspace.apply(*changed)
+        assert workspace.plans_nothing(*changed)
 
 
 def test_the_service_alone_tells_of_grants_that_are_too_young_and_a_later_apply_heals(

@@ -13,7 +13,12 @@ from tools.scan import scan
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = ("complete", "existing-bucket-and-database", "minimal", "mysql")
+EXAMPLES = ("complete", "customer-key", "domain", "existing-bucket-and-database", "minimal", "mysql")
+
+
+# No signatures of attacks in Cloud Armor: a trace may quote one, nothing here is Java, and checkov's check of it
+# crashes on a document in JSON.
+LEFT_OUT = {*CHECKOV_ERRS, "CKV_GCP_73"}
 
 
 def test_the_documents_keep_the_policies() -> None:
@@ -30,5 +35,5 @@ def test_the_plans_of_the_examples_keep_the_policies(tmp_path: Path, enabled: Pa
         with opened(home, module / "examples" / example) as workspace:
             (plans / f"{example}.json").write_text(json.dumps(workspace.plan()))
     result = scan(plans)
-    assert [str(finding) for finding in result.failed if finding.check_id not in CHECKOV_ERRS] == []
+    assert [str(finding) for finding in result.failed if finding.check_id not in LEFT_OUT] == []
     assert {finding.file for finding in result.passed} == {f"{example}.json" for example in EXAMPLES}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from stacks.hcl import escaped
+from tests.localcloud.keys import make_key
 from tests.module.clouds import MODULE, copy_of_module, opened, prepare
 from tools.docs import CHECKOUT
 
@@ -24,6 +25,7 @@ OTHERS: Final[dict[str, Any]] = {
     "project_id": "acme-ml-dev",
     "project_number": "123456789012",
     "region": "europe-west1",
+    "encryption": {"kms_key": "projects/acme-keys/locations/europe-west1/keyRings/ml/cryptoKeys/mlflow"},
     "names": {
         "backend_store_uri_secret": "uri",
         "encryption_key_secret": "key",
@@ -113,6 +115,7 @@ def test_every_attribute_plans_and_applies(
     tmp_path: Path, enabled: Path, module: str, known: str, as_they_are: set[str]
 ) -> None:
     home = shutil.copytree(enabled, tmp_path / "cloud")
+    make_key(home, OTHERS["encryption"]["kms_key"], OTHERS["project_id"], OTHERS["project_number"])
     if module != ".":
         prepare(home, tmp_path, "existing")
     (tmp_path / "root").mkdir()

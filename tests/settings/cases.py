@@ -176,6 +176,12 @@ CASES: Final = [
         {"bucket.versioning": False, "bucket.soft_delete_days": 0},
         {"bucket.soft_delete_days": 7},
     ),
+    _case(
+        "key_is_in_the_region",
+        "encryption.kms_key",
+        {"encryption.kms_key": "projects/acme-keys/locations/europe-west4/keyRings/ml/cryptoKeys/mlflow"},
+        {"region": "europe-west4"},
+    ),
     _case("buckets_differ", "state.bucket", {"state.bucket": "models", "bucket.name": "models"}, {"bucket.name": ""}),
     _case(
         "buckets_differ", "state.bucket", {"state.bucket": "acme-ml-dev-mlflow-artifacts"}, {"bucket.name": "models"}

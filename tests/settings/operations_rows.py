@@ -1,10 +1,11 @@
-"""The rows of the sections `jobs` and `monitoring`."""
+"""The rows of the sections `encryption`, `jobs` and `monitoring`."""
 
 from typing import Final
 
 from tests.settings.row import FLAG, Row, each
 
 _ONCALL: Final = {"oncall": "oncall@example.com"}
+_KEY: Final = "projects/acme-keys/locations/europe-west1/keyRings/ml/cryptoKeys/mlflow"
 _DAYS: Final = Row(good=(1, 3_650), bad=(0, 3_651, -1))
 _SCHEDULE: Final = Row(
     good=("0 3 * * 0", "", "*/15 0-6,22 1,15 JAN-MAR,12 MON-FRI", "59 23 31 12 7", "* * * * *", "0 9 * * SUN/2"),
@@ -16,6 +17,14 @@ _SCHEDULE: Final = Row(
 )
 
 OPERATIONS: Final[dict[str, Row]] = {
+    "encryption.kms_key": Row(
+        good=("", _KEY, _KEY.replace("mlflow", "K_-" * 21)),
+        bad=(
+            *("mlflow", f"{_KEY}/cryptoKeyVersions/1", f"//cloudkms.googleapis.com/{_KEY}", f"{_KEY}\n"),
+            *(_KEY.replace("europe-west1", "europe"), _KEY.replace("europe-west1", "global")),
+            *(_KEY.replace("mlflow", "k" * 64), _KEY.replace("acme-keys", "acme"), _KEY.removeprefix("projects/")),
+        ),
+    ),
     "jobs.enabled": FLAG,
     "jobs.gc_schedule": _SCHEDULE,
     "jobs.gc_older_than_days": _DAYS,

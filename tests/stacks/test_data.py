@@ -1,18 +1,20 @@
 """Promises on the database and the bucket."""
 
+import json
 from functools import cache
 from typing import Any
 
 import pytest
 
 from stacks import addresses
-from tests.stacks.documents import NAMES, document, resource, resources
+from stacks.settings.load import load
+from tests.stacks.documents import ENVIRONMENTS, NAMES, document, resource, resources
 from tests.stacks.evaluate import evaluate
 
 
 @cache
 def evaluated_instance(environment: str) -> dict[str, Any]:
-    instance = resource(environment, addresses.INSTANCE)
+    instance = {**resource(environment, addresses.INSTANCE), "lifecycle": {}}
     return evaluate(instance, locals_=document(environment)["locals"])
 
 
@@ -154,3 +156,22 @@ def test_prod_keeps_a_bucket_that_holds_objects() -> None:
 def test_a_bucket_name_is_the_settings_or_derived() -> None:
     assert resource("dev", addresses.BUCKET)["name"] == "acme-ml-dev-mlflow-artifacts"
     assert resource("maximal", addresses.BUCKET)["name"] == "acme-models"
+
+
+def test_a_key_of_ones_own_encrypts_all_that_is_at_rest() -> None:
+    key = load(ENVIRONMENTS / "maximal.toml", {}).encryption.kms_key
+    found = resources("maximal")
+    assert key
+    assert found[addresses.INSTANCE]["encryption_key_name"] == key
+    assert found[addresses.SERVICE]["template"]["encryption_key"] == key
+    assert found[addresses.JOBS]["template"]["template"]["encryption_key"] == key
+    assert found[addresses.BUCKET]["encryption"] == {"default_kms_key_name": key}
+    assert resource("maximal", addresses.STATE_BUCKET, "bootstrap")["encryption"] == {"default_kms_key_name": key}
+    for secret in (addresses.BACKEND_STORE_URI, addresses.OAUTH2_PROXY, addresses.ENCRYPTION_KEY):
+        (replica,) = found[secret]["replication"]["user_managed"]["replicas"]
+        assert replica["customer_managed_encryption"] == {"kms_key_name": key}
+
+
+def test_without_one_no_key_is_named() -> None:
+    assert "kms_key_name" not in json.dumps([resources("prod"), resources("prod", "bootstrap")])
+    assert "encryption_key_name" not in resource("prod", addresses.INSTANCE)

@@ -51,6 +51,7 @@ class VariablesStack(TerraformStack):
             labels=self._variable("labels", "map(string)"),
             project_id=self._variable("project_id", "string"),
             project_number=self._variable("project_number", "string"),
+            kms_key=getattr(sections["encryption"], "kms_key"),  # noqa: B009 - a section of any kind
         )
         TerraformVariable(self, "oauth_client_secret", type="string")
         inputs = Inputs(
@@ -112,14 +113,14 @@ def test_variables_give_what_settings_give(module: dict[str, Any], environment: 
     variables = {name: (body["type"], given[name]) for name, body in module["variable"].items()}
     from_variables = evaluate(_evaluable(module), locals_=module["locals"], variables=variables)
     from_settings = evaluate(_evaluable(document(environment)), locals_=document(environment)["locals"])
-    assert _with_blocks_as_maps(from_variables) == _with_blocks_as_maps(from_settings)
+    assert _with_blocks_as_maps(_written_out(from_variables)) == _with_blocks_as_maps(_written_out(from_settings))
 
 
 def _evaluable(root: dict[str, Any]) -> Any:
     """The resources of a document as arguments, without what only an apply can know."""
     text = re.sub(r"\$\{(?=[^}]*\b(google_|each\.))", "$${", json.dumps(root["resource"]))
     # The content of a dynamic block, whose iterator exists there alone.
-    text = text.replace("${env.", "$${env.").replace("${database_flags.", "$${database_flags.")
+    text = re.sub(r"\$\{(?=\w+\.(key|value)\})", "$${", text)
     resources_ = json.loads(text)
     del resources_["google_secret_manager_secret_version"]
     del resources_["google_sql_user"]
@@ -129,6 +130,22 @@ def _evaluable(root: dict[str, Any]) -> Any:
         body.pop("depends_on", None)
         body.pop("lifecycle", None)
     return resources_
+
+
+def _written_out(value: Any) -> Any:
+    """Arguments and blocks that are there, whether they were written or are null, or dynamic over a list."""
+    if isinstance(value, list):
+        return [_written_out(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    dynamic = value.get("dynamic", {})
+    of_lists = {name: block for name, block in dynamic.items() if isinstance(block["for_each"], list)}
+    found = {name: _written_out(inner) for name, inner in value.items() if name != "dynamic" and inner is not None}
+    for name, block in of_lists.items():
+        for item in block["for_each"]:
+            found[name] = dict.fromkeys(block["content"], item)
+    others = {name: block for name, block in dynamic.items() if name not in of_lists}
+    return found | ({"dynamic": others} if others else {})
 
 
 def _with_blocks_as_maps(resources_: Any) -> Any:
