@@ -125,6 +125,5 @@ class Serving(Construct):
                 instance=foundation.instance,
                 service=settings.service,
                 url=self.url,
-                answering=self.service.open,
             ),
         )

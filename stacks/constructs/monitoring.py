@@ -1,11 +1,10 @@
 """Alerts, a dashboard and an uptime check for one tracking server."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cdktf import ITerraformDependable, TerraformResourceLifecycle, Token
+from cdktf import TerraformResourceLifecycle, Token
 from cdktf_cdktf_provider_google.monitoring_alert_policy import (
     MonitoringAlertPolicy,
     MonitoringAlertPolicyAlertStrategy,
@@ -50,7 +49,6 @@ class MonitoringConfig:
     Attributes:
         service: Whose limits are watched.
         url: Where the service is asked from outside.
-        answering: What must be there before anything answers.
     """
 
     inputs: Settings
@@ -58,7 +56,6 @@ class MonitoringConfig:
     instance: InstanceInputs
     service: Service
     url: str
-    answering: Sequence[ITerraformDependable]
 
 
 class Monitoring(Construct):
@@ -202,8 +199,6 @@ class Monitoring(Construct):
                     labels={"project_id": placement.project_id, "host": self._config.url.removeprefix("https://")},
                 ),
                 lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
-                # Asked before there is a service, the first apply would raise the alert.
-                depends_on=[*self._config.answering],
             ),
             address,
         )

@@ -39,7 +39,9 @@ def test_a_job_runs_the_services_image_once_as_an_account_of_its_own(environment
     job = resource(environment, addresses.JOBS)
     template, service = job["template"]["template"], resource(environment, addresses.SERVICE)["template"]
     (container,) = template["containers"]
-    assert container["image"] == service["containers"][0]["image"]
+    assert container["image"] == "${each.value.image}"
+    every = _made(environment, "every_job").values()
+    assert {made["image"] for made in every} == {service["containers"][0]["image"]}
     assert container["args"] == "${each.value.args}"
     assert "ports" not in container
     assert template["max_retries"] == 0
