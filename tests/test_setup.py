@@ -68,6 +68,10 @@ def test_terraform_must_be_new_enough(
     assert "python >= 3.11" in done.stderr
 
 
+@pytest.mark.skipif(
+    (CHECKOUT / "node_modules").is_symlink(),
+    reason="where npm follows a link, it would empty the folder of another checkout",
+)
 def test_a_checkout_that_is_ready_is_left_alone() -> None:
     before = {path: path.stat().st_mtime_ns for path in (CHECKOUT / ".venv", CHECKOUT / "node_modules")}
     done = run(SETUP, "test", dict(os.environ))

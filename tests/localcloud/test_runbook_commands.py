@@ -17,6 +17,9 @@ BLOCKS = re.sub(
 LINES = [line.strip() for line in re.findall(r"gcloud (?:[^|\n`']|'[^']*')*", BLOCKS)]
 NOT_HERE = {
     "gcloud auth",
+    "gcloud beta services",
+    "gcloud compute",
+    "gcloud kms",
     "gcloud logging read 'jsonPayload.write.ids",  # its --format
     "gcloud secrets",
     "gcloud run revisions",
@@ -24,7 +27,9 @@ NOT_HERE = {
     "gcloud run services update-traffic",
     "gcloud run services update mlflow --update-labels",
     "gcloud sql export",
+    "gcloud sql instances create",
     "gcloud storage cp --recursive",
+    "gcloud storage service-agent",
 }
 """What the local cloud does not have, by the words that the commands begin with; tests/commands.toml says so."""
 
