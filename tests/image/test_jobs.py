@@ -223,7 +223,7 @@ def test_gc_leaves_everything_else_as_it_is(deployment: Deployment, world: World
 
 @pytest.mark.parametrize(
     ("run", "told"),
-    [("foreign", "its files are at mlflow-artifacts:/0/x/artifacts"), ("at_the_root", "might be the files of others")],
+    [("foreign", "its files are at mlflow-artifacts:/0/x/artifacts"), ("at_the_root", "also be the files of others")],
 )
 def test_gc_tells_what_it_left_and_goes_on(
     deployment: Deployment, world: World, collection: Outcome, run: str, told: str
