@@ -7,6 +7,7 @@ https://cloud.google.com/iam/docs/policies
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -184,6 +185,17 @@ class Member(Resource):
     def target_name(self, values: Object) -> str:
         """The name, in the id of the binding, of what the role is granted on."""
         raise NotImplementedError
+
+    def known(self, cloud: Cloud, block: Block, values: Object) -> Object:
+        """The project, if nobody says it, is that of a full name; only then that of the provider.
+
+        https://registry.terraform.io/providers/hashicorp/google/latest/docs/resources/secret_manager_secret_iam
+        """
+        found, target = super().known(cloud, block, values), values.get(self.target)
+        if "project" in found and not values.get("project"):
+            named = re.match(r"projects/([^/]+)/", target) if isinstance(target, str) else None
+            found["project"] = UNKNOWN if target is UNKNOWN else named[1] if named else found["project"]
+        return found
 
     def identify(self, values: Object) -> str:
         """TARGET/ROLE/MEMBER, and TITLE/DESCRIPTION/EXPRESSION of the condition if there is one."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from localcloud.resource import ENABLED_API
+from localcloud.terraform.model import Refused
 from tests.localcloud.calls import enable, sent
 
 if TYPE_CHECKING:
@@ -88,6 +89,16 @@ def test_a_role_on_a_job_goes_with_it(provider: ResourceProvider, cloud: Cloud) 
     assert bound["name"] == made["id"]
     assert sent(provider, JOB, made, None) == (None, "")
     assert cloud.store.all(BINDING) == []
+
+
+def test_a_role_without_a_project_is_in_that_of_a_full_name(provider: ResourceProvider, cloud: Cloud) -> None:
+    member = {"location": "us-central1", "role": "roles/run.invoker", "member": "user:ada@example.com"}
+    made, _ = sent(provider, JOB, None, job())
+    cloud.project = ""  # a provider block that names none
+    bound, refused = sent(provider, BINDING, None, member | {"name": made["id"]})
+    assert (refused, bound["project"]) == ("", "demo-project")
+    with pytest.raises(Refused, match="No project"):
+        sent(provider, BINDING, None, member | {"name": "job"})
 
 
 def test_a_job_and_a_schedule_are_imported_by_their_names(provider: ResourceProvider) -> None:
