@@ -96,6 +96,13 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
     return make
 
 
+def make_key_of(environment: str, home: Path) -> None:
+    """Makes the key that an environment names, if it does."""
+    settings = load(ENVIRONMENTS / f"{environment}.toml", {})
+    if settings.encryption.kms_key:
+        make_key(home, settings.encryption.kms_key, settings.project.id)
+
+
 @pytest.fixture(scope="session")
 def bootstrapped(documents: Documents, tmp_path_factory: pytest.TempPathFactory) -> Bootstrapped:
     """Gives the folder of a local cloud in which the bootstrap stack of an environment was applied."""
@@ -105,9 +112,7 @@ def bootstrapped(documents: Documents, tmp_path_factory: pytest.TempPathFactory)
         if environment not in made:
             folder = tmp_path_factory.mktemp("bootstrapped")
             shutil.copytree(documents(environment) / "bootstrap", folder / "bootstrap")
-            settings = load(ENVIRONMENTS / f"{environment}.toml", {})
-            if settings.encryption.kms_key:
-                make_key(folder / "cloud", settings.encryption.kms_key, settings.project.id)
+            make_key_of(environment, folder / "cloud")
             with session(folder / "cloud", folder / "bootstrap") as variables:
                 bootstrap = Workspace(folder / "cloud", folder / "bootstrap", variables)
                 bootstrap.init()
@@ -131,6 +136,8 @@ def opening(work: Path, documents: Documents, bootstrapped: Bootstrapped) -> Ite
                 shutil.copytree(documents(environment, **overrides) / stack, folder)
             if stack == "tracking" and not home.exists():
                 shutil.copytree(bootstrapped(environment), home)
+            elif not home.exists():
+                make_key_of(environment, home)
             opened.close()  # one process holds a cloud at a time
             variables = opened.enter_context(session(home, folder, *options))
             workspace = Workspace(home, folder, variables | {"TF_VAR_oauth_client_secret": OAUTH_CLIENT_SECRET})
