@@ -40,16 +40,10 @@ def settings_to_inputs(settings: Settings, *, oauth_client_secret: str) -> Input
         settings: The settings of one environment.
         oauth_client_secret: The expression of the one input that is no setting.
     """
+    escaped = _escaped(settings)
     return Inputs(
-        placement=Placement(
-            names=names.CloudNames.of(settings.name),
-            region=settings.region,
-            labels=hcl.escaped(settings.labels),
-            project_id=settings.project.id,
-            project_number=settings.project.number,
-            kms_key=settings.encryption.kms_key,
-        ),
-        settings=_escaped(settings),
+        placement=Placement.of(escaped, names.CloudNames.of(settings.name)),
+        settings=escaped,
         oauth_client_secret=oauth_client_secret,
     )
 
@@ -61,4 +55,4 @@ def _escaped(settings: Settings) -> Settings:
         for name, section in settings
         if isinstance(section, Section)
     }
-    return settings.model_copy(update=sections)
+    return settings.model_copy(update={**sections, "labels": hcl.escaped(settings.labels)})

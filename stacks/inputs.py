@@ -6,7 +6,7 @@ in Terraform's language; the two exceptions, of which checkov reads the plain fo
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from stacks.names import CloudNames
 from stacks.settings.model import Settings
@@ -30,6 +30,18 @@ class Placement:
     project_number: str
     kms_key: str
     prefix: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings, names: CloudNames) -> Self:
+        """Where settings, or the same of variables, put everything."""
+        return cls(
+            names=names,
+            region=settings.region,
+            labels=settings.labels,
+            project_id=settings.project.id,
+            project_number=settings.project.number,
+            kms_key=settings.encryption.kms_key,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from cdktf import App, IResolvable, TerraformStack, Token
 from constructs import Construct
+from pydantic.fields import FieldInfo
 
 from stacks import versions
 from stacks.addresses import JOBS
@@ -52,12 +53,13 @@ class ModuleStack(TerraformStack):
     def __init__(self, scope: Construct, id_: str) -> None:
         super().__init__(scope, id_)
         declare(self, module_variables())
+        settings = _of_variables(Settings.model_fields.keys() - LEFT_OUT.keys())
         server = TrackingServer(
             self,
             "tracking-server",
             inputs=Inputs(
-                placement=_placement(cloud_names()),
-                settings=_of_variables(Settings.model_fields.keys() - LEFT_OUT.keys()),
+                placement=Placement.of(settings, cloud_names()),
+                settings=settings,
                 oauth_client_secret=f"var.{SECRET}",
             ),
         )
@@ -93,7 +95,7 @@ class ServiceModuleStack(TerraformStack):
         settings = _of_variables(Settings.model_fields.keys() - {*LEFT_OUT, *ABSENT})
         rotation = Database.model_construct(rotation=_variable("database.rotation", "number"))
         inputs = Inputs(
-            placement=_placement(CloudNames.of("${var.name}")),
+            placement=Placement.of(settings, CloudNames.of("${var.name}")),
             settings=settings.model_copy(update={"database": rotation}),
             oauth_client_secret=f"var.{SECRET}",
         )
@@ -157,27 +159,17 @@ def split(document: Document, moved: list[dict[str, str]] | None = None) -> dict
     }
 
 
-def _placement(names: CloudNames) -> Placement:
-    return Placement(
-        names=names,
-        region=_variable("region", "string"),
-        labels=_variable("labels", "map(string)"),
-        project_id=_variable("project.id", "string"),
-        project_number=_variable("project.number", "string"),
-        kms_key=_variable("encryption.kms_key", "string"),
-    )
-
-
 def _of_variables(names: Iterable[str]) -> Settings:
-    """Sections whose fields are the attributes of the variables of their names."""
-    sections = {name: _section(name, section) for name in sorted(names) if (section := section_of(name))}
-    return Settings.model_construct(None, **sections)
+    """Settings of these names whose fields are the attributes of the variables of the same names."""
+    fields: dict[str, Any] = {}
+    for name in sorted(names):
+        section = section_of(name)
+        fields[name] = _section(name, section) if section else _field(name, Settings.model_fields[name])
+    return Settings.model_construct(None, **fields)
 
 
 def _section(name: str, section: type[Section]) -> Section:
-    tokens = {
-        field: _variable(f"{name}.{field}", type_of(info.annotation)) for field, info in section.model_fields.items()
-    }
+    tokens = {field: _field(f"{name}.{field}", info) for field, info in section.model_fields.items()}
     return section.model_construct(None, **tokens)
 
 
@@ -188,6 +180,10 @@ _TOKENS: Final[dict[str, Callable[[IResolvable], Any]]] = {
     "list(string)": Token.as_list,
     "map(string)": Token.as_string_map,
 }
+
+
+def _field(path: str, info: FieldInfo) -> Any:  # noqa: ANN401 - as below
+    return _variable(path, type_of(info.annotation))
 
 
 def _variable(path: str, type_: str) -> Any:  # noqa: ANN401 - a token in the form of a value of that type
