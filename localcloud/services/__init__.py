@@ -1,5 +1,9 @@
 """What Google's services mean on this machine: one module a service, one class a resource type."""
 
+import inspect
+from collections.abc import Iterator
+from types import ModuleType
+
 from localcloud.resource import Cloud, Resource
 from localcloud.services import (
     alerting,
@@ -22,42 +26,33 @@ from localcloud.services import (
 )
 from localcloud.terraform.model import Object
 
-RESOURCES: tuple[type[Resource], ...] = (
-    alerting.AlertPolicy,
-    artifactregistry.Repository,
-    artifactregistry.RepositoryMember,
-    cloudscheduler.Job,
-    compute.Address,
-    compute.BackendService,
-    compute.Certificate,
-    compute.EndpointGroup,
-    compute.ForwardingRule,
-    compute.HttpProxy,
-    compute.HttpsProxy,
-    compute.SecurityPolicy,
-    compute.UrlMap,
-    dashboards.Dashboard,
-    iam.ProjectMember,
-    iam.ServiceAccount,
-    kms.CryptoKey,
-    kms.CryptoKeyMember,
-    kms.KeyRing,
-    monitoring.NotificationChannel,
-    monitoring.UptimeCheck,
-    run.Service,
-    run.ServiceMember,
-    run_jobs.Job,
-    run_jobs.JobMember,
-    secretmanager.Secret,
-    secretmanager.SecretMember,
-    secretmanager.SecretVersion,
-    serviceusage.ProjectService,
-    sql.Instance,
-    sql_parts.Database,
-    sql_parts.User,
-    storage.Bucket,
-    storage.BucketMember,
+_MODULES = (
+    alerting,
+    artifactregistry,
+    cloudscheduler,
+    compute,
+    dashboards,
+    iam,
+    kms,
+    monitoring,
+    run,
+    run_jobs,
+    secretmanager,
+    serviceusage,
+    sql,
+    sql_parts,
+    storage,
 )
+
+
+def _types(module: ModuleType) -> Iterator[type[Resource]]:
+    """The resource types that a module defines; a base of several has no type."""
+    for _, one in inspect.getmembers(module, inspect.isclass):
+        if issubclass(one, Resource) and one.__module__ == module.__name__ and hasattr(one, "type"):
+            yield one
+
+
+RESOURCES = tuple(found for module in _MODULES for found in _types(module))
 
 
 def authorize(cloud: Cloud, resource: Resource, verb: str, values: Object) -> None:
