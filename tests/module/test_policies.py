@@ -13,8 +13,9 @@ from tools.scan import scan
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = ("complete", "customer-key", "domain", "existing-bucket-and-database", "minimal", "mysql")
-
+ALIKE = {"adopt", "teams", "two-trackers"}
+"""They have what `minimal` has."""
+EXAMPLES = sorted({folder.name for folder in (MODULE / "examples").iterdir()} - ALIKE)
 
 # No signatures of attacks in Cloud Armor: a trace may quote one, nothing here is Java, and checkov's check of it
 # crashes on a document in JSON.
