@@ -125,5 +125,6 @@ class Serving(Construct):
                 instance=foundation.instance,
                 service=settings.service,
                 url=self.url,
+                answering=self.service.open,
             ),
         )

@@ -1,10 +1,11 @@
 """Alerts, a dashboard and an uptime check for one tracking server."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cdktf import TerraformResourceLifecycle, Token
+from cdktf import ITerraformDependable, TerraformResourceLifecycle, Token
 from cdktf_cdktf_provider_google.monitoring_alert_policy import (
     MonitoringAlertPolicy,
     MonitoringAlertPolicyAlertStrategy,
@@ -49,6 +50,7 @@ class MonitoringConfig:
     Attributes:
         service: Whose limits are watched.
         url: Where the service is asked from outside.
+        answering: What must be there before anything answers.
     """
 
     inputs: Settings
@@ -56,6 +58,7 @@ class MonitoringConfig:
     instance: InstanceInputs
     service: Service
     url: str
+    answering: Sequence[ITerraformDependable]
 
 
 class Monitoring(Construct):
@@ -198,7 +201,8 @@ class Monitoring(Construct):
                     type="uptime_url",
                     labels={"project_id": placement.project_id, "host": self._config.url.removeprefix("https://")},
                 ),
-                lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+                # Asked before there is a service, the first apply would raise the alert.
+                depends_on=[*self._config.answering],
             ),
             address,
         )
@@ -223,6 +227,10 @@ class Monitoring(Construct):
         policy = self._policy("uptime", addresses.UPTIME_ALERT, condition, todo=UPTIME.todo)
         for resource in (check, policy):
             resource.add_override("count", count)
+        # Google refuses to delete a check that a policy watches: the policy goes first, and comes again. With
+        # create_before_destroy, which reaches all that a resource depends on, a service would be made while its name is
+        # taken: https://developer.hashicorp.com/terraform/language/block/resource#create_before_destroy
+        policy.add_override("lifecycle.replace_triggered_by", [f"{address}[count.index].id"])
 
     def _policy(
         self,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cdktf import Precondition, TerraformResourceLifecycle, TerraformStack, Token
+from cdktf import ITerraformDependable, Precondition, TerraformResourceLifecycle, TerraformStack, Token
 from cdktf_cdktf_provider_google.cloud_run_v2_service import (
     CloudRunV2Service,
     CloudRunV2ServiceTemplate,
@@ -53,6 +53,7 @@ class Service(Construct):
     Attributes:
         name: The service's name.
         id: `projects/PROJECT/locations/REGION/services/NAME`.
+        open: What whoever calls it waits for.
     """
 
     def __init__(self, scope: Construct, id_: str, *, config: ServiceConfig) -> None:
@@ -77,12 +78,12 @@ class Service(Construct):
             self._address,
         )
         config.workload.add_to(service, "template")
-        self._let_the_public_call(service, config)
+        self.open: list[ITerraformDependable] = [service, self._let_the_public_call(service, config)]
         self._tell_of_a_failed_revision(f"{config.placement.prefix}newest_revision_serves")
         self.name = service.name
         self.id = service.id
 
-    def _let_the_public_call(self, service: CloudRunV2Service, config: ServiceConfig) -> None:
+    def _let_the_public_call(self, service: CloudRunV2Service, config: ServiceConfig) -> CloudRunV2ServiceIamMember:
         invoker = pin(
             CloudRunV2ServiceIamMember(
                 self,
@@ -100,6 +101,7 @@ class Service(Construct):
         )
         disabled = local(self, f"{config.placement.prefix}invoker_iam_disabled", config.invoker_iam_disabled)
         invoker.add_override("count", string(f"nonsensitive({disabled}) ? 0 : 1"))
+        return invoker
 
     def _tell_of_a_failed_revision(self, check: str) -> None:
         # Google keeps the template of a revision that does not start: the plan after it is empty, though the revision

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.workspace import one_line
 from stacks import addresses
+from tests.localcloud.changes import actions
 from tests.stacks.documents import NAMES
 
 if TYPE_CHECKING:
@@ -62,3 +64,24 @@ def test_a_resource_without_a_local_meaning_is_named(open_workspace: Open) -> No
     result = workspace.terraform("validate", "-no-color", ok=False)
     assert "google_pubsub_topic has no meaning in the local cloud" in one_line(result.stderr)
     assert "localcloud/services/__init__.py" in one_line(result.stderr)
+
+
+def test_the_service_is_asked_from_outside_only_once_it_is_there(open_workspace: Open) -> None:
+    told = {"monitoring__emails": '{ ada = "ada@example.com" }', "monitoring__uptime_check": "true"}
+    workspace = open_workspace(monitoring__enabled="true", **told)
+    workspace.apply()
+    made = re.findall(r"create (google_\w+) .* done$", (workspace.home / "log").read_text(), re.MULTILINE)
+    assert made.index(addresses.UPTIME_CHECK.type) > made.index(addresses.SERVICE.type)
+    assert workspace.plans_nothing()
+    document = workspace.document
+    check = document["resource"][addresses.UPTIME_CHECK.type][addresses.UPTIME_CHECK.logical_id]
+    check["monitored_resource"]["labels"]["host"] = "mlflow.example.com"
+    workspace.document = document
+    workspace.terraform("taint", addresses.SERVICE)
+    planned = actions(workspace.plan())
+    # The policy goes first, for Google deletes no check that is watched.
+    for replaced in (addresses.SERVICE, f"{addresses.UPTIME_CHECK}[0]", f"{addresses.UPTIME_ALERT}[0]"):
+        assert planned[replaced] == "delete then create"
+    workspace.apply()
+    assert workspace.plans_nothing()
+    workspace.destroy()
