@@ -86,7 +86,7 @@ def _problems_of_keys(cloud: Cloud, type_name: str, values: Object, project: str
         yield Problem(
             "googleapi: Error 412: Request is disallowed by organization's constraints/gcp.restrictNonCmekServices "
             f"constraint for projects/{project}, which demands a customer-managed key of {service}.googleapis.com.",
-            "Name a key: encryption.kms_key of a deployment. https://cloud.google.com/kms/docs/cmek-org-policy",
+            "Name a key. https://cloud.google.com/kms/docs/cmek-org-policy",
         )
 
 

@@ -92,7 +92,7 @@ def test_eighty_large_answers_at_once_do_not_end_it(
     with capsys.disabled():
         peak = max(samples)
         sys.stderr.write(f"[image] {AT_ONCE} large answers at once: peak {peak:.0f} MiB, {dict(statuses)}\n")
-    assert set(statuses) <= {200, 413, 503}
+    assert [answer.text for answer in answers if answer.status_code not in {200, 413, 503}] == []
     assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
     assert service.container.memory_kills() == 0
     assert service.search().status_code == 200
