@@ -109,6 +109,19 @@ def template_of(workload: Block) -> str:
     return "template.template" if workload.kind == "google_cloud_run_v2_job" else "template"
 
 
+def at_its_place(resource: Block, place: Mapping[str, str], *, of_replica: str) -> list[Value]:
+    """What each type has at a place of its own; a secret has it in every replica.
+
+    Args:
+        resource: What is looked at.
+        place: type -> path of the attribute.
+        of_replica: The path in a replica of a secret.
+    """
+    if resource.kind == "google_secret_manager_secret":
+        return [replica.value(of_replica) for replica in resource.blocks("replication.user_managed.replicas")]
+    return [resource.value(place[resource.kind])]
+
+
 Rule = Callable[[Block], Iterable[str]]
 
 

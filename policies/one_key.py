@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from _policy import UNKNOWN, Block, Value, policy
+from _policy import UNKNOWN, Block, Value, at_its_place, policy
 
 REPLICA_KEY = "customer_managed_encryption.kms_key_name"
 
@@ -18,12 +18,6 @@ KEY_OF = {
 _first_key: dict[str, Value] = {}
 
 
-def _keys(resource: Block) -> list[Value]:
-    if resource.kind == "google_secret_manager_secret":
-        return [replica.value(REPLICA_KEY) for replica in resource.blocks("replication.user_managed.replicas")]
-    return [resource.value(KEY_OF[resource.kind])]
-
-
 @policy(
     check_id="CKV_MLFLOW_24",
     name="Database, bucket, secrets, service and jobs are under one key, yours or Google's",
@@ -35,7 +29,7 @@ def one_key(resource: Block) -> Iterator[str]:
 
     Only literals are compared: two expressions may yield the same key, and the plan tells.
     """
-    for key in _keys(resource):
+    for key in at_its_place(resource, KEY_OF, of_replica=REPLICA_KEY):
         if key is not UNKNOWN:
             first = _first_key.setdefault(resource.document, key)
             if key != first:

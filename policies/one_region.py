@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-from _policy import Block, Value, policy
-
-REPLICAS = "replication.user_managed.replicas"
+from _policy import Block, at_its_place, policy
 
 # Where each type keeps its region.
 REGION_OF = {
@@ -20,12 +18,6 @@ REGION_OF = {
 _first_region: dict[str, str] = {}
 
 
-def _regions(resource: Block) -> list[Value]:
-    if resource.kind == "google_secret_manager_secret":
-        return [replica.value("location") for replica in resource.blocks(REPLICAS)]
-    return [resource.value(REGION_OF[resource.kind])]
-
-
 @policy(
     check_id="CKV_MLFLOW_6",
     name="Database, bucket, secrets, images, service and jobs are in one region",
@@ -39,7 +31,7 @@ def one_region(resource: Block) -> Iterator[str]:
     """
     if resource.blocks("replication.auto"):
         yield "replicate the secret in the region only: replication.user_managed instead of replication.auto"
-    for region in _regions(resource):
+    for region in at_its_place(resource, REGION_OF, of_replica="location"):
         if isinstance(region, str):
             # Google writes a bucket's location in capitals: https://cloud.google.com/storage/docs/locations
             first = _first_region.setdefault(resource.document, region.lower())
