@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -22,7 +22,7 @@ from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.settings.problems import SettingsError
-from tools import alerts_page, faults, local_cloud_page, overview, routes_page
+from tools import alerts_page, faults, local_cloud_page, overview, routes_page, toml
 from tools.sizing import page as sizing_page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "image"))
@@ -205,7 +205,7 @@ def _default(section: str, key: str, field: FieldInfo) -> str:
     if field.is_required():
         return "(required)"
     path, plain = f"{section}.{key}", field.get_default(call_default_factory=True)
-    dev, prod = (f"`{_toml(default)}`" for default in FLAGS.get(path, (plain, plain)))
+    dev, prod = (f"`{toml.value(default)}`" for default in FLAGS.get(path, (plain, plain)))
     return f"{dev}; prod: {prod}" if path in FLAGS else dev
 
 
@@ -217,7 +217,7 @@ def _example() -> str:
             lines.append(f"[{section}]")
             current = section
         mark = "" if field.is_required() or key in _FROM_THE_START else "#"
-        lines.append(f"# {field.description}\n{mark}{key} = {_toml(_example_value(section, key, field))}\n")
+        lines.append(f"# {field.description}\n{mark}{key} = {toml.value(_example_value(section, key, field))}\n")
     return "\n".join(lines)
 
 
@@ -233,14 +233,6 @@ def _example_value(section: str, key: str, field: FieldInfo) -> object:
         return field.examples[0]
     plain = field.get_default(call_default_factory=True)
     return FLAGS.get(f"{section}.{key}", (plain, plain))[1]
-
-
-def _toml(value: Any) -> str:  # noqa: ANN401 - any value of a TOML file
-    """A value in TOML; JSON's strings, numbers, booleans and lists are TOML's."""
-    if isinstance(value, dict):
-        pairs = ", ".join(f"{key} = {_toml(item)}" for key, item in value.items())  # pyright: ignore[reportUnknownVariableType]
-        return f"{{ {pairs} }}" if pairs else "{}"
-    return json.dumps(value)
 
 
 def _target_table(makefile: str, mark: str) -> str:

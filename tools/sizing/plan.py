@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from stacks.settings.cross_rules import AVAILABLE_CONNECTIONS, MOST_INSTANCES, NEEDED_CONNECTIONS
 from stacks.settings.problems import Problem, SettingsError
+from tools import toml
 from tools.sizing.figures import Figures
 from tools.sizing.load import PAGE, Demand, Load, at_runs
 
@@ -121,7 +122,7 @@ class Plan:
             section, _, field = path.partition(".")
             if f"[{section}]" not in lines:
                 lines += [*([""] if lines else []), f"[{section}]"]
-            lines.append(f"{field} = {_literal(value)}")
+            lines.append(f"{field} = {toml.value(value)}")
         return "\n".join((*lines, ""))
 
 
@@ -228,9 +229,3 @@ def _problems(tried: Plan) -> Iterator[Problem]:
             remedy=remedy,
             url=PAGE,
         )
-
-
-def _literal(value: str | int | bool) -> str:  # noqa: FBT001 - a value of a settings file
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
