@@ -1,48 +1,14 @@
 """What Google's services mean on this machine: one module a service, one class a resource type."""
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
 
 from localcloud.resource import Cloud, Resource
-from localcloud.services import (
-    alerting,
-    artifactregistry,
-    cloudscheduler,
-    compute,
-    dashboards,
-    iam,
-    kms,
-    monitoring,
-    orgpolicy,
-    permissions,
-    run,
-    run_jobs,
-    secretmanager,
-    serviceusage,
-    sql,
-    sql_parts,
-    storage,
-)
+from localcloud.services import orgpolicy, permissions
 from localcloud.terraform.model import Object
-
-_MODULES = (
-    alerting,
-    artifactregistry,
-    cloudscheduler,
-    compute,
-    dashboards,
-    iam,
-    kms,
-    monitoring,
-    run,
-    run_jobs,
-    secretmanager,
-    serviceusage,
-    sql,
-    sql_parts,
-    storage,
-)
 
 
 def _types(module: ModuleType) -> Iterator[type[Resource]]:
@@ -52,7 +18,11 @@ def _types(module: ModuleType) -> Iterator[type[Resource]]:
             yield one
 
 
-RESOURCES = tuple(found for module in _MODULES for found in _types(module))
+RESOURCES = tuple(
+    found
+    for module in pkgutil.iter_modules(__path__)
+    for found in _types(importlib.import_module(f"{__name__}.{module.name}"))
+)
 
 
 def authorize(cloud: Cloud, resource: Resource, verb: str, values: Object) -> None:

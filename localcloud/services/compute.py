@@ -90,12 +90,20 @@ class _Part(Resource):
                     )
 
 
-class Address(_Part):
+class _Global(_Part):
+    """A part that is in no region, but in a collection of its project."""
+
+    def __init_subclass__(cls, *, collection: str) -> None:
+        super().__init_subclass__()
+        cls.id_format = f"projects/{{project}}/global/{collection}/{{name}}"
+        cls.imports = (cls.id_format, "{project}/{name}", "{name}")
+
+
+class Address(_Global, collection="addresses"):
     """An address for the whole world."""
 
     type = "google_compute_global_address"
     permissions = crud("compute.globalAddresses")
-    id_format = "projects/{project}/global/addresses/{name}"
     requires_replace = frozenset({"address", "address_type", "ip_version", "name", "network", "project", "purpose"})
     defaults: ClassVar[Mapping[str, Value]] = {"address_type": "EXTERNAL"}
     api_defaults: ClassVar[Mapping[str, ApiDefault]] = {
@@ -103,7 +111,6 @@ class Address(_Part):
         "address": lambda address: f"203.0.113.{int(stable_number(text(address, 'name'), digits=2))}",
         "prefix_length": 0,
     }
-    imports = (id_format, "{project}/{name}", "{name}")
 
     @override
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
@@ -121,14 +128,12 @@ class EndpointGroup(_Part):
     imports = (id_format, "{project}/{region}/{name}", "{region}/{name}")
 
 
-class SecurityPolicy(_Part):
+class SecurityPolicy(_Global, collection="securityPolicies"):
     """What a request must pass before it reaches a backend."""
 
     type = "google_compute_security_policy"
     permissions = crud("compute.securityPolicies")
-    id_format = "projects/{project}/global/securityPolicies/{name}"
     api_defaults: ClassVar[Mapping[str, ApiDefault]] = {"type": "CLOUD_ARMOR"}
-    imports = (id_format, "{project}/{name}", "{name}")
 
     @override
     def validate(self, config: Object) -> Iterator[Problem]:
@@ -147,12 +152,11 @@ class SecurityPolicy(_Part):
                 )
 
 
-class BackendService(_Part):
+class BackendService(_Global, collection="backendServices"):
     """What answers, and what protects it."""
 
     type = "google_compute_backend_service"
     permissions = crud("compute.backendServices")
-    id_format = "projects/{project}/global/backendServices/{name}"
     requires_replace = frozenset({"load_balancing_scheme", "name", "project"})
     number = "generated_id"
     defaults: ClassVar[Mapping[str, Value]] = {
@@ -167,7 +171,6 @@ class BackendService(_Part):
         "session_affinity": "NONE",
         "timeout_sec": 30,
     }
-    imports = (id_format, "{project}/{name}", "{name}")
 
     @override
     def named(self, values: Object) -> Iterator[str]:
@@ -175,14 +178,12 @@ class BackendService(_Part):
         yield text(values, "security_policy")
 
 
-class UrlMap(_Part):
+class UrlMap(_Global, collection="urlMaps"):
     """Which backend answers for which address, or where a request is sent instead."""
 
     type = "google_compute_url_map"
     permissions = crud("compute.urlMaps")
-    id_format = "projects/{project}/global/urlMaps/{name}"
     number = "map_id"
-    imports = (id_format, "{project}/{name}", "{name}")
 
     @override
     def named(self, values: Object) -> Iterator[str]:
@@ -190,16 +191,14 @@ class UrlMap(_Part):
         yield from (text(matcher, "default_service") for matcher in objects(values, "path_matcher"))
 
 
-class Certificate(_Part):
+class Certificate(_Global, collection="sslCertificates"):
     """A certificate that Google makes and renews, when the domain's records lead to the load balancer."""
 
     type = "google_compute_managed_ssl_certificate"
     permissions = crud("compute.sslCertificates")
-    id_format = "projects/{project}/global/sslCertificates/{name}"
     requires_replace = frozenset({"description", "managed", "name", "project", "type"})
     number = "certificate_id"
     defaults: ClassVar[Mapping[str, Value]] = {"type": "MANAGED"}
-    imports = (id_format, "{project}/{name}", "{name}")
 
     @override
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
@@ -208,30 +207,26 @@ class Certificate(_Part):
         return {**made, "expire_time": "", "subject_alternative_names": names}
 
 
-class HttpProxy(_Part):
+class HttpProxy(_Global, collection="targetHttpProxies"):
     """Where requests without TLS end."""
 
     type = "google_compute_target_http_proxy"
     permissions = crud("compute.targetHttpProxies")
-    id_format = "projects/{project}/global/targetHttpProxies/{name}"
     number = "proxy_id"
     api_defaults: ClassVar[Mapping[str, ApiDefault]] = {"proxy_bind": False}
-    imports = (id_format, "{project}/{name}", "{name}")
 
     @override
     def named(self, values: Object) -> Iterator[str]:
         yield text(values, "url_map")
 
 
-class HttpsProxy(HttpProxy):
+class HttpsProxy(HttpProxy, collection="targetHttpsProxies"):
     """Where TLS ends, with its certificates."""
 
     type = "google_compute_target_https_proxy"
     permissions = crud("compute.targetHttpsProxies")
-    id_format = "projects/{project}/global/targetHttpsProxies/{name}"
     defaults: ClassVar[Mapping[str, Value]] = {"quic_override": "NONE"}
     api_defaults: ClassVar[Mapping[str, ApiDefault]] = {"proxy_bind": False, "tls_early_data": "DISABLED"}
-    imports = (id_format, "{project}/{name}", "{name}")
 
     @override
     def named(self, values: Object) -> Iterator[str]:
@@ -239,12 +234,11 @@ class HttpsProxy(HttpProxy):
         yield from strings(values, "ssl_certificates")
 
 
-class ForwardingRule(_Part):
+class ForwardingRule(_Global, collection="forwardingRules"):
     """An address, a port, and the proxy that takes what arrives there."""
 
     type = "google_compute_global_forwarding_rule"
     permissions = crud("compute.globalForwardingRules")
-    id_format = "projects/{project}/global/forwardingRules/{name}"
     requires_replace = frozenset({"ip_address", "load_balancing_scheme", "name", "port_range", "project"})
     number = "forwarding_rule_id"
     defaults: ClassVar[Mapping[str, Value]] = {"load_balancing_scheme": "EXTERNAL"}
@@ -255,7 +249,6 @@ class ForwardingRule(_Part):
         "network_tier": "PREMIUM",
         "subnetwork": "",
     }
-    imports = (id_format, "{project}/{name}", "{name}")
 
     @override
     def named(self, values: Object) -> Iterator[str]:
