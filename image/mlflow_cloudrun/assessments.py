@@ -14,6 +14,7 @@ from sqlalchemy.sql import Update
 
 from mlflow_cloudrun.authors import CLAIM, refusal
 from mlflow_cloudrun.identity import asked
+from mlflow_cloudrun.statements import bound
 
 PERSON = "HUMAN"  # the rest are judges and code, whose names stay: mlflow.entities.AssessmentSourceType
 METADATA = "assessment_metadata"
@@ -71,7 +72,7 @@ def on_statement(state: ORMExecuteState) -> None:
     statement = state.statement
     if not isinstance(statement, Update) or statement.table.description != SqlAssessments.__tablename__:
         return
-    values = statement.compile(dialect=state.session.get_bind().dialect).params
+    values = bound(state)
     if METADATA not in values or statement.whereclause is None:
         return
     told = metadata_of(values[METADATA]).get(MLFLOW_USER)
