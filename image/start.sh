@@ -22,7 +22,7 @@ readonly DRAIN_SECONDS=5 PROXY_STOP_SECONDS=1 MLFLOW_STOP_SECONDS=3
 readonly PROBE_INTERVAL=5 PROBE_TIMEOUT=5 PROBE_FAILURES=3
 readonly EX_USAGE=64 EX_SOFTWARE=70
 
-# A descriptor of its own: bash's line for a command that a signal ended ("Terminated") is not JSON and goes nowhere.
+# The log has a descriptor of its own, for `serve` silences what bash itself says.
 exec {log_fd}>&2
 log() { printf '{"severity":"%s","logger":"start.sh","message":"%s"}\n' "$1" "$2" >&"$log_fd"; }
 
@@ -30,11 +30,11 @@ check_environment() { "$PYTHON" -m mlflow_cloudrun.settings "$1" "$PROXY_FOLDER"
 
 # All three leave this process group, so that tini's signal does not reach them and each outlives those in front of it.
 start_mlflow() {
-  mkfifo "$FRONT_LOG"
+  mkfifo "$FRONT_LOG" 2>&"$log_fd"
   # While this is open, nobody waits for the other end, and no end is the last one.
   # shellcheck disable=SC2034  # it is only held
   exec {held}<>"$FRONT_LOG"
-  setsid "$PYTHON" -m mlflow_cloudrun serve "$PROXY_FOLDER" <"$FRONT_LOG" &
+  setsid "$PYTHON" -m mlflow_cloudrun serve "$PROXY_FOLDER" <"$FRONT_LOG" 2>&"$log_fd" &
   mlflow=$!
 }
 
@@ -70,14 +70,14 @@ listens() { (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 wait_until_mlflow_answers() {
   until listens "$MLFLOW_PORT" && answers "$MLFLOW_PORT"; do
-    kill -0 "$mlflow" 2>/dev/null || return 0 # wait_for_first_exit tells with which status
+    kill -0 "$mlflow" || return 0 # wait_for_first_exit tells with which status
     sleep 0.05
   done
 }
 
 wait_until_proxy_listens() {
   until [[ -S "$PROXY_FOLDER/socket" ]]; do
-    kill -0 "$proxy" 2>/dev/null || return 0
+    kill -0 "$proxy" || return 0
     sleep 0.02
   done
 }
@@ -94,11 +94,11 @@ watch_mlflow() {
 # stop SIGNAL PID SECONDS: the signal, and KILL for what is still there after SECONDS.
 stop() {
   local killer
-  kill "-$1" "$2" 2>/dev/null || return 0
-  { sleep "$3" && kill -KILL "$2" 2>/dev/null; } &
+  kill "-$1" "$2" || return 0
+  { sleep "$3" && kill -KILL "$2"; } &
   killer=$!
-  wait "$2" 2>/dev/null || true
-  kill -KILL "$killer" 2>/dev/null || true
+  wait "$2" || true
+  kill -KILL "$killer" || true
 }
 
 # From the front to the back: what is open there still needs those behind it. HAProxy drains on USR1:
@@ -121,13 +121,12 @@ stop_on_request() {
 wait_for_first_exit() {
   local status=0 first='' name pid
   for pid in "$@"; do # `wait -n` may no longer know who ended before
-    kill -0 "$pid" 2>/dev/null || first=$pid
+    kill -0 "$pid" || first=$pid
   done
-  # bash's own "Killed" line is not JSON
   if [[ -n "$first" ]]; then
-    wait "$first" 2>/dev/null || status=$?
+    wait "$first" || status=$?
   else
-    wait -n -p first "$@" 2>/dev/null || status=$?
+    wait -n -p first "$@" || status=$?
   fi
   case "$first" in
     "$mlflow") name=MLflow ;;
@@ -145,16 +144,18 @@ wait_for_first_exit() {
 
 serve() {
   mlflow='' proxy='' edge=''
+  # bash reports a command that a signal ended ("Killed") when it pleases, and not as JSON.
+  exec 2>/dev/null
   trap stop_on_request TERM INT
-  check_environment serve 2>/dev/null
+  check_environment serve
   trap stop_all EXIT
   start_mlflow
-  wait_until_mlflow_answers 2>/dev/null
-  kill -0 "$mlflow" 2>/dev/null || wait_for_first_exit "$mlflow"
+  wait_until_mlflow_answers
+  kill -0 "$mlflow" || wait_for_first_exit "$mlflow"
   start_proxy
-  wait_until_proxy_listens 2>/dev/null
+  wait_until_proxy_listens
   start_edge
-  watch_mlflow 2>/dev/null &
+  watch_mlflow &
   wait_for_first_exit "$mlflow" "$proxy" "$edge" "$!"
 }
 

@@ -82,6 +82,19 @@ def test_stop_kills_what_does_not_leave() -> None:
     assert run(f'{stubborn}; stop TERM "$stubborn" 1; kill -0 "$stubborn"').returncode == 1
 
 
+STUBS = """
+check_environment() { :; }; wait_until_mlflow_answers() { :; }; wait_until_proxy_listens() { :; }; watch_mlflow() { :; }
+start_mlflow() { sleep 60 & mlflow=$!; }; start_proxy() { sleep 60 & proxy=$!; }; start_edge() { sleep 60 & edge=$!; }
+"""
+
+
+@pytest.mark.parametrize("stopped", ["serve", "start_edge() { sleep 60 & edge=$!; kill -TERM $$; }; serve"])
+def test_bash_adds_no_line_of_its_own_for_what_it_stops(stopped: str) -> None:
+    for _ in range(2):  # it reports a killed command between any two others
+        done = run(STUBS + stopped)
+        assert [json.loads(line)["logger"] for line in done.stderr.splitlines()]
+
+
 def test_a_stop_at_any_moment_of_the_start_leaves_lines_of_json_alone() -> None:
     stubs = "check_environment() { echo begun; sleep 0.1; }; start_mlflow() { sleep 60 & mlflow=$!; }"
     for moment in range(20):  # half of them in the check, half of them while MLflow is waited for
