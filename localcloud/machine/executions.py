@@ -13,16 +13,15 @@ import logging
 import secrets
 import shutil
 import string
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from containers.engine import EngineError
 from localcloud.clock import seconds
-from localcloud.machine import template
-from localcloud.machine.logbook import Source
+from localcloud.machine import execution, template
 from localcloud.machine.tasks import Ended, Task
 from localcloud.services import revision, run_jobs
-from localcloud.terraform.model import Object, Refused, Value, objects, strings, text
+from localcloud.terraform.model import Object, Refused, strings, text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,28 +39,6 @@ _SUFFIX = 5
 _LETTERS = string.ascii_lowercase + string.digits
 _LOOK_AGAIN_S = 1
 _MOST_PARALLEL = 4  # of one execution, on one machine
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overrides:
-    """What one execution has in another way than its job.
-
-    https://cloud.google.com/run/docs/execute/jobs#override-job-configuration
-
-    Attributes:
-        args: Arguments of the container; None for the job's.
-        env: Variables in addition, or with other values.
-        task_count: Tasks; 0 for the job's.
-        timeout: Seconds of a task, such as `600s`; "" for the job's.
-    """
-
-    args: tuple[str, ...] | None = None
-    env: dict[str, str] = field(default_factory=dict[str, str])
-    task_count: int = 0
-    timeout: str = ""
-
-    def __bool__(self) -> bool:
-        return self.args is not None or bool(self.env or self.task_count or self.timeout)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -100,7 +77,7 @@ class Executions:
         self._clock = telemetry.logbook.clock
         self._running: dict[str, _Running] = {}
 
-    async def run(self, job: Object, overrides: Overrides, name: str = "") -> Object:
+    async def run(self, job: Object, overrides: execution.Overrides, name: str = "") -> Object:
         """Begins an execution; returns it as it is then.
 
         Args:
@@ -115,7 +92,7 @@ class Executions:
         if problems := revision.missing(self._cloud, project, task):
             raise Refused(*problems)
         name = name or f"{text(job, 'name')}-{''.join(secrets.choice(_LETTERS) for _ in range(_SUFFIX))}"
-        record = self._new(job, f"{text(job, 'id')}/executions/{name}", overrides)
+        record = execution.begun(job, f"{text(job, 'id')}/executions/{name}", overrides, self._clock.timestamp())
         spec = await template.read_container(self._cloud, project, task, name, self._surroundings)
         spec = replace(
             spec,
@@ -130,25 +107,6 @@ class Executions:
         self._note(running)
         running.task = asyncio.create_task(self._see_through(running, adopted))
 
-    def _new(self, job: Object, name: str, overrides: Overrides) -> Object:
-        execution, task, time = objects(job, "template")[0], run_jobs.task_of(job), self._clock.timestamp()
-        count = overrides.task_count or int(str(execution.get("task_count") or 1))
-        args = overrides.args if overrides.args is not None else tuple(strings(task, "containers", 0, "args"))
-        return {
-            "args": [*args],
-            "conditions": [],
-            "createTime": time,
-            "job": text(job, "name"),
-            "maxRetries": task.get("max_retries") or 0,
-            "name": name,
-            "parallelism": execution.get("parallelism") or 0,
-            "retriedCount": 0,
-            "startTime": time,
-            "taskCount": count,
-            "tasks": [],
-            "timeout": overrides.timeout or text(task, "timeout"),
-        }
-
     async def _see_through(self, running: _Running, adopted: dict[int, tuple[Container, int]]) -> None:
         record = running.record
         count, parallel = int(str(record["taskCount"])), int(str(record["parallelism"])) or _MOST_PARALLEL
@@ -161,19 +119,17 @@ class Executions:
         try:
             ended = await asyncio.gather(*(one(index) for index in range(count)))
         finally:
-            shutil.rmtree(self._surroundings.secrets / _short(record), ignore_errors=True)
+            shutil.rmtree(self._surroundings.secrets / execution.short_name(record), ignore_errors=True)
         failed = [it for it in ended if not it.is_success]
-        record["succeededCount"] = count - len(failed)
-        record["failedCount" if not running.cancelled else "cancelledCount"] = len(failed)
-        record["completionTime"] = self._clock.timestamp()
         message = running.cancelled or next((it.message for it in failed), "")
-        record["conditions"] = [self._condition(message)]
+        time, is_cancelled = self._clock.timestamp(), bool(running.cancelled)
+        execution.note_end(record, len(failed), message, time, cancelled=is_cancelled)
         self._running.pop(text(record, "name"), None)
         self._note(running)
         result = "failed" if failed else "succeeded"
-        of_job = replace(self._source(record, 0, 0), labels={})
+        of_job = replace(execution.source(record, 0, 0), labels={})
         self._telemetry.measure(of_job, "run.googleapis.com/job/completed_execution_count", 1, result=result)
-        _LOG.info("execution %s %s%s", _short(record), result, f": {message}" if message else "")
+        _LOG.info("execution %s %s%s", execution.short_name(record), result, f": {message}" if message else "")
 
     async def _task(self, running: _Running, index: int, adopted: tuple[Container, int] | None) -> Ended:
         """Runs one task until it succeeds, or has failed too often."""
@@ -183,12 +139,12 @@ class Executions:
             task = Task(
                 engine=self._engine,
                 spec=self._spec(running, index, attempt),
-                source=self._source(record, index, attempt),
+                source=execution.source(record, index, attempt),
                 telemetry=self._telemetry,
                 logs=self._logs,
                 timeout_s=seconds(record.get("timeout")) or 600,
             )
-            ended = await task.run(f"{_short(record)}-task{index}", container)
+            ended = await task.run(f"{execution.short_name(record)}-task{index}", container)
             if running.cancelled:
                 ended = Ended(status=ended.status, message=running.cancelled)
             self._telemetry.measure(
@@ -198,10 +154,7 @@ class Executions:
                 attempt=str(attempt),
                 result="succeeded" if ended.is_success else "failed",
             )
-            tasks = [it for it in objects(record, "tasks") if it.get("index") != index]
-            result: Object = {"exitCode": ended.status, "status": {"message": ended.message} if ended.message else {}}
-            listed: list[Value] = [*tasks, {"index": index, "lastAttemptResult": result, "retried": attempt}]
-            record["tasks"] = listed
+            execution.note_attempt(record, index, attempt, ended)
             if ended.is_success or running.cancelled or attempt >= int(str(record["maxRetries"])):
                 return ended
             container, attempt = None, attempt + 1
@@ -210,38 +163,13 @@ class Executions:
 
     def _spec(self, running: _Running, index: int, attempt: int) -> ContainerSpec:
         record, spec = running.record, running.spec
-        # https://cloud.google.com/run/docs/container-contract#jobs-env-vars
-        own = {
-            "CLOUD_RUN_EXECUTION": _short(record),
-            "CLOUD_RUN_JOB": text(record, "job"),
-            "CLOUD_RUN_TASK_ATTEMPT": str(attempt),
-            "CLOUD_RUN_TASK_COUNT": str(record["taskCount"]),
-            "CLOUD_RUN_TASK_INDEX": str(index),
-        }
         labels = {
             _LABEL: self._surroundings.label,
             _NAME_LABEL: text(record, "name"),
             template.TASK_LABEL: f"{index}/{attempt}",
         }
-        return replace(spec, environment={**own, **spec.environment}, labels={**spec.labels, **labels})
-
-    def _source(self, record: Object, index: int, attempt: int) -> Source:
-        _, project, _, location, *_ = text(record, "name").split("/")
-        return Source(
-            project=project,
-            resource="cloud_run_job",
-            resource_labels={"job_name": text(record, "job"), "location": location},
-            labels={
-                "run.googleapis.com/execution_name": _short(record),
-                "run.googleapis.com/task_attempt": str(attempt),
-                "run.googleapis.com/task_index": str(index),
-            },
-        )
-
-    def _condition(self, message: str) -> Object:
-        state = "CONDITION_FAILED" if message else "CONDITION_SUCCEEDED"
-        own: Object = {"lastTransitionTime": self._clock.timestamp(), "state": state, "type": "Completed"}
-        return own | ({"message": message} if message else {})
+        environment = {**execution.variables(record, index, attempt), **spec.environment}
+        return replace(spec, environment=environment, labels={**spec.labels, **labels})
 
     def _note(self, running: _Running) -> None:
         running.record["runningCount"] = int(text(running.record, "name") in self._running)
@@ -254,7 +182,7 @@ class Executions:
     async def run_once(self, job: Object, name: str, *, wait: bool) -> Object:
         """Begins an execution unless there is one of that name, and may wait for its end; returns it."""
         full_name = f"{text(job, 'id')}/executions/{name}"
-        found = self._cloud.store.get(run_jobs.EXECUTION, full_name) or await self.run(job, Overrides(), name)
+        found = self._cloud.store.get(run_jobs.EXECUTION, full_name) or await self.run(job, execution.Overrides(), name)
         running = self._running.get(full_name)
         if wait and running and running.task:
             await asyncio.wait([running.task])
@@ -297,7 +225,9 @@ class Executions:
                 continue
             try:
                 project, task = text(job, "project"), run_jobs.task_of(job)
-                spec = await template.read_container(self._cloud, project, task, _short(record), self._surroundings)
+                spec = await template.read_container(
+                    self._cloud, project, task, execution.short_name(record), self._surroundings
+                )
             except Refused as refused:
                 _LOG.error("%s cannot be resumed: %s", name, refused)
                 continue
@@ -306,7 +236,3 @@ class Executions:
         for strangers in found.values():
             for container, _ in strangers.values():
                 container.remove()
-
-
-def _short(execution: Object) -> str:
-    return text(execution, "name").rpartition("/")[2]

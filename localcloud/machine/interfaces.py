@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from localcloud.machine.executions import Overrides
+from localcloud.machine.execution import Overrides
 from localcloud.resource import OWNER
 from localcloud.services import cloudscheduler, iam, run_jobs
 from localcloud.terraform.model import Object, Refused, text
