@@ -1,4 +1,4 @@
-"""What the client package costs a program against a static token, in one run; `make bench-client` rewrites its page."""
+"""The cost of the client package, against a static token in the same run; `make bench-client` rewrites its page."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def log_metric(run_id: str, step: int) -> dict[str, object]:
 
 
 def search(_run_id: str, _step: int) -> dict[str, object]:
-    """What the page of an experiment asks for, 20 rows of it."""
+    """The search of an experiment's page, 20 rows of it."""
     return {"experiment_ids": [EXPERIMENT], "max_results": 20, "order_by": ["attributes.start_time DESC"]}
 
 

@@ -1,4 +1,4 @@
-"""What MLflow's rows cost on disk, on both engines, written by the image's own store; rewrites docs/bench/rows.md."""
+"""The size of MLflow's rows on disk, on both engines, written by the image's own store; rewrites docs/bench/rows.md."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What was measured of the service, as a page with tables and a picture."""
+"""The measurements of the service as a page with tables and a picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ GOAL = 8
 
 
 class Run(NamedTuple):
-    """What one run took, in seconds."""
+    """The duration of one run, in seconds."""
 
     cpu: float
     wall: float

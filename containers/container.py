@@ -22,7 +22,7 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
-    """What to run, and how much of the machine it gets.
+    """A container to run, and its share of the machine.
 
     Attributes:
         image: Reference of a local image.

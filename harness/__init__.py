@@ -1,1 +1,1 @@
-"""What runs the project's parts here, for tests, bench and tools: the image, its clients, attackers, a whole cloud."""
+"""Runs the project's parts here, for tests, bench and tools: the image, its clients, attackers, a whole cloud."""

@@ -1,4 +1,4 @@
-"""What anybody can send to bring the service down, without a credential.
+"""Requests without a credential that might bring the service down.
 
 `python -m harness.anonymous` prints what comes of each at 1, 40 and 80 at a time.
 """

@@ -29,7 +29,7 @@ SERVED_DEADLINE_S = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What one attacker sends.
+    """The request of one attacker.
 
     Attributes:
         head: All that comes before the body, as it goes over the wire.
@@ -139,7 +139,7 @@ def peak_of(container: Container, sample_s: float = SAMPLE_S) -> Generator[list[
 
 
 class Outcome(NamedTuple):
-    """What came of one attack.
+    """The outcome of one attack.
 
     Attributes:
         answers: What the attackers got.

@@ -1,4 +1,4 @@
-"""What an attacker tries at the sign-in, and what must come back; docs/security.md shows these lists."""
+"""Attacks on the sign-in, and the answer that each must get; docs/security.md shows these lists."""
 
 import time
 from collections.abc import Callable

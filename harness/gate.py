@@ -22,7 +22,7 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="mlflow"'}
 
 @dataclass
 class Gate:
-    """What the server knows.
+    """The state of the server.
 
     Attributes:
         headers: The Authorization header of each request; empty where there was none.

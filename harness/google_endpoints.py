@@ -44,7 +44,7 @@ POOL = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIden
 
 @dataclass
 class Google:
-    """What the endpoints know, and what they were asked.
+    """The state of the endpoints, and the requests that they got.
 
     Attributes:
         identity: Signs the tokens.

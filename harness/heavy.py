@@ -1,4 +1,4 @@
-"""What a signed-in person may send to bring the service down, how often at a time, and what it costs the container.
+"""Requests of a signed-in person that might bring the service down, how many at a time, and their cost.
 
 `python -m harness.heavy [KIND ...]` prints what comes of each kind at 1, 40 and 80 at a time.
 """

@@ -115,7 +115,7 @@ class Google:
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """What Cloud Run and the stack give every container, and where the local stand-ins of Google's services are."""
+    """The environment that Cloud Run and the stack give each container, and the ports of Google's stand-ins."""
 
     engine: Engine
     image: str

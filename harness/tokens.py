@@ -47,7 +47,7 @@ def unsigned(_: IdentityProvider) -> str:
 
 
 def stripped_by_google(identity: IdentityProvider) -> str:
-    """What an authenticated Cloud Run service hands on instead of a signature."""
+    """Returns the token as an authenticated Cloud Run service passes it on, with its signature replaced."""
     return f"{good(identity).rpartition('.')[0]}.SIGNATURE_REMOVED_BY_GOOGLE"
 
 

@@ -219,7 +219,7 @@ def _duration(value: str) -> timedelta:
 
 @contextmanager
 def _books(home: Path) -> Generator[Store | None]:
-    """What is remembered; None where there is no local cloud, which is said."""
+    """Opens the store; returns None, and prints so, where there is no local cloud."""
     if not (home / "cloud.db").exists():
         print(f"There is no local cloud in {home}.")
         yield None

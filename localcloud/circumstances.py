@@ -1,4 +1,4 @@
-"""What kind of cloud a run meets: projects' numbers, who deploys, what the organization forbids, how long things take.
+"""The circumstances of a run: projects' numbers, who deploys, what the organization forbids, how long things take.
 
 All of it is switched off unless asked for: a bare local cloud has one owner, no organization, and takes no time.
 """
@@ -39,7 +39,7 @@ class Delays:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Circumstances:
-    """What kind of cloud it is.
+    """The circumstances of one local cloud.
 
     Attributes:
         numbers: project id -> project number, where somebody said it.
@@ -55,7 +55,7 @@ class Circumstances:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Circumstances:
-        """What the options of `add_options` say."""
+        """Reads the options of `add_options`."""
         return cls(
             numbers=dict(options.project),
             deployer=getattr(options, "deployer", ""),

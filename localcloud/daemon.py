@@ -125,7 +125,7 @@ def _publish(home: Path, facts: Mapping[str, object]) -> None:
 
 
 def facts(home: Path) -> dict[str, Any] | None:
-    """What the process in the background has published, once it serves; None where none does.
+    """Returns the facts that the background process has published once it serves; None where none does.
 
     Returns:
         `pid`; `reattach`, the value of TF_REATTACH_PROVIDERS; `gcloud`, the socket for its commands; `ports`, by name.

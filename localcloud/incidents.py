@@ -1,4 +1,4 @@
-"""What the alert policies of a local cloud have found, for a person or a program to read."""
+"""The incidents that a local cloud's alert policies have raised, for a person or a program to read."""
 
 from __future__ import annotations
 

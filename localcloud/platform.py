@@ -1,4 +1,4 @@
-"""What the resources are made of.
+"""The platform that the resources are made of.
 
 The provider keeps the books: which resources there are, and what may be done to them. What then exists is the business
 of a platform. This one is of paper: nothing runs, so that plans and applies take fractions of a second.

@@ -44,7 +44,7 @@ class SchemaSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What Google's services mean.
+    """The meaning of Google's services on this machine.
 
     Attributes:
         resources: the types that have a meaning here.
@@ -113,7 +113,7 @@ class ResourceProvider:
         return planning.conform(self._block(type_name), state)
 
     def read(self, type_name: str, state: Object) -> Object | None:
-        """What the cloud remembers; None if someone removed it."""
+        """Returns the stored object; None if somebody has removed it."""
         resource = self._resource(type_name)
         self._authorize(self._cloud, resource, "read", state)
         found = self._cloud.store.get(type_name, resource.key(state))

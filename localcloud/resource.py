@@ -1,4 +1,4 @@
-"""What a service module says about a resource type: its names, its rules, and what creating one means here."""
+"""The base of a resource type in a service module: its names, its rules, and what creating one means here."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Cloud:
 
 
 class Kept(Refused):
-    """What was asked for does not work, and Google keeps it all the same.
+    """The requested object does not work, but Google keeps it.
 
     Attributes:
         computed: as `Resource.create` returns it.
@@ -111,7 +111,7 @@ class Resource:
     imports: ClassVar[tuple[str, ...]] = ()
 
     def key(self, values: Object) -> str:
-        """What tells one object from another, everywhere in the cloud; the id where that is enough."""
+        """The key that is unique in the whole cloud; the id where that is enough."""
         return self.identify(values)
 
     def identify(self, values: Object) -> str:
@@ -119,7 +119,7 @@ class Resource:
         return self.id_format.format_map({name: value for name, value in values.items() if isinstance(value, str)})
 
     def permissions_for(self, verb: str, values: Object) -> tuple[str, ...]:
-        """What the caller must be permitted.
+        """The permissions that the caller needs.
 
         Args:
             verb: create, read, update or delete.
@@ -150,7 +150,7 @@ class Resource:
         return sorted(name for name in self.requires_replace if planned.get(name) != prior.get(name))
 
     def validate(self, config: Object) -> Iterator[Problem]:
-        """What is wrong with a configuration by itself; values may be unknown."""
+        """Returns the problems of a configuration by itself; values may be unknown."""
         del config
         yield from ()
 
@@ -218,7 +218,7 @@ class Resource:
         return False
 
     def conflict(self, cloud: Cloud, values: Object) -> str:
-        """What Google says when there is one of the same name already."""
+        """Google's message when an object of the same name exists already."""
         del cloud
         return f"googleapi: Error 409: {self.type} {self.key(values)!r} already exists"
 

@@ -1,4 +1,4 @@
-"""What the local cloud remembers: one folder, changed atomically, readable by its owner alone.
+"""The memory of the local cloud: one folder, changed atomically, readable only by its owner.
 
 `cloud.db` (SQLite) holds the objects, `secrets/` the secret values, one file each. SQLite's journal makes every change
 all-or-nothing, whatever dies when: https://www.sqlite.org/atomiccommit.html

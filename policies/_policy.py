@@ -91,7 +91,7 @@ def _dicts(raw: object) -> list[Mapping[str, Any]]:
 
 
 def _unwrap(raw: object) -> object:
-    """What checkov wrapped into a list of one."""
+    """The value that checkov wrapped into a list of one."""
     items = cast("list[object]", raw) if isinstance(raw, list) else [raw]
     return items[0] if len(items) == 1 else items
 
@@ -110,7 +110,7 @@ def template_of(workload: Block) -> str:
 
 
 def at_its_place(resource: Block, place: Mapping[str, str], *, of_replica: str) -> list[Value]:
-    """What each type has at a place of its own; a secret has it in every replica.
+    """Returns the value that each type has in its own place; a secret has it in every replica.
 
     Args:
         resource: What is looked at.

@@ -1,4 +1,4 @@
-"""What a load balancer lets in is limited."""
+"""A load balancer limits the requests of each address."""
 
 from collections.abc import Iterator
 

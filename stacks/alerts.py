@@ -1,4 +1,4 @@
-"""What is wrong when, as data: the alerts of a deployment, by thresholds of Google's metrics and by log entries.
+"""The alerts of a deployment as data, by thresholds of Google's metrics and by log entries.
 
 Metrics: https://cloud.google.com/monitoring/api/metrics_gcp_p_z#gcp-run and
 https://cloud.google.com/monitoring/api/metrics_gcp_c#gcp-cloudsql. Log entries: docs/runbook.md.

@@ -45,7 +45,7 @@ _KEPT_STATE_VERSIONS: Final = 50
 
 
 class BootstrapStack(RootStack):
-    """What must be there before the first image is pushed and the first state is written.
+    """Everything that must exist before the first image is pushed and the first state is written.
 
     Its own state stays in a file: the bucket for states does not exist before it.
     """

@@ -1,4 +1,4 @@
-"""What the constructs take in: sections of a settings file, or the same sections made of a module's variables.
+"""Inputs of the constructs: sections of a settings file, or the same sections made of a module's variables.
 
 A section that is made of variables holds Terraform tokens. A value is passed through, and what depends on it is written
 in Terraform's language; the two exceptions, of which checkov reads the plain form alone, ask Token.is_unresolved.
@@ -74,7 +74,7 @@ class InstanceInputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """Who a workload is: a service account.
+    """The identity of a workload: a service account.
 
     Attributes:
         email: Its e-mail address.
@@ -87,7 +87,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundationInputs:
-    """What the service needs: created by the same root, or existing before."""
+    """The resources under the service: created by the same root, or existing already."""
 
     account: Account
     bucket_name: str

@@ -15,7 +15,7 @@ from stacks.resources import addresses_in
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """What there is to know of a type.
+    """The facts about a resource type.
 
     Attributes:
         api: The Google API that serves it, without its domain; empty for what calls none, or one that is always on.

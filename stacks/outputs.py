@@ -61,7 +61,7 @@ def addresses(foundation: FoundationInputs, serving: Serving) -> list[Output]:
 
 
 def commands(stack: TerraformStack, serving: Serving) -> list[Output]:
-    """What people paste into a shell."""
+    """Commands to paste into a shell."""
     token = _identity_token_command(stack)
     return [
         (

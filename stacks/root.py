@@ -1,4 +1,4 @@
-"""What the stacks that are deployed have in common: Terraform's version, the Google provider and the backend."""
+"""The common base of the stacks that are deployed: Terraform's version, the Google provider and the backend."""
 
 from typing import Final
 

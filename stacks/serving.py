@@ -1,4 +1,4 @@
-"""What runs: the service, its database, sign-in, secrets and grants, on a foundation that was made or exists."""
+"""The service, its database, sign-in, secrets and grants, on a foundation that was made or exists."""
 
 from cdktf import Token
 from constructs import Construct

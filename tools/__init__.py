@@ -1,1 +1,1 @@
-"""What `make` runs beside the checks and the tests."""
+"""The programs behind `make`, except checks and tests."""

@@ -4,7 +4,7 @@ from stacks.alerts import LOG_ENTRIES, THRESHOLDS, UPTIME
 
 
 def table() -> str:
-    """What raises an incident, and what to do then."""
+    """Returns the table of alerts: what raises an incident, and what to do then."""
     rows = [
         *(
             (alert.title, f"`{alert.metric}`".format(connections="connections of the engine"), alert.todo)

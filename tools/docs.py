@@ -162,7 +162,7 @@ def _content(file: Path) -> str:
 
 
 def _synthesize(settings: str) -> tuple[list[str], dict[str, overview.Block]]:
-    """What `make synth` prints for a settings file, and the document of each stack by its name."""
+    """Returns the output of `make synth` for a settings file, and the document of each stack by its name."""
     bindings.install(os.environ)
     from stacks.app import synthesize  # noqa: PLC0415 - cdktf starts node, which must find the bindings lazy
 
@@ -250,7 +250,7 @@ def _decisions() -> str:
 
 
 def _gate_table() -> str:
-    """What the image answers, by the lists that its tests go through."""
+    """Returns the table of the image's answers, made from the lists that its tests use."""
     ways: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for method, path, headers, status in WITHOUT_CREDENTIAL:
         given = ", ".join(f"{name}: {value}" for name, value in headers.items())
@@ -261,7 +261,7 @@ def _gate_table() -> str:
 
 
 def _errors(settings: str) -> str:
-    """What is printed for a settings file that cannot be used."""
+    """Returns the output for a settings file that cannot be used."""
     try:
         _load(settings)
     except SettingsError as error:

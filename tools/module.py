@@ -68,7 +68,7 @@ def _json(document: dict[str, Any]) -> str:
 
 
 def interface(made: Documents) -> list[str]:
-    """What callers hold on to: addresses of resources, variables and outputs, each with its module."""
+    """Returns the interface that callers use: addresses of resources, variables and outputs, with their modules."""
     return sorted(
         f"{path.rpartition('/')[0] or '.'} {address}"
         for path, document in made.items()

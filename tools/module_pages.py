@@ -133,7 +133,7 @@ def _not_expressed() -> str:
 
 
 def _check_table(folder: Path) -> str:
-    """What every check says of the resources of both modules."""
+    """Returns the verdict of every check on the resources of both modules."""
     result = scan(folder)
     counts = Counter((one.check_id, one.name) for one in result.passed)
     failed = Counter((one.check_id, one.name) for one in result.failed)

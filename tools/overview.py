@@ -1,4 +1,4 @@
-"""What a synthesized document says of the system: its resources, who may do what, and how the parts hang together."""
+"""An overview of the system from a synthesized document: its resources, who may do what, and its parts' links."""
 
 import json
 import re

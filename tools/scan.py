@@ -28,7 +28,7 @@ class ScanError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check says of one resource.
+    """The verdict of one check on one resource.
 
     Attributes:
         check_id: Such as `CKV_MLFLOW_1`, or `CKV_GCP_29` of checkov's own.

@@ -83,7 +83,7 @@ def _override(value: str | int | bool) -> str:  # noqa: FBT001 - a value of a se
 
 
 def report(made: Plan) -> str:
-    """What is printed of a plan."""
+    """Returns the text of a plan."""
     asked, demand, settings = made.load, made.demand, settings_of(made)
     service, (used, available) = settings.service, made.connections
     first = made.limits[0]

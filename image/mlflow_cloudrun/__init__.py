@@ -1,1 +1,1 @@
-"""What the image adds to MLflow and oauth2-proxy so that one Cloud Run container can run both."""
+"""The image's additions to MLflow and oauth2-proxy, so that one Cloud Run container can run both."""

@@ -25,7 +25,7 @@ SERVICE_ACCOUNTS = ".gserviceaccount.com"  # no organization; oauth2-proxy has f
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who gets in: the domains and addresses that oauth2-proxy was told, in lower case."""
+    """The domains and addresses that oauth2-proxy admits, in lower case."""
 
     domains: tuple[str, ...]
     emails: frozenset[str]

@@ -1,4 +1,4 @@
-"""What anybody in the world can have: addresses in these domains, and tokens for these OAuth clients.
+"""Accounts that anybody can have: addresses in these domains, and tokens for these OAuth clients.
 
 One list for the settings, the module's variables and the container's start. The expressions are in the common subset of
 Python's `re` and Terraform's RE2, and match from end to end.

@@ -1,4 +1,4 @@
-"""What stands between oauth2-proxy and MLflow's application: one middleware a module, outermost first."""
+"""The middlewares between oauth2-proxy and MLflow's application: one a module, outermost first."""
 
 import os
 from typing import Any

@@ -59,7 +59,7 @@ class Budget:
 
 
 class Share:
-    """What one request holds of a budget."""
+    """The share of one request in a budget."""
 
     def __init__(self, budget: Budget, size: int) -> None:
         self.budget = budget

@@ -1,4 +1,4 @@
-"""What becomes of an error: a whole answer that says what is wrong, with the details in the log only.
+"""Errors become whole answers that say what is wrong, with the details only in the log.
 
 MLflow puts the database's own words into its answers, with the statement and what it was given, and takes a pool's
 timeout for a bad request. Some of its code takes any failure for "does not exist". Here an error is translated where it
@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Outage:
-    """What a request met; empty unless the database was out of reach for it."""
+    """The outage that a request met; empty unless the database was out of reach for it."""
 
     sentence: str = ""
     status: int = 503

@@ -1,4 +1,4 @@
-"""Who asks, and for what: the address that the gate saw, and the things that a request names, makes and deletes.
+"""The caller and the things of a request: the address that the gate saw, and what is named, created and deleted.
 
 The one place where the gate's word is read. oauth2-proxy sets it, when it has checked the credential, and drops a
 client's own; MLflow listens on the loopback interface only.

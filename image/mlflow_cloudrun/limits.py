@@ -10,7 +10,7 @@ API = r"/(ajax-)?api/[23]\.0/mlflow/"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limit:
-    """What a group of routes takes.
+    """The limits of a group of routes.
 
     Attributes:
         routes: The group, for a person.

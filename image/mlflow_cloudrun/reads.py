@@ -62,7 +62,7 @@ class Memory:
 
 
 class Reading:
-    """What one request holds of what it has read.
+    """The memory that one request holds for what it has read.
 
     Args:
         memory: From which it takes.

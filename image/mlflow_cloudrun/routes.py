@@ -22,7 +22,7 @@ POLICY_VIOLATION = 1008  # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a path is to one method: the feature, the template, and what stands for the template's parameters."""
+    """The match of a path for one method: the feature, the template, and the values of the template's parameters."""
 
     feature: Feature
     template: str
@@ -74,7 +74,7 @@ def compiled(template: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a caller is told, as `refuse` sends it."""
+    """A refusal, as `refuse` sends it."""
 
     status: HTTPStatus
     error_code: str

@@ -69,7 +69,7 @@ def check_keys(environ: Mapping[str, str], problems: Problems) -> None:
 
 
 def check_server(environ: Mapping[str, str], problems: Problems) -> None:
-    """What MLflow and the container's port need."""
+    """Checks the variables that MLflow and the container's port need."""
     port = environ.get("PORT", "")
     if not (port.isascii() and port.isdigit() and 0 < int(port) <= HIGHEST_PORT):
         problems.append("PORT must be a number from 1 to 65535")

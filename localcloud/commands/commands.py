@@ -160,7 +160,7 @@ class _Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a call came to: exit status, and what goes to both streams."""
+    """The result of a call: exit status, and the text for both streams."""
 
     status: int
     out: str = ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Place(NamedTuple):
-    """What a URL names: a bucket, an object or a prefix in it, and a generation (0: none)."""
+    """The parts of a URL: a bucket, an object or a prefix in it, and a generation (0: none)."""
 
     bucket: Object
     path: str

@@ -1,4 +1,4 @@
-"""Who may call a server of the local cloud: one gate before each of them.
+"""The gate in front of each server of the local cloud: it knows who may call.
 
 The servers listen on loopback, where more than this person's programs can reach them: every web page in a browser here,
 and every container. Each is known by what it cannot choose for itself:
@@ -31,7 +31,7 @@ _SITE, _MODE, _DESTINATION = "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Callers:
-    """Who may call one server.
+    """The callers that one server admits.
 
     Attributes:
         names: The names by which it is called; None for any: it looks at them itself.

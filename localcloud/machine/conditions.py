@@ -28,7 +28,7 @@ _LANGUAGES = ("condition_monitoring_query_language", "condition_prometheus_query
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a condition says of one group of series.
+    """The verdict of a condition on one group of series.
 
     Attributes:
         group: The labels of the group.
@@ -94,7 +94,7 @@ class Conditions:
         self._series = series
 
     def verdicts(self, condition: Object, now: float) -> Iterator[Verdict]:
-        """What a condition says of each group of series at a time, in seconds."""
+        """Returns the verdict of a condition on each group of series at a time, in seconds."""
         for threshold in objects(condition, "condition_threshold"):
             yield from self._thresholds(threshold, now)
         for absent in objects(condition, "condition_absent"):

@@ -33,7 +33,7 @@ RESTORE_DEADLINE_S = 600
 
 
 class Measured(NamedTuple):
-    """What a server uses.
+    """The resources that a server uses.
 
     Attributes:
         connections: Database -> how many clients are connected.

@@ -68,6 +68,6 @@ def wait_until_ready(container: Container, dialect: Dialect) -> None:
 
 
 def refused(summary: str, container: Container) -> Refused:
-    """What went wrong, with the end of the server's log."""
+    """Returns the error, with the end of the server's log."""
     log = "\n".join(container.logs().splitlines()[-_LOG_LINES:])
     return Refused(Problem(summary, f"The end of its log:\n{log}"))

@@ -212,7 +212,7 @@ class MySQL(Dialect):
         )
 
     def drop_user(self, user: str) -> str:
-        """What it made stays."""
+        """Drops the user and keeps everything that it made."""
         return f"DROP USER IF EXISTS {self._account(user)};"
 
     def _account(self, user: str) -> str:

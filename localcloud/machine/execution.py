@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overrides:
-    """What one execution has in another way than its job.
+    """The differences of one execution from its job.
 
     https://cloud.google.com/run/docs/execute/jobs#override-job-configuration
 
@@ -104,7 +104,7 @@ def variables(record: Object, index: int, attempt: int) -> dict[str, str]:
 
 
 def source(record: Object, index: int, attempt: int) -> Source:
-    """What its logs and figures are said of."""
+    """The source of its log entries and metrics."""
     _, project, _, location, *_ = text(record, "name").split("/")
     return Source(
         project=project,

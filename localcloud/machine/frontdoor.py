@@ -196,7 +196,7 @@ class _Counted:
 
 
 def _added_headers(request: web.Request) -> dict[str, str]:
-    """What Cloud Run passes to the container: who called, how, and the trace.
+    """Returns the headers that Cloud Run adds for the container: caller, protocol and trace.
 
     https://cloud.google.com/run/docs/trace, https://cloud.google.com/load-balancing/docs/https#x-forwarded-for_header
     """

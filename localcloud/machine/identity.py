@@ -72,7 +72,7 @@ class OAuthClient:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grant:
-    """What a code stands for until it is redeemed."""
+    """The grant behind a code until it is redeemed."""
 
     client_id: str
     redirect_uri: str

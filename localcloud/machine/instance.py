@@ -261,7 +261,7 @@ def _ended_early(spec: RevisionSpec) -> str:
 
 
 def _source(spec: RevisionSpec) -> Source:
-    """What the entries of a revision's instances are of."""
+    """The source of the log entries of a revision's instances."""
     _, project, _, location, _, service = spec.service.split("/")
     names = {"configuration_name": service, "location": location, "revision_name": spec.name, "service_name": service}
     return Source(project=project, resource="cloud_run_revision", resource_labels=names, labels={})

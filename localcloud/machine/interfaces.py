@@ -182,7 +182,7 @@ class Interfaces:
 
 
 def _overrides(body: bytes) -> Overrides:
-    """What the body of a `jobs:run` asks for."""
+    """Reads the overrides in the body of a `jobs:run`."""
     try:
         found: Any = json.loads(body or b"{}")
         asked: dict[str, Any] = found.get("overrides") or {}

@@ -1,4 +1,4 @@
-"""What containers leave: log entries while they run, a line about their end, and their log in a file."""
+"""Records of containers: log entries while they run, a line about their end, and their log in a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Remains(NamedTuple):
-    """What is left of a container that has ended.
+    """The record of a container that has ended.
 
     Attributes:
         log: What it printed.
@@ -79,7 +79,7 @@ class Journal:
 
 
 def printed(container: Container) -> str:
-    """What a container printed; nothing if somebody has removed it."""
+    """Returns the output of a container; nothing if somebody has removed it."""
     try:
         return container.logs()
     except EngineError:

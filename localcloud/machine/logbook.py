@@ -40,7 +40,7 @@ _LABELS = "logging.googleapis.com/labels"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """What entries are of.
+    """The monitored resource of log entries.
 
     Attributes:
         project: The project.

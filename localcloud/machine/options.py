@@ -38,7 +38,7 @@ class Options:
 
     @classmethod
     def of(cls, options: argparse.Namespace, label: str) -> Options:
-        """What the options of `add_options` say."""
+        """Reads the options of `add_options`."""
         return cls(
             label=label,
             port=options.port,

@@ -1,4 +1,4 @@
-"""What is done again and again while the local cloud runs."""
+"""Periodic work while the local cloud runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a container prints, line by line as it comes: podman and docker follow its log until it ends."""
+"""The output of a container, line by line as it comes: podman and docker follow its log until it ends."""
 
 from __future__ import annotations
 

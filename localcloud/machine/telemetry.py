@@ -1,4 +1,4 @@
-"""What the machine reports of itself: log entries, and points of Google's metrics that it can count."""
+"""Telemetry of the machine: log entries, and points of Google's metrics that it can count."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RevisionSpec:
-    """What one revision runs, and on which terms.
+    """The container of one revision, and the terms on which it runs.
 
     Attributes:
         name: The revision's name, without the service's.
@@ -89,7 +89,7 @@ class RevisionSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What the platform adds to each container.
+    """The additions of the platform to each container.
 
     Attributes:
         environment: Finds out the variables that say where Google's services are.

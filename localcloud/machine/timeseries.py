@@ -82,7 +82,7 @@ class TimeSeries:
 
 
 def _sums(points: list[tuple[float, float]]) -> list[float]:
-    """What a counter grew by in each minute that it grew in: as often it is sampled at Google."""
+    """Returns the increase of a counter in each minute in which it grew, which is Google's sampling period."""
     minutes: dict[int, float] = {}
     for time, value in points:
         minutes[int(time // _MINUTE_S)] = minutes.get(int(time // _MINUTE_S), 0) + value

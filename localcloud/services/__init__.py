@@ -1,4 +1,4 @@
-"""What Google's services mean on this machine: one module a service, one class a resource type."""
+"""The meaning of Google's services on this machine: one module a service, one class a resource type."""
 
 import importlib
 import inspect

@@ -63,7 +63,7 @@ class Job(Resource):
                 yield Problem("oauth_token conflicts with oidc_token", detail, ("http_target",))
 
     def permissions_for(self, verb: str, values: Object) -> tuple[str, ...]:
-        """Who makes the job lets it act as its account: https://cloud.google.com/scheduler/docs/http-target-auth."""
+        """The caller must be able to act as the job's account: https://cloud.google.com/scheduler/docs/http-target-auth."""
         permissions = super().permissions_for(verb, values)
         changes = verb in {"create", "update"} and account_of(values)
         return (*permissions, "iam.serviceAccounts.actAs") if changes else permissions
@@ -74,7 +74,7 @@ class Job(Resource):
         return f"Error creating Job: googleapi: Error 409: Job {self.identify(values)} already exists."
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
-        """What Cloud Scheduler looks at when a job is made or changed."""
+        """Cloud Scheduler's checks when a job is created or updated."""
         del config
         if not objects(planned, "http_target"):
             raise Refused(Problem("a target other than http_target has no meaning in the local cloud"))

@@ -118,7 +118,7 @@ class Address(_Global, collection="addresses"):
 
 
 class EndpointGroup(_Part):
-    """What stands for a Cloud Run service."""
+    """A serverless network endpoint group, which represents a Cloud Run service."""
 
     type = "google_compute_region_network_endpoint_group"
     permissions = crud("compute.regionNetworkEndpointGroups")
@@ -129,7 +129,7 @@ class EndpointGroup(_Part):
 
 
 class SecurityPolicy(_Global, collection="securityPolicies"):
-    """What a request must pass before it reaches a backend."""
+    """The rules that a request must pass before it reaches a backend."""
 
     type = "google_compute_security_policy"
     permissions = crud("compute.securityPolicies")
@@ -153,7 +153,7 @@ class SecurityPolicy(_Global, collection="securityPolicies"):
 
 
 class BackendService(_Global, collection="backendServices"):
-    """What answers, and what protects it."""
+    """A backend, and the security policy in front of it."""
 
     type = "google_compute_backend_service"
     permissions = crud("compute.backendServices")

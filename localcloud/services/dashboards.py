@@ -33,7 +33,7 @@ def _canonical(values: Object) -> str:
 
 
 def _completed(part: Any) -> Any:  # noqa: ANN401 - JSON
-    """What nobody said of widgets: the axis of a data set, the style of a text."""
+    """Google's defaults of widgets: the axis of a data set, the style of a text."""
     if isinstance(part, list):
         return [_completed(item) for item in cast("list[Any]", part)]
     if not isinstance(part, dict):

@@ -36,7 +36,7 @@ AGENTS = {
 
 
 class _Kept(Resource):
-    """What Google never deletes: Terraform forgets it, and its name stays taken."""
+    """An object that Google never deletes: Terraform forgets it, and its name stays taken."""
 
     api = _API
 

@@ -134,7 +134,7 @@ def _camel(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _values(value: Value, path: tuple[str, ...]) -> Iterator[Value]:
-    """What is at a path; in lists, of each item. A name may have dots in it."""
+    """Returns the values at a path; in lists, those of each item. A name may have dots in it."""
     if isinstance(value, list):
         for item in value:
             yield from _values(item, path)

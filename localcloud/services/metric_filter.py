@@ -125,7 +125,7 @@ def _check(leaf: Comparison) -> None:
 
 
 def problem(text: str) -> str:
-    """What Google says of the filter of a condition, after its code; "" if it takes it."""
+    """Returns Google's message about the filter of a condition, after its code; "" if Google accepts it."""
     try:
         found = MetricFilter.parse(text)
     except BadFilter as error:

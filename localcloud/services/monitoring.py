@@ -139,7 +139,7 @@ class UptimeCheck(Assigned):
         return [*super().replaced_by(prior, planned), *(["http_check"] if changed else [])]
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
-        """What Monitoring looks at: https://cloud.google.com/monitoring/uptime-checks."""
+        """Monitoring's checks: https://cloud.google.com/monitoring/uptime-checks."""
         del cloud, config
         problems = [
             Problem(f"Error creating UptimeCheckConfig: googleapi: Error 400: {message}", _CHECKS, (attribute,))
@@ -185,7 +185,7 @@ class UptimeCheck(Assigned):
                 )
 
     def forget(self, cloud: Cloud, values: Object) -> None:
-        """What was answered."""
+        """Forgets the answers."""
         cloud.store.remove(UPTIME, text(values, "name"))
 
 

@@ -1,4 +1,4 @@
-"""What the person who deploys is permitted.
+"""The permissions of the deploying person.
 
 Each resource type says which permissions its calls need; which role has which permission is in `iam.py`.
 """

@@ -56,14 +56,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What must not hold."""
+    """A negated condition."""
 
     operand: Node
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """What must hold together."""
+    """Conditions that must all hold."""
 
     operands: tuple[Node, ...]
 

@@ -1,4 +1,4 @@
-"""What keeps a Cloud Run revision from starting: everything that its instances need, as it is at that moment.
+"""The reasons why a Cloud Run revision cannot start: everything that its instances need and that is missing now.
 
 What a container would meet at its first step, its database login, is checked in the container's place.
 """
@@ -41,7 +41,7 @@ def check_startable(cloud: Cloud, project: str, template: Object, name: str) -> 
 
 
 def missing(cloud: Cloud, project: str, template: Object, *, runs: bool = True) -> list[Problem]:
-    """What keeps the containers of a template from starting now.
+    """Returns the reasons why the containers of a template cannot start now.
 
     Args:
         cloud: where.

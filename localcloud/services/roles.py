@@ -1,4 +1,4 @@
-"""What roles permit, of the permissions that are asked for here.
+"""The permissions of roles, as far as they are used here.
 
 Left out: roles that no check here asks for; they can be granted, and permit nothing.
 https://cloud.google.com/iam/docs/roles-permissions

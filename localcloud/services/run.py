@@ -106,7 +106,7 @@ class Service(Resource):
         )
 
     def permissions_for(self, verb: str, values: Object) -> tuple[str, ...]:
-        """Who deploys lets the revision act as its account: https://cloud.google.com/run/docs/reference/iam/roles."""
+        """The caller must be able to act as the revision's account: https://cloud.google.com/run/docs/reference/iam/roles."""
         permissions = super().permissions_for(verb, values)
         if verb in {"create", "update"}:
             permissions += ("iam.serviceAccounts.actAs",)

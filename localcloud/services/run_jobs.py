@@ -77,7 +77,7 @@ class Job(Resource):
                 yield Problem("The name of the execution is too long", detail, (token,))
 
     def permissions_for(self, verb: str, values: Object) -> tuple[str, ...]:
-        """Who deploys lets the job act as its account: https://cloud.google.com/run/docs/reference/iam/roles."""
+        """The caller must be able to act as the job's account: https://cloud.google.com/run/docs/reference/iam/roles."""
         permissions = super().permissions_for(verb, values)
         return (*permissions, "iam.serviceAccounts.actAs") if verb in {"create", "update"} else permissions
 
@@ -206,7 +206,7 @@ def target(job: Object) -> Target:
 
 
 def executions(cloud: Cloud, job: str) -> list[Object]:
-    """What is remembered of a job's executions, the first one first.
+    """Returns the stored executions of a job, oldest first.
 
     Args:
         cloud: where.

@@ -169,7 +169,7 @@ class Instance(Resource):
 
 
 def addresses(cloud: Cloud, values: Object) -> Object:
-    """What Google computes of an instance (192.0.2.0/24 and 198.51.100.0/24 are for documentation)."""
+    """Returns the attributes that Google computes for an instance, with addresses that are for documentation."""
     project, name = text(values, "project"), text(values, "name")
     suffix = stable_number(project, name, digits=6)
     account = f"p{cloud.project_number(project)}-{suffix}@gcp-sa-cloud-sql.iam.gserviceaccount.com"

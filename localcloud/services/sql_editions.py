@@ -1,4 +1,4 @@
-"""What the editions of Cloud SQL allow and give: https://cloud.google.com/sql/docs/postgres/editions-intro."""
+"""The limits and defaults of the editions of Cloud SQL: https://cloud.google.com/sql/docs/postgres/editions-intro."""
 
 from __future__ import annotations
 

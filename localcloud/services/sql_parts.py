@@ -27,7 +27,7 @@ _OWNER = "sql.owner"  # users that have logged in, and so own tables
 
 
 class _Part(Resource):
-    """What belongs to an instance, and may be left to go with it."""
+    """A part of an instance, which may be left to go with it."""
 
     api = API
 

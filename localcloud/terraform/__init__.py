@@ -1,1 +1,1 @@
-"""What knows Terraform and no Google: its protocol, its plans, its schemas, and when it has nothing else to do."""
+"""Everything that knows Terraform and not Google: its protocol, plans, schemas, and when it has nothing else to do."""

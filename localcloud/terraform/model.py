@@ -69,7 +69,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a resource, for a person: what, where, and what to do.
+    """A problem with a resource, for a person: what is wrong, where, and what to do.
 
     Attributes:
         summary: one line.

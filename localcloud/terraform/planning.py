@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filling:
-    """What stands where nothing was said.
+    """The values of arguments that were not given.
 
     Attributes:
         known: attribute -> a computed value that is certain already.

@@ -37,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schemas:
-    """What a provider can do: its own configuration, its resources and its ephemeral resources."""
+    """The schemas of a provider: its own configuration, its resources and its ephemeral resources."""
 
     provider: Block = field(default_factory=Block)
     resources: dict[str, Block] = field(default_factory=dict[str, Block])
@@ -45,7 +45,7 @@ class Schemas:
 
 
 class Provider(Protocol):
-    """What answers Terraform. Every method may raise Refused; objects are whole, as the schema says."""
+    """A provider that answers Terraform. Every method may raise Refused; objects are whole, as the schema says."""
 
     def schemas(self) -> Schemas:
         """The schemas for the documents at hand."""
@@ -64,13 +64,13 @@ class Provider(Protocol):
         ...
 
     def read(self, type_name: str, state: Object) -> Object | None:
-        """What is there now, None if it is gone."""
+        """Returns the present object, None if it is gone."""
         ...
 
     def plan(
         self, type_name: str, prior: Object | None, proposed: Object | None, config: Object | None
     ) -> tuple[Object | None, list[str]]:
-        """What would be there after an apply, and the attributes that force a replacement."""
+        """Returns the object after an apply, and the attributes that force a replacement."""
         ...
 
     def apply(

@@ -70,7 +70,7 @@ class SchemaError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Corrections:
-    """What the bindings do not tell about a resource type; the provider's pages do.
+    """Facts about a resource type that the provider's pages have and the bindings do not.
 
     Attributes:
         sensitive: the attributes that the provider marks so, as `block.attribute` inside of blocks.

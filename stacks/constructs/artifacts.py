@@ -25,7 +25,7 @@ _SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArtifactsConfig:
-    """What a bucket needs; strings may be Terraform tokens."""
+    """Inputs of a bucket; strings may be Terraform tokens."""
 
     inputs: Bucket
     placement: Placement
@@ -80,7 +80,7 @@ class Artifacts(Construct):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArtifactAccessConfig:
-    """Whose artifacts are in a bucket, which may be made elsewhere.
+    """Inputs of the access to a bucket, which may be made elsewhere.
 
     Attributes:
         writers: Members that write to the bucket, by any key.
@@ -94,7 +94,7 @@ class ArtifactAccessConfig:
 
 
 class ArtifactAccess(Construct):
-    """Who may use the artifacts in a bucket, which this construct does not make.
+    """The access to the artifacts in a bucket that this construct does not make.
 
     Clients write to the bucket themselves: through the server a file would pass its memory and the 32 MiB limit of
     https://cloud.google.com/run/quotas.

@@ -20,7 +20,7 @@ _PASSWORD_LENGTH = 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseConfig:
-    """What a database needs; strings and numbers may be Terraform tokens.
+    """Inputs of a database; strings and numbers may be Terraform tokens.
 
     Attributes:
         rotation: Raised for a new password.

@@ -1,4 +1,4 @@
-"""What Terraform is kept from: a destroy that begins although data are protected, and a move that would lose them.
+"""Guards against a destroy that begins although data is protected, and against a move that would lose it.
 
 Both are kept in Terraform's own state, by its built-in terraform_data: no cloud resource, and no provider.
 https://developer.hashicorp.com/terraform/language/resources/terraform-data

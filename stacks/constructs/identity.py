@@ -1,4 +1,4 @@
-"""Who a workload is: one service account that nothing else uses."""
+"""The identity of a workload: one service account that nothing else uses."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from stacks.resources import pin
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdentityConfig:
-    """What an account needs.
+    """Inputs of an account.
 
     Attributes:
         account_id: What stands before the @.

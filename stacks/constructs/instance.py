@@ -43,7 +43,7 @@ _LOG_DAYS = 7
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstanceConfig:
-    """What an instance needs; strings may be Terraform tokens."""
+    """Inputs of an instance; strings may be Terraform tokens."""
 
     inputs: Database
     placement: Placement

@@ -1,4 +1,4 @@
-"""What is done beside the service: Cloud Run jobs of the service's image, on demand or by a schedule."""
+"""Maintenance beside the service: Cloud Run jobs of the service's image, on demand or on a schedule."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,7 +35,7 @@ _RETRIES: Final = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobsConfig:
-    """What the jobs need; strings may be Terraform tokens.
+    """Inputs of the jobs; strings may be Terraform tokens.
 
     Attributes:
         image: The service's image.

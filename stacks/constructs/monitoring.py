@@ -45,7 +45,7 @@ _UPTIME_PERIOD: Final = "1200s"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitoringConfig:
-    """What monitoring needs; strings may be Terraform tokens.
+    """Inputs of monitoring; strings may be Terraform tokens.
 
     Attributes:
         service: Whose limits are watched.

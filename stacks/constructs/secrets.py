@@ -22,7 +22,7 @@ from stacks.resources import pin
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecretConfig:
-    """What one secret needs; strings and numbers may be Terraform tokens.
+    """Inputs of one secret; strings and numbers may be Terraform tokens.
 
     Attributes:
         secret_id: Its name in the project.

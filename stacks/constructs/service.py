@@ -1,4 +1,4 @@
-"""What runs: MLflow behind oauth2-proxy in one container of a Cloud Run service."""
+"""The service: MLflow behind oauth2-proxy in one container of a Cloud Run service."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ _NOTED_BY_GOOGLE = ["client", "client_version", "scaling"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceConfig:
-    """What a service needs; strings may be Terraform tokens.
+    """Inputs of a service; strings may be Terraform tokens.
 
     Attributes:
         workload: What its container needs.

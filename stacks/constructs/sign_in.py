@@ -1,4 +1,4 @@
-"""Who gets in: the configuration of oauth2-proxy, split by who may read it.
+"""Sign-in: the configuration of oauth2-proxy, split into what is secret and what is not.
 
 What is secret (client, cookie) goes into the secret file; who has access is plain environment, so that a reviewer sees
 it in the plan and adding a domain signs nobody out. What never changes ships with the image.
@@ -25,7 +25,7 @@ _COOKIE_SECRET_LENGTH = 43
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignInConfig:
-    """What sign-in needs; strings may be Terraform tokens.
+    """Inputs of sign-in; strings may be Terraform tokens.
 
     Attributes:
         secret_id: The secret that holds what is secret in oauth2-proxy's configuration.

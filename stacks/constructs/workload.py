@@ -1,4 +1,4 @@
-"""What a container of this project's image needs, whether a service or a job runs it."""
+"""The needs of a container of this project's image, whether a service or a job runs it."""
 
 from __future__ import annotations
 

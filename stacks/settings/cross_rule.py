@@ -9,7 +9,7 @@ from stacks.settings.problems import Problem
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrossRule:
-    """What must hold between settings; one that cannot be evaluated, since a value is refused elsewhere, is silent.
+    """A rule between settings; it is silent where it cannot be evaluated because a value is refused elsewhere.
 
     Attributes:
         name: Its name in tests.
@@ -33,7 +33,7 @@ class CrossRule:
     variable: str = ""
 
     def problem(self, read: Read) -> Problem | None:
-        """What is wrong, if the rule can be evaluated and does not hold."""
+        """The problem, if the rule can be evaluated and does not hold."""
         try:
             if self.holds.evaluate(read):
                 return None

@@ -55,7 +55,7 @@ def broken_cross_rules(settings: Settings, *, unusable: Collection[str]) -> list
 
 
 def _reader(settings: Settings, unusable: Collection[str]) -> Read:
-    """What holds at each path; names of resources are derived, for files give none."""
+    """Returns a reader of the effective value at each path; names of resources are derived, since files give none."""
 
     def read(path: str) -> Any:  # noqa: ANN401
         section, _, field = path.partition(".")

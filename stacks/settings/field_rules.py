@@ -23,7 +23,7 @@ RULE_BROKEN = "rule_broken"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule(ABC):
-    """What must hold for a value, what to do otherwise, and the page that says so.
+    """A condition on a value, the remedy where it is not met, and the page that it comes from.
 
     Attributes:
         hidden: Whether a value that breaks the rule may be a secret, which must not reach a log.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 
 class Silent(Exception):  # noqa: N818 - no error: a rule that cannot be evaluated has nothing to say
-    """What is read cannot be read."""
+    """The value that an expression reads is not available."""
 
 
 def _concat(*lists: Iterable[Any]) -> list[Any]:

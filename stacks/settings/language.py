@@ -94,7 +94,7 @@ def node(value: Operand) -> Expression:
 
 @dataclass(frozen=True, slots=True)
 class Setting(Expression):
-    """What holds at a path: what was given, or else the default that depends on other settings."""
+    """The effective value at a path: the given one, or the default that depends on other settings."""
 
     path: str
 

@@ -10,7 +10,7 @@ from stacks.settings.language import Call, Expression, Setting, Text, choose, eq
 
 
 def _shorten(resource: str) -> Expression:
-    """What can be shortened: the resource's own name, where a caller of the module gave one, else the prefix."""
+    """The setting to shorten: the resource's own name where a caller of the module gave one, otherwise the prefix."""
     own = f"names.{resource}"
     return choose(equal(Setting(own), DERIVED[own]), "shorten name", f"shorten {own}")
 

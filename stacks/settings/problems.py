@@ -1,4 +1,4 @@
-"""What is wrong in a settings file, in words that help to fix it."""
+"""The problems of a settings file, in words that help to fix them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

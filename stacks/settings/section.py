@@ -1,4 +1,4 @@
-"""What all sections of a settings file share."""
+"""The base of all sections of a settings file."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What the service module stands on, as its callers name it: a bucket, an instance and an account that exist."""
+"""The foundation of the service module, as its callers name it: an existing bucket, instance and account."""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -86,7 +86,7 @@ class ExistingDatabase(Section):
 
 
 class Foundation(Section):
-    """What exists."""
+    """The existing resources."""
 
     bucket_name: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""What a module makes of its variables: the expression behind each setting."""
+"""The expression behind each setting of a module, made of its variables."""
 
 import dataclasses
 from typing import Final

@@ -1,4 +1,4 @@
-"""What was measured, read from the generated pages of docs/bench/, so that each number is said once."""
+"""Measured figures, read from the generated pages of docs/bench/, so that each number stands once."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ CLIENTS: Final = "8"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """What one instance does, and what rows cost.
+    """The throughput of one instance, and the size of rows.
 
     Attributes:
         calls: Calls a second of one instance, by kind, while experiments are small.

@@ -1,4 +1,4 @@
-"""What people and programs do to a tracking server, and how much of it there is at once."""
+"""The load of people and programs on a tracking server, and how much of it comes at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def _range(least: int, most: int, rule: str, remedy: str) -> Range:
 
 
 class Load(Section):
-    """What somebody says of their work."""
+    """The load as somebody describes it."""
 
     people: Annotated[int, _range(1, 100_000, "how many people use it", "count those who open the page")]
     runs: Annotated[
@@ -77,7 +77,7 @@ class Load(Section):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demand:
-    """What that comes to.
+    """The demand that follows from a load.
 
     Attributes:
         calls: Calls a second at the peak, by kind.
@@ -126,16 +126,16 @@ class Demand:
         )
 
     def database_bytes(self, days: int) -> float:
-        """What is in the database after some days."""
+        """Returns the size of the database after some days."""
         return self.rows_of_day * days + self.spans_of_day * min(days, ARCHIVE_DAYS)
 
     def bucket_bytes(self, days: int) -> float:
-        """What is in the bucket after some days, without versions that were overwritten."""
+        """Returns the size of the bucket after some days, without overwritten versions."""
         return self.files_of_day * days + self.spans_of_day * max(0, days - ARCHIVE_DAYS)
 
 
 def at_runs(measured: Mapping[int, float], runs: float) -> float:
-    """What was measured of searches, by the runs of an experiment; beyond that they take longer as there are more."""
+    """Returns the measured figure for searches, by the runs of an experiment; above those it grows with them."""
     found = next((value for known, value in measured.items() if runs <= known), None)
     known, value = [*measured.items()][-1]
     return value * runs / known if found is None else found

@@ -16,7 +16,7 @@ TEAMS = (
 
 
 def assumptions() -> str:
-    """What is assumed, as a list."""
+    """Returns the assumptions as a list."""
     return "\n".join(f"- {line}" for line in ASSUMED)
 
 

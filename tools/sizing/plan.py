@@ -215,7 +215,7 @@ def _sized(load: Load, demand: Demand, figures: Figures, tier: Tier, instances: 
 
 
 def _exceeded(tried: Plan) -> list[Limit]:
-    """What a tier cannot carry; slow searches are a matter of experiments, not of size."""
+    """Returns the loads that a tier cannot carry; slow searches are a matter of experiments, not of size."""
     return [limit for limit in tried.limits if limit.share > 1 and limit.name in _REFUSED]
 
 

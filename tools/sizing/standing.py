@@ -1,4 +1,4 @@
-"""What is billed while nobody calls, for each type of resource, as its settings have it; no prices.
+"""The standing charges of each type of resource, those for time without calls, as its settings have it; no prices.
 
 https://cloud.google.com/run/pricing, https://cloud.google.com/sql/pricing, https://cloud.google.com/storage/pricing,
 https://cloud.google.com/secret-manager/pricing, https://cloud.google.com/scheduler/pricing,
@@ -107,5 +107,5 @@ FREE: Final = frozenset(
 
 
 def billed(settings: Settings) -> list[str]:
-    """What is billed for standing still, a line each."""
+    """Returns the standing charges, a line each."""
     return [line for lines in BILLED.values() for line in lines(settings)]

@@ -67,7 +67,7 @@ class Token:
 
     @cached_property
     def claims(self) -> dict[str, Any]:
-        """What it says, unverified."""
+        """Returns the claims, unverified."""
         payload = self.text.split(".")[1]
         return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
@@ -81,7 +81,7 @@ class Token:
 
     @property
     def email(self) -> str:
-        """Whose it is; empty if it does not say."""
+        """Returns the owner's address; empty if the token has none."""
         return str(self.claims.get("email", ""))
 
     @property

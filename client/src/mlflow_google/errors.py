@@ -1,4 +1,4 @@
-"""What Google says when it gives no token, what that means, and what to do about it."""
+"""Google's refusals to give a token, their meaning, and what to do about them."""
 
 # google-auth has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false

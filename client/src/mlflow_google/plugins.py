@@ -1,4 +1,4 @@
-"""What MLflow and OpenTelemetry load by entry point; it must cost nothing and never fail when `mlflow` is imported.
+"""The entry points that MLflow and OpenTelemetry load; they must cost nothing and never fail when `mlflow` is imported.
 
 MLflow makes an object of each class when it is imported, whatever MLFLOW_TRACKING_AUTH says, and takes only ImportError
 and AttributeError for a broken plugin. What does the work is therefore imported at the first request.

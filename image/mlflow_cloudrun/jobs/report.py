@@ -1,4 +1,4 @@
-"""What a job reports: a line for each thing that it leaves, one summary at the end, and the exit status that fits."""
+"""The report of a job: a line for each thing that it leaves, a summary at the end, and the matching exit status."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""What `import` reads: an mlruns folder, an SQLite file, or a database, here or in the bucket; none is changed."""
+"""The sources that `import` reads: an mlruns folder, an SQLite file or a database, here or in the bucket; read only."""
 
 # google-cloud-storage and MLflow's migration have few types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false

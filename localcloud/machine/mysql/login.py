@@ -62,7 +62,7 @@ class Packets:
 
 
 class Greeting(NamedTuple):
-    """What a server says first.
+    """The first packet of a server.
 
     Attributes:
         salt: What a password is hashed with.
@@ -82,7 +82,7 @@ class Greeting(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a client answers to the greeting, in parts: all before the proof of its password, the proof, and so on."""
+    """A client's answer to the greeting, in parts: all before the proof of its password, the proof, and so on."""
 
     start: bytes
     proof: bytes
