@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,26 @@ class Postgres:
     def uri(self, database: str, *, sockets: str = "/cloudsql") -> str:
         """Returns BACKEND_STORE_URI as the stack's secret holds it."""
         return f"postgresql+psycopg2://mlflow:{quote(PASSWORD, safe='')}@/{database}?host={sockets}/{INSTANCE}"
+
+
+@contextmanager
+def most_connections(postgres: Postgres, database: str) -> Generator[list[int]]:
+    """Counts the connections to a database while the block runs; the list's maximum is the most that were open."""
+    counts = [0]
+    stop = threading.Event()
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND backend_type = 'client backend'"  # noqa: S608
+
+    def sample() -> None:
+        while not stop.wait(0.02):
+            counts.append(int(str(postgres.execute(query)[0][0])))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield counts
+    finally:
+        stop.set()
+        thread.join()
 
 
 class MySql:

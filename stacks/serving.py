@@ -10,6 +10,7 @@ from stacks.constructs.encryption import Encryption
 from stacks.constructs.guard import Origin
 from stacks.constructs.jobs import Jobs, JobsConfig
 from stacks.constructs.monitoring import Monitoring, MonitoringConfig
+from stacks.constructs.permissions import Permissions
 from stacks.constructs.service import Service, ServiceConfig
 from stacks.constructs.sign_in import SignIn, SignInConfig
 from stacks.constructs.workload import Workload
@@ -69,6 +70,7 @@ class Serving(Construct):
         self.base_url = sign_in.base_url
         self.redirect_uri = sign_in.redirect_uri
         encryption = Encryption(self, "encryption", placement=placement, webhooks=settings.service.webhooks)
+        permissions = Permissions(self, "permissions", placement=placement, inputs=settings.permissions)
         self.secrets = {
             "backend_store_uri": database.secret,
             "encryption_key": encryption.secret,
@@ -88,6 +90,7 @@ class Serving(Construct):
         artifacts.let_read(server)
         sign_in.guard(server)
         encryption.give(server)
+        permissions.give(server)
         server.set_of_user(settings.service.env)
 
         jobs = Jobs(
@@ -98,6 +101,7 @@ class Serving(Construct):
         jobs.workload.set(mlflow.ENVIRONMENT)
         jobs.workload.set({"GOOGLE_CLOUD_PROJECT": placement.project_id})
         database.connect(jobs.workload)
+        permissions.give(jobs.workload)
         artifacts.let_manage(jobs.workload, for_each=jobs.writers)
         # So that a job that migrates in the apply (module.py) has done so before the new image serves.
         server.ready.append(jobs.run())

@@ -29,12 +29,13 @@ def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], *
     """Stands in for the call with which `mlflow server` would start `python -m uvicorn ...` as a child."""
     import uvicorn.main  # noqa: PLC0415  not for the jobs
 
-    from mlflow_cloudrun import application  # noqa: PLC0415
+    from mlflow_cloudrun import application, authorization  # noqa: PLC0415
     from mlflow_cloudrun.access import Access  # noqa: PLC0415
 
     os.environ.update(extra_env)
     from mlflow.server.fastapi_app import app  # noqa: PLC0415  reads the environment when it is imported
 
+    app = authorization.application(app)
     # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
     gc.enable()
@@ -71,9 +72,10 @@ def serve(uri: str, folder: Path) -> None:
     import mlflow.server  # noqa: PLC0415
     from mlflow.cli import cli  # noqa: PLC0415
 
-    from mlflow_cloudrun import engine  # noqa: PLC0415
+    from mlflow_cloudrun import authorization, engine  # noqa: PLC0415
 
     engine.install()
+    authorization.install(uri, folder, START_LOCK_S)
     mlflow.server._exec_cmd = partial(serve_here, folder=folder)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
     os.environ |= {
         "MLFLOW_BACKEND_STORE_URI": uri,

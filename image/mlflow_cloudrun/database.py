@@ -7,21 +7,18 @@ an empty database one dies. Here every start holds a lock of the database until 
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import mlflow
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from mlflow.store.db import utils
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mlflow_cloudrun import migration, roots
+from mlflow_cloudrun import migration, roots, schemas
+from mlflow_cloudrun.schemas import Schema
 
 logger = logging.getLogger(__name__)
 
-MIGRATIONS = Path(utils.__file__).parents[1] / "db_migrations"
 LOCK_NUMBER = 653_569  # arbitrary; every instance, of every version of the image, must use the same
 LOCK_NAME = "mlflow-schema"
 ROOTS_TOLD = 5
@@ -99,40 +96,38 @@ def locked(engine: Engine, seconds: int) -> Generator[None]:
             connection.invalidate()
 
 
-def current_revision(engine: Engine) -> str | None:
-    """Returns the schema's revision; None for an empty database."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-@cache
-def known_revisions() -> tuple[str, ...]:
-    """Returns the revisions of this image's MLflow, the newest first."""
-    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
-
-
 def refuse_other_schema(engine: Engine) -> None:
-    """Checks that the schema is the one of this image's MLflow.
+    """Checks that each schema is the one of this image's MLflow.
 
     Raises:
-        NewerSchemaError: It is a newer one.
-        OlderSchemaError: It is an older one, or there is none.
+        NewerSchemaError: One is a newer one.
+        OlderSchemaError: One is an older one, or there is none.
         HalfMovedError: An import did not end.
     """
     if migration.half_moved(engine):
         raise HalfMovedError("An import into this database did not end. Run it again: it begins from the start.")
-    found = current_revision(engine)
-    if found == known_revisions()[0]:
-        return
-    if found is not None and found not in known_revisions():
+    older = [schema for schema in schemas.needed() if is_older(engine, schema)]
+    if older:
+        found, newest = older[0].revision(engine), schemas.known_revisions(older[0])[0]
+        raise OlderSchemaError(
+            f"The database has {older[0].what} {found or 'none'}, and MLflow {mlflow.__version__} needs {newest}. Run "
+            "db-upgrade first, or start the service, which migrates."
+        )
+
+
+def is_older(engine: Engine, schema: Schema) -> bool:
+    """Returns whether a schema is older than the one of this image's MLflow.
+
+    Raises:
+        NewerSchemaError: It is a newer one.
+    """
+    found, known = schema.revision(engine), schemas.known_revisions(schema)
+    if found is not None and found not in known:
         raise NewerSchemaError(
-            f"The database has schema {found}, which MLflow {mlflow.__version__} does not know: a newer MLflow "
+            f"The database has {schema.what} {found}, which MLflow {mlflow.__version__} does not know: a newer MLflow "
             "migrated it. Deploy the newer image again, or restore the backup that was made before the upgrade."
         )
-    raise OlderSchemaError(
-        f"The database has schema {found or 'none'}, and MLflow {mlflow.__version__} needs {known_revisions()[0]}. Run "
-        "db-upgrade first, or start the service, which migrates."
-    )
+    return found != known[0]
 
 
 def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, ...] = ()) -> None:
@@ -185,7 +180,7 @@ def is_right(engine: Engine) -> bool:
         refuse_other_schema(engine)
     except OlderSchemaError:
         return False
-    return not migration.unfinished(engine)
+    return not any(migration.unfinished(engine, schema) for schema in schemas.needed())
 
 
 def connected(uri: str) -> Engine:
@@ -200,21 +195,31 @@ def connected(uri: str) -> Engine:
 
 
 def migrate(engine: Engine, longest_s: float) -> None:
-    """Brings an older schema up to date, while this process holds the lock.
+    """Brings what is older up to date, while this process holds the lock.
 
     Raises:
         LongMigrationError: As above.
     """
     if is_right(engine):
         return
-    found = current_revision(engine)
-    pending = ScriptDirectory(str(MIGRATIONS)).iterate_revisions("head", found or "base")
-    seconds = migration.seconds_needed(engine, [Path(script.path) for script in pending])
+    older = [
+        (schema, schema.revision(engine))
+        for schema in schemas.needed()
+        if is_older(engine, schema) or migration.unfinished(engine, schema)
+    ]
+    pending = [
+        Path(script.path)
+        for schema, found in older
+        for script in schema.scripts.iterate_revisions("head", found or "base")
+    ]
+    seconds = migration.seconds_needed(engine, pending)
     if seconds > longest_s:
+        told = " and of ".join(f"{schema.what} {found}" for schema, found in older)
         raise LongMigrationError(
-            f"Migrating the database from schema {found} to {known_revisions()[0]} may take {seconds:.0f} s, and Cloud "
-            "Run gives a start 240 s. Nothing was changed. Run this image's db-upgrade as a job (docs/runbook.md, "
-            "Upgrade), then deploy it again."
+            f"Migrating the database from {told} may take {seconds:.0f} s, and Cloud Run gives a start 240 s. Nothing "
+            "was changed. Run this image's db-upgrade as a job (docs/runbook.md, Upgrade), then deploy it again."
         )
-    logger.info("The schema is %s; migrating it to %s", found or "empty", known_revisions()[0])
-    migration.run(engine, found)
+    for schema, found in older:
+        newest = schemas.known_revisions(schema)[0]
+        logger.info("The %s is %s; migrating it to %s", schema.what, found or "empty", newest)
+        migration.run(engine, schema, found)

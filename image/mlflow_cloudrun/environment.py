@@ -57,6 +57,7 @@ SYSTEM = {
     "OAUTH_PROXY_CONFIG": _STACK,
     "OAUTH_PROXY_EMAILS": _STACK,
     "PATH": _IMAGE,
+    "PERMISSIONS": _STACK,
     "PORT": _RUN,
     "PWD": "start.sh's shell sets it",
     "PYTHONDONTWRITEBYTECODE": _IMAGE,
@@ -82,7 +83,7 @@ _OWN = (
     # Google, and other clouds
     r"GOOGLE_.*|GCE_.*|GCLOUD_.*|CLOUDSDK_.*|STORAGE_EMULATOR_HOST|API_ENDPOINT_OVERRIDE|X_GOOGLE_.*|AWS_.*|AZURE_.*",
     r"K_.*|CLOUD_RUN_.*|GRPC.*|(BACKEND|IMPORT)_STORE_URI|DEFAULT_ARTIFACT_ROOT|ARTIFACT_ROOTS|REQUEST_TIMEOUT_SECONDS",
-    r"WEBHOOKS",
+    r"WEBHOOKS|PERMISSIONS",
     # databases: https://www.postgresql.org/docs/current/libpq-envars.html
     r"SQLALCHEMY.*|ALEMBIC_.*|PG[A-Z].*|MYSQL.*|MARIADB.*|LIBMYSQL.*|KRB5.*",
     # certificates and keys of connections

@@ -34,4 +34,5 @@ def note() -> None:
 
 def install(app: Flask) -> None:
     """Does so for every request."""
-    app.before_request(note)
+    # Before MLflow's permissions, which may refuse it: app.before_request would come after.
+    app.before_request_funcs.setdefault(None, []).insert(0, note)

@@ -13,11 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mlflow.store.db import utils
-from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 from sqlalchemy import Connection, Engine, event, inspect, text
 
-JOURNAL = "alembic_cloudrun_journal"  # MLflow takes no table of this prefix for one of its own
+from mlflow_cloudrun.schemas import Schema
+
 HALF_MOVED = "alembic_cloudrun_import"
 COLUMNS = "revision VARCHAR(32), statement VARCHAR(64), shown MEDIUMTEXT"
 BEGAN, LATER = "", "later"  # instead of a statement: the revision was begun; to be done when it has ended
@@ -25,7 +24,7 @@ DEFINES = re.compile(r"\s*(CREATE|ALTER|DROP|RENAME|TRUNCATE)\b", re.IGNORECASE)
 SHOWS = re.compile(r"SHOW CREATE TABLE\b")
 DROPS_COLUMN = re.compile(r"ALTER TABLE \S+ DROP COLUMN\b")
 INSERTS = re.compile(r"\s*INSERT\b", re.IGNORECASE)
-MOVES_ON = re.compile(r"(?:UPDATE|INSERT INTO) alembic_version\b.*?'(\w+)'")
+MOVES_ON = re.compile(r"(?:UPDATE|INSERT INTO) alembic_version(?:_auth)?\b.*?'(\w+)'")
 # The table, column, key, trigger or constraint is there already, or is gone already:
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 ALREADY = {1022, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1359, 1826, 3822}
@@ -46,16 +45,17 @@ class Journal:
 
     Args:
         engine: The one that migrates; its statements pass through here.
+        name: Its table.
         revision: The schema's revision before.
     """
 
-    def __init__(self, engine: Engine, revision: str | None) -> None:
-        self.engine, self.revision = engine, revision or "empty"
+    def __init__(self, engine: Engine, name: str, revision: str | None) -> None:
+        self.engine, self.name, self.revision = engine, name, revision or "empty"
         self.seen: Counter[str] = Counter()
         with engine.begin() as connection:
-            connection.execute(text(f"CREATE TABLE IF NOT EXISTS {JOURNAL} ({COLUMNS})"))
-            connection.execute(text(f"DELETE FROM {JOURNAL} WHERE revision <> :now"), {"now": self.revision})  # noqa: S608
-            found = connection.execute(text(f"SELECT statement, shown FROM {JOURNAL}")).all()  # noqa: S608
+            connection.execute(text(f"CREATE TABLE IF NOT EXISTS {self.name} ({COLUMNS})"))
+            connection.execute(text(f"DELETE FROM {self.name} WHERE revision <> :now"), {"now": self.revision})  # noqa: S608
+            found = connection.execute(text(f"SELECT statement, shown FROM {self.name}")).all()  # noqa: S608
             self.do_later(connection.connection.cursor(), [row.shown for row in found if row.statement == LATER])
         self.later: list[str] = []
         self.done: dict[str, str] = {row.statement: row.shown for row in found if row.statement != LATER}
@@ -67,7 +67,7 @@ class Journal:
         """Leaves the database as MLflow knows it."""
         event.remove(self.engine, "do_execute", self.execute)
         with self.engine.begin() as connection:
-            connection.execute(text(f"DROP TABLE {JOURNAL}"))
+            connection.execute(text(f"DROP TABLE {self.name}"))
 
     def execute(self, cursor: Any, statement: str, parameters: Any, _: object) -> bool:  # noqa: ANN401  the driver's
         """Runs a statement instead of SQLAlchemy, or skips it; returns whether it did either."""
@@ -75,7 +75,7 @@ class Journal:
             self.move_on(cursor, moved[1], statement, parameters)
         elif SHOWS.match(statement):
             self.show(cursor, statement)
-        elif DEFINES.match(statement) and JOURNAL not in statement:
+        elif DEFINES.match(statement) and self.name not in statement:
             self.define(cursor, statement, parameters)
         elif INSERTS.match(statement) and self.resumed:
             self.tolerant({DUPLICATE_ROW}, cursor, statement, parameters)
@@ -89,7 +89,7 @@ class Journal:
         later, self.later = self.later, []
         with cursor.connection.cursor() as own:
             for drop in later:
-                own.execute(f"INSERT INTO {JOURNAL} VALUES (%s, %s, %s)", (revision, LATER, drop))  # noqa: S608
+                own.execute(f"INSERT INTO {self.name} VALUES (%s, %s, %s)", (revision, LATER, drop))  # noqa: S608
         cursor.connection.commit()
         cursor.execute(statement, parameters)
         self.done, self.resumed, self.doubtful = {}, False, False
@@ -101,7 +101,7 @@ class Journal:
         """Drops the columns that the revision has dropped, now that nobody reads them any more."""
         for drop in later:
             self.tolerant(ALREADY, cursor, drop, None)
-            cursor.execute(f"DELETE FROM {JOURNAL} WHERE statement = %s AND shown = %s", (LATER, drop))  # noqa: S608
+            cursor.execute(f"DELETE FROM {self.name} WHERE statement = %s AND shown = %s", (LATER, drop))  # noqa: S608
         cursor.connection.commit()
 
     def digest(self, statement: str) -> str:
@@ -141,13 +141,13 @@ class Journal:
     def note(self, cursor: Any, digest: str, shown: str = "") -> None:  # noqa: ANN401
         """Writes down that a statement is done; whatever came before it is committed by then."""
         with cursor.connection.cursor() as own:
-            own.execute(f"INSERT INTO {JOURNAL} VALUES (%s, %s, %s)", (self.revision, digest, shown))  # noqa: S608
+            own.execute(f"INSERT INTO {self.name} VALUES (%s, %s, %s)", (self.revision, digest, shown))  # noqa: S608
         cursor.connection.commit()
 
 
-def unfinished(engine: Engine) -> bool:
+def unfinished(engine: Engine, schema: Schema) -> bool:
     """Returns whether a migration was killed before its last step."""
-    return engine.dialect.name == "mysql" and inspect(engine).has_table(JOURNAL)
+    return engine.dialect.name == "mysql" and inspect(engine).has_table(schema.journal)
 
 
 def half_moved(engine: Engine) -> bool:
@@ -165,12 +165,10 @@ def unmark_half_moved(connection: Connection) -> None:
     connection.execute(text(f"DROP TABLE {HALF_MOVED}"))
 
 
-def run(engine: Engine, revision: str | None) -> None:
-    """Brings the schema from a revision to the newest; goes on where an earlier attempt was killed."""
-    journal = Journal(engine, revision) if engine.dialect.name == "mysql" else None
-    if revision is None:
-        InitialBase.metadata.create_all(engine)  # those that are not there yet
-    utils._upgrade_db(engine)  # noqa: SLF001  # pyright: ignore[reportUnknownMemberType, reportPrivateUsage]
+def run(engine: Engine, schema: Schema, revision: str | None) -> None:
+    """Brings a schema from a revision to the newest; goes on where an earlier attempt was killed."""
+    journal = Journal(engine, schema.journal, revision) if engine.dialect.name == "mysql" else None
+    schema.upgrade(engine, revision)
     if journal:
         journal.end()
 

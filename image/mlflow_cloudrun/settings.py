@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlflow_cloudrun import environment, proxy_options
+from mlflow_cloudrun import environment, permissions, proxy_options
 from mlflow_cloudrun.proxy_options import Problems, split
 
 EX_USAGE = 64
@@ -68,6 +68,14 @@ def check_keys(environ: Mapping[str, str], problems: Problems) -> None:
         problems.append(f"{STORED_KEY} must have {SHORTEST_PASSPHRASE} characters or more")
 
 
+def check_permissions(environ: Mapping[str, str], problems: Problems) -> None:
+    """The permissions of people."""
+    try:
+        permissions.Permissions.of(environ)
+    except ValueError as error:
+        problems.append(f"{permissions.VARIABLE} is not right: {error}")
+
+
 def check_server(environ: Mapping[str, str], problems: Problems) -> None:
     """Checks the variables that MLflow and the container's port need."""
     port = environ.get("PORT", "")
@@ -94,6 +102,7 @@ def configure(command: str, environ: Mapping[str, str], folder: Path) -> Problem
     check_names(environ, problems)
     check_database(environ, problems)
     check_keys(environ, problems)
+    check_permissions(environ, problems)
     if command != "db-upgrade":
         check_roots(environ, problems)
     if environ.get("IMPORT_STORE_URI") and command != "import":

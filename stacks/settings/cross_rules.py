@@ -10,6 +10,7 @@ from stacks.settings.cross_rule import CrossRule, rule
 from stacks.settings.derived import IN_PROD
 from stacks.settings.language import Call, Fallback, Setting, choose, equal, node, text
 from stacks.settings.name_rules import NAME_RULES
+from stacks.settings.permission_rules import PERMISSION_RULES
 
 
 def _stays_out(name: str, client: str, must: str, remedy: str, url: str) -> CrossRule:
@@ -70,6 +71,7 @@ _ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_acco
 
 CROSS_RULES: Final = (
     *NAME_RULES,
+    *PERMISSION_RULES,
     _has_jobs("gc_schedule"),
     _has_jobs("archive_schedule"),
     rule(

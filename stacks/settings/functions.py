@@ -46,6 +46,10 @@ def _divide(one: int, other: int) -> float:
     return one / other
 
 
+def _common(one: Iterable[str], other: Iterable[str]) -> list[str]:
+    return sorted({value.lower() for value in one} & {value.lower() for value in other})
+
+
 def _last(values: Sequence[Any]) -> Any:  # noqa: ANN401
     return values[-1]
 
@@ -69,6 +73,8 @@ FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], str]]] = {
     "floor": (math.floor, "floor({})"),
     "max": (max, "max({}, {})"),
     "concat": (_concat, "concat({}, {}, {})"),
+    # What two lists have in common, in any case.
+    "common": (_common, "setintersection([for one in {} : lower(one)], [for one in {} : lower(one)])"),
     "contains": (operator.contains, "contains({}, {})"),
     "join": (str.join, "join({}, {})"),
     "has": (operator.contains, "strcontains({}, {})"),

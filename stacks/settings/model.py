@@ -13,6 +13,7 @@ from stacks.settings.encryption import Encryption
 from stacks.settings.field_rules import AtMost, AtMostBytes, Pattern
 from stacks.settings.jobs import Jobs
 from stacks.settings.monitoring import Monitoring
+from stacks.settings.permissions import Permissions
 from stacks.settings.section import Section
 from stacks.settings.service import Service
 
@@ -136,6 +137,7 @@ class Settings(Section):
     encryption: Encryption = Field(default_factory=Encryption)
     service: Service
     access: Access
+    permissions: Permissions = Field(default_factory=Permissions)
     jobs: Jobs = Field(default_factory=Jobs)
     monitoring: Monitoring = Field(default_factory=Monitoring)
 

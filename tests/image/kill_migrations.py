@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 import sqlalchemy
-from mlflow_cloudrun import database
+from mlflow_cloudrun import database, schemas
 from sqlalchemy import Engine, event, inspect
 
 URI = os.environ["BACKEND_STORE_URI"]
@@ -47,11 +47,11 @@ def attempt(number: int) -> int:
     os._exit(0)
 
 
-def state() -> tuple[Any, int]:
-    """Returns the revision, and how many tables there are besides those of migrations."""
+def state() -> tuple[Any, Any, int]:
+    """Returns the revision of each schema, and how many tables there are besides those of migrations."""
     engine = sqlalchemy.create_engine(URI)
     tables = [name for name in inspect(engine).get_table_names() if not name.startswith("alembic_")]
-    found = database.current_revision(engine), len(tables)
+    found = schemas.STORES.revision(engine), schemas.PERMISSIONS.revision(engine), len(tables)
     engine.dispose()
     return found
 
@@ -69,8 +69,8 @@ def main() -> None:
     while (status := attempt(number)) == -signal.SIGKILL:
         kills += 1
         now = state()
-        if URI.startswith("mysql") and now[0] != revision:
-            revision, number = now[0], 0
+        if URI.startswith("mysql") and now[:2] != revision:
+            revision, number = now[:2], 0
         left.add(now)
         number += every
     sys.stdout.write(json.dumps({"kills": kills, "status": status, "left": sorted(map(str, left))}) + "\n")

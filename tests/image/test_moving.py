@@ -1,5 +1,6 @@
 """Moving in: what MLflow 1.30, 2.2, 2.16 and 3.0 have really made comes into a deployment, counted before and after."""
 
+import json
 import os
 import subprocess
 import sys
@@ -165,12 +166,14 @@ def test_another_servers_database_moves_in_from_one_engine_to_the_other(
         target = replace(
             deployment, uri=mysql.uri(), sockets=mysql.sockets, execute=partial(mysql.execute, database="mlflow")
         )
-        named = {"IMPORT_STORE_URI": postgres.uri(source, sockets="/other")}
+        permissions = json.dumps({"default": "READ", "admins": ["ada@example.com"], "readers": []})
+        named = {"IMPORT_STORE_URI": postgres.uri(source, sockets="/other"), "PERMISSIONS": permissions}
         spec = target.spec("import", *roots(tmp_path, there), "--sample=0", **named)
         outcome = Outcome(*target.platform.ends(replace(spec, mounts={**spec.mounts, postgres.sockets: "/other"})))
         assert outcome.status == 0, outcome.log
         assert COUNTS.items() <= outcome.summary["after"].items()
         assert target.count("experiments", "experiment_id = 0 AND name = 'Default'") == 1
+        assert target.count("alembic_version_auth", "version_num <> ''") == 1  # the schema of permissions, made again
         assert PASSWORD not in outcome.log
     finally:
         mysql.stop()

@@ -1,17 +1,15 @@
 """Many calls at once, with the pool that the stack sets: excess waits in line or is told to come back, none is lost."""
 
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import httpx
 import pytest
 
-from harness.databases import Postgres
+from harness.databases import Postgres, most_connections
 from harness.load import API, EXPERIMENT
 from harness.service import SEARCH, Platform, Service
 from harness.waiting import wait_for
@@ -62,26 +60,6 @@ def test_parallel_exports_of_traces_all_arrive(service: Service, postgres: Postg
     answers = at_once(service, 10, 80, lambda http, number: traces.export(http, traces.body(f"span-{number}")))
     assert answers == {200: 80}
     assert postgres.execute("SELECT count(*) FROM spans", database=parallel_database) == [(80,)]
-
-
-@contextmanager
-def most_connections(postgres: Postgres, database: str) -> Generator[list[int]]:
-    """Counts the connections to a database while the block runs; the list's maximum is the most that were open."""
-    counts = [0]
-    stop = threading.Event()
-    query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND backend_type = 'client backend'"  # noqa: S608
-
-    def sample() -> None:
-        while not stop.wait(0.02):
-            counts.append(int(str(postgres.execute(query)[0][0])))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield counts
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_an_evaluation_and_trainings_at_once_lose_nothing(service: Service, storage_port: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -9,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from image.mlflow_cloudrun.permissions import Permissions
 from stacks import addresses
+from stacks.settings.load import load
 from tests.differences import TextSnapshot, differences
 from tests.localcloud.changes import actions, reviewable
 from tests.localcloud.conftest import opening
-from tests.stacks.documents import NAMES, STACKS
+from tests.stacks.documents import ENVIRONMENTS, NAMES, STACKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +85,15 @@ def test_what_differs_in_the_first_plan(
 ) -> None:
     found = differences(first_plan(BASE, stack), first_plan(environment, stack))
     assert found == snapshot.use_extension(TextSnapshot)
+
+
+def test_permissions_arrive_as_the_image_reads_them(first_plan: Callable[[str, str], Plan]) -> None:
+    wanted = load(ENVIRONMENTS / "maximal.toml", {}).permissions
+    found = re.findall(r'env\[PERMISSIONS\]\.value": (".*?[^\\]")', json.dumps(first_plan("maximal", "tracking")))
+    assert len(found) >= 2  # of the service, and of the jobs
+    for value in found:
+        told = Permissions.of({"PERMISSIONS": json.loads(value)})
+        assert told == Permissions(wanted.default, frozenset(wanted.admins), frozenset(wanted.readers))
 
 
 @pytest.mark.parametrize("change", CHANGES)

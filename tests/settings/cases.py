@@ -213,6 +213,29 @@ CASES: Final = [
         {"access.extra_audiences": ["https://a.example"]},
     ),
     _case(
+        "permissions_have_an_admin",
+        "permissions.admins",
+        {"permissions.enabled": True},
+        {"permissions.admins": ["ada@example.org"]},
+    ),
+    *(
+        _case("permissions_are_meant", "permissions.enabled", {f"permissions.{field}": ["ada@example.org"]}, mend)
+        for field, mend in (
+            ("admins", {"permissions.enabled": True}),
+            ("readers", {"permissions.enabled": True, "permissions.admins": ["bob@example.org"]}),
+        )
+    ),
+    _case(
+        "nobody_is_admin_and_reader",
+        "permissions.readers",
+        {
+            "permissions.enabled": True,
+            "permissions.admins": ["Ada@example.org", "bob@example.org"],
+            "permissions.readers": ["carl@example.org", "ada@example.org"],
+        },
+        {"permissions.readers": ["carl@example.org"]},
+    ),
+    _case(
         "prod_is_on_https",
         "service.public_url",
         {**PROD, "service.public_url": "http://localhost:8000"},

@@ -1,4 +1,4 @@
-"""The rows of the sections `encryption`, `jobs` and `monitoring`."""
+"""The rows of the sections `encryption`, `jobs`, `monitoring` and `permissions`."""
 
 from typing import Final
 
@@ -6,6 +6,11 @@ from tests.settings.row import FLAG, Row, each
 
 _ONCALL: Final = {"oncall": "oncall@example.com"}
 _KEY: Final = "projects/acme-keys/locations/europe-west1/keyRings/ml/cryptoKeys/mlflow"
+_PERMITTED: Final = {"permissions.enabled": True, "permissions.admins": ["ada@example.org"]}
+_NO_ADDRESSES: Final = each(
+    *("", "ada", "ada@example", "ada@Example.org", "a b@example.org", "ada@example.org\n", "user:ada@example.org"),
+    *("@example.org", "allUsers", "group:ml@example.org"),
+)
 _DAYS: Final = Row(good=(1, 3_650), bad=(0, 3_651, -1))
 _SCHEDULE: Final = Row(
     good=("0 3 * * 0", "", "*/15 0-6,22 1,15 JAN-MAR,12 MON-FRI", "59 23 31 12 7", "* * * * *", "0 9 * * SUN/2"),
@@ -57,5 +62,19 @@ OPERATIONS: Final[dict[str, Row]] = {
     "monitoring.p95_milliseconds": Row(good=(50, 300_000), bad=(49, 300_001, 0)),
     "monitoring.uptime_check": Row(
         good=(True, False), bad=("no", 0), beside={"monitoring.enabled": True, "monitoring.emails": _ONCALL}
+    ),
+    "permissions.enabled": Row(good=(True,), bad=("true", 1), beside={"permissions.admins": ["ada@example.org"]}),
+    "permissions.default": Row(
+        good=("NO_PERMISSIONS", "READ", "EDIT", "MANAGE"), bad=("", "read", "USE", "DENY", "NONE"), beside=_PERMITTED
+    ),
+    "permissions.admins": Row(
+        good=(["ada@example.org", "trainer@acme-ml-prod.iam.gserviceaccount.com"], ["Ada@example.org"]),
+        bad=_NO_ADDRESSES,
+        beside={"permissions.enabled": True},
+    ),
+    "permissions.readers": Row(
+        good=([], ["bob@example.org", "trainer@acme-ml-prod.iam.gserviceaccount.com"]),
+        bad=_NO_ADDRESSES,
+        beside=_PERMITTED,
     ),
 }

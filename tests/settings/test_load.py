@@ -1,5 +1,6 @@
 """A settings file is read whole: whatever is wrong with it is told at once, and nothing is a traceback."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,15 @@ def test_tables_nested_deeper_than_python_can_follow(tmp_path: Path) -> None:
     deep = ".".join(["x"] * 3_000)
     content = f"{toml(GOOD)}[{deep}]\n[database.{deep}]\n[labels.{deep}]\n"
     assert [problem.field for problem in refused(tmp_path, content)] == ["labels.x", "database.x", "x"]
+
+
+def test_the_permissions_of_the_page_are_taken(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/teams.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    found = read(tmp_path, toml(GOOD) + block).permissions
+    assert (found.enabled, found.default, found.admins, found.readers) == (
+        True,
+        "READ",
+        ["ada@example.com"],
+        ["auditor@example.com"],
+    )

@@ -10,6 +10,7 @@ database: no server starts on half of it, and the next import begins again.
 # pyright: reportPrivateUsage=false
 
 import argparse
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,11 +26,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mlflow_cloudrun import database as schema
-from mlflow_cloudrun import migration, roots
+from mlflow_cloudrun import migration, roots, schemas
 from mlflow_cloudrun.jobs import sources, verify
 from mlflow_cloudrun.jobs.connection import LOCK_TIMEOUT_S, PAGE, Database
 from mlflow_cloudrun.jobs.objects import Objects
 from mlflow_cloudrun.jobs.report import EX_DATAERR, LeftError, Report
+from mlflow_cloudrun.schemas import STORES
 
 LARGEST_ID = 2**31 - 1  # of an experiment, in MLflow's tables; folders of MLflow 2 have longer ones
 LOCAL = re.compile(r"(file:/{0,2})?(\.?/|[A-Za-z]:[\\/]).*")
@@ -64,7 +66,7 @@ class Move:
     def __init__(self, source: Engine, target: Engine, report: Report) -> None:
         self.source, self.target, self.report = source, target, report
         self.revision = sources.revision(source)
-        if self.revision not in schema.known_revisions():
+        if self.revision not in schemas.known_revisions(STORES):
             raise LeftError("changed", f"its schema is {self.revision}, which this image's MLflow does not know")
         self.experiments = self.new_ids()
 
@@ -241,12 +243,13 @@ def move(it: Move, objects: Objects, options: argparse.Namespace, name: str) -> 
         }
         it.rebuild()
         it.copy()
-        migration.run(it.target, it.revision)
+        migration.run(it.target, STORES, it.revision)
         with Session(it.target) as session, session.begin():
             for old, new in new_roots:
                 for kind, number in roots.rewrite(session, old, new).items():
                     report.count("rewritten", kind, number)
             migration.unmark_half_moved(session.connection())
+        schema.migrate(it.target, math.inf)  # that of permissions, which went with the other tables
     report.details["after"] = after = rows(it.target)
     for table, number in rows(it.source).items():
         if after[table] != number:

@@ -35,7 +35,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mlflow_cloudrun import database as schema
+from mlflow_cloudrun import schemas
 from mlflow_cloudrun.jobs.connection import Database
 from mlflow_cloudrun.jobs.objects import AT_A_TIME, Objects
 from mlflow_cloudrun.jobs.report import EX_DATAERR, LeftError, Report
@@ -121,10 +121,11 @@ def run(database: Database, objects: Objects, report: Report, options: argparse.
 
 def check(database: Database, objects: Objects, report: Report, sample: int) -> None:
     """Counts rows, and looks for files."""
-    report.details["schema"] = {
-        "found": schema.current_revision(database.engine),
-        "needed": schema.known_revisions()[0],
-    }
+    for schema in schemas.needed():
+        report.details[schema.what.replace(" ", "_")] = {
+            "found": schema.revision(database.engine),
+            "needed": schemas.known_revisions(schema)[0],
+        }
     report.details["counts"] = database.outside_turns(counts)
     wanted = database.outside_turns(lambda session: list(expected(session, sample)))
     with ThreadPoolExecutor(AT_A_TIME) as pool:

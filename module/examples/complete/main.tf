@@ -55,6 +55,12 @@ module "mlflow" {
     artifact_writers     = { data-science = "group:data-science@example.com" }
     sign_in_rotation     = 1
   }
+  permissions = {
+    enabled = true
+    default = "READ"
+    admins  = ["ada@example.org"]
+    readers = ["auditor@example.com"]
+  }
   jobs = {
     enabled                 = true
     gc_schedule             = "0 3 * * 0"

@@ -1,0 +1,231 @@
+"""Permissions: person x role x route, from MLflow's own list of routes; a new route without a rule fails."""
+
+import json
+import sys
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from harness.databases import MySql, most_connections
+from harness.local import scratch_folder
+from harness.service import Platform, Service
+from harness.waiting import wait_for
+from stacks.mlflow import CONNECTIONS_PER_INSTANCE
+from tests.image.owned import Route, call, make, routes, shows
+from tests.image.things import API, API3, Person, name
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
+from mlflow_cloudrun.features import graphql_operations
+from mlflow_cloudrun.identity import Asked
+from mlflow_cloudrun.permissions import Permissions
+from mlflow_cloudrun.routes import operation
+
+ADMIN, OWNER, STRANGER, READER = (f"{name}@example.com" for name in ("root", "olga", "sam", "rita"))
+SETTINGS: dict[str, object] = {"default": "NO_PERMISSIONS", "admins": [ADMIN], "readers": [READER]}
+# Everybody may make new ones; MLflow lists what the person may see.
+CREATES = {"experiments/create", "registered-models/create", "mcp-servers"}
+# MLflow keeps these for its admins, or for who is in a queue, whatever the default is.
+CLOSED = {
+    *("webhooks", "webhooks/{webhook_id}", "prompt-optimization/jobs/{job_id}"),
+    *("review-queues/get", "review-queues/get-by-name", "review-queues/items/list"),
+}
+
+
+@pytest.fixture(scope="module")
+def database(platform: Platform, migrated: str) -> str:
+    """A database that has never heard of permissions."""
+    return platform.postgres.create(template=migrated)
+
+
+@pytest.fixture(scope="module")
+def service(platform: Platform, database: str) -> Generator[Service]:
+    with platform.service(platform.postgres.uri(database), PERMISSIONS=json.dumps(SETTINGS)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def things(service: Service, platform: Platform) -> dict[str, str]:
+    return make(Person(service, OWNER), platform)
+
+
+def answers(service: Service, email: str, things: dict[str, str], *, reads: bool = False) -> dict[Any, httpx.Response]:
+    """Calls every route, or all that read."""
+    person = Person(service, email)
+    chosen = [route for route in routes() if not reads or not writes(email, route)]
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(chosen, pool.map(lambda route: call(person, route, things), chosen), strict=True))
+
+
+def writes(email: str, route: Route) -> bool:
+    method, template, _ = route
+    return Asked(email, f"{method} {operation(template)}").writes
+
+
+def test_each_person_may_do_on_every_route_what_the_role_says(
+    service: Service, platform: Platform, database: str, things: dict[str, str]
+) -> None:
+    with most_connections(platform.postgres, database) as connections:
+        everything = {email: answers(service, email, things) for email in (READER, STRANGER)}
+        everything |= {email: answers(service, email, things, reads=True) for email in (ADMIN, OWNER)}
+    owned = {route for route, answer in everything[OWNER].items() if shows(answer)}
+    wrong: list[str] = []
+    for email, found in everything.items():
+        for route, answer in found.items():
+            refused = answer.status_code == httpx.codes.FORBIDDEN
+            closed = route[2] in CLOSED and email != ADMIN
+            if writes(email, route):
+                may = email == STRANGER and route[2] in CREATES
+                right = (refused or may) and not shows(answer)
+            elif email == STRANGER:
+                right = not shows(answer)
+            else:
+                right = (not refused or closed) and (shows(answer) or closed or route not in owned)
+            if not right:
+                wrong.append(f"{email}: {route} {answer.status_code} {answer.text[:200]}")
+    assert wrong == [], "\n".join(wrong)
+    print(len(everything[READER]), "routes;", len(owned), "show what the owner wrote;", max(connections), "connections")
+    # Nobody was refused for want of something to see.
+    assert len(owned) >= 80, sorted(owned)
+    assert {"/get-artifact", "/model-versions/get-artifact"} <= {route[2] for route in owned}
+    assert {f"query {one}" for one in graphql_operations()["query"]} <= {route[2] for route in owned}
+    assert max(connections) <= CONNECTIONS_PER_INSTANCE
+
+
+def test_the_page_and_the_probes_are_for_everybody(service: Service) -> None:
+    for email in (READER, STRANGER):
+        assert {path: Person(service, email).send("GET", path).status_code for path in ("/", "/version")} == {
+            "/": 200,
+            "/version": 200,
+        }
+    assert service.ready()
+
+
+def test_who_is_refused_is_told_why(service: Service, things: dict[str, str]) -> None:
+    tag = {"run_id": things["run_id"], "key": "k", "value": "v"}
+    server = f"{API3}/mcp-servers/{things['server']}"
+    for email, words in ((READER, "permissions.readers"), (STRANGER, "Who made it may, and the admins")):
+        for method, path, body in (("POST", f"{API}/runs/set-tag", tag), ("PATCH", server, {"description": "x"})):
+            answer = Person(service, email).send(method, path, body)
+            assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED")
+            assert words in answer.json()["message"]
+
+
+def test_a_password_changes_nothing(service: Service, things: dict[str, str]) -> None:
+    tag = {"run_id": things["run_id"], "key": "k", "value": "v"}
+    for header in ("X-Mlflow-Authorization", "Proxy-Authorization"):
+        answer = Person(service, STRANGER).send("POST", f"{API}/runs/set-tag", tag, **{header: "Basic cm9vdDohCg=="})
+        assert answer.status_code == httpx.codes.FORBIDDEN
+    forms = ("/api/3.0/mlflow/users/permissions/grant", "/ajax-api/3.0/mlflow/roles/assign", "/signup")
+    for path in ("/api/2.0/mlflow/users/create", "/ajax-api/2.0/mlflow/users/update-admin", *forms):
+        answer = Person(service, STRANGER).send("POST", path, {"username": STRANGER, "is_admin": True})
+        assert answer.status_code == httpx.codes.NOT_FOUND
+
+
+def test_without_its_database_it_lets_nobody_do_anything(
+    service: Service, platform: Platform, things: dict[str, str]
+) -> None:
+    calls = [f"{API}/runs/get?run_id={things['run_id']}", f"{API3}/mcp-servers/{things['server']}"]
+    platform.postgres.stop()
+    try:
+        found = [Person(service, ADMIN).send("GET", path) for path in calls]
+    finally:
+        platform.postgres.start()
+    assert [answer.status_code for answer in found] == [503, 503]
+    wait_for(lambda: Person(service, ADMIN).send("GET", calls[0]).is_success, "recovery")
+
+
+def test_two_instances_let_whoever_comes_first_to_both_in(
+    service: Service, platform: Platform, database: str, things: dict[str, str]
+) -> None:
+    """The second one starts with other lists: who has left one loses what it gave."""
+    with ExitStack() as stack:
+        lists = {"default": "NO_PERMISSIONS", "admins": [STRANGER], "readers": []}
+        other = stack.enter_context(platform.service(platform.postgres.uri(database), PERMISSIONS=json.dumps(lists)))
+        path = f"{API}/experiments/get?experiment_id={things['experiment_id']}"
+        statuses = {
+            email: Person(other, email).send("GET", path).status_code for email in (ADMIN, READER, STRANGER, OWNER)
+        }
+        assert statuses == {ADMIN: 403, READER: 403, STRANGER: 200, OWNER: 200}
+        pool = stack.enter_context(ThreadPoolExecutor(8))
+        for _ in range(5):
+            email = f"{name()}@example.com"
+            made = [
+                pool.submit(Person(one, email).send, "POST", f"{API}/experiments/create", {"name": name()})
+                for one in (service, other) * 4
+            ]
+            assert {it.result().status_code for it in made} == {200}
+
+
+def test_jobs_know_the_schema_of_permissions_and_finish_it(platform: Platform, migrated: str) -> None:
+    database = platform.postgres.create(template=migrated)
+    version = "SELECT version_num FROM alembic_version_auth"
+
+    def run(*command: str) -> tuple[int, str]:
+        spec = platform.job(database, *command)
+        variables = {**spec.environment, "PERMISSIONS": json.dumps(SETTINGS)}
+        return platform.ends(replace(spec, environment=variables))
+
+    status, log = run("db-upgrade")
+    assert status == 0, log
+    newest = platform.postgres.execute(version, database=database)
+    status, log = run("verify")
+    assert (status, json.loads(log.splitlines()[-1])["summary"]["schema_of_permissions"]["found"]) == (
+        0,
+        newest[0][0],
+    ), log
+    platform.postgres.execute("UPDATE alembic_version_auth SET version_num = 'ffffffffffff'", database=database)
+    status, log = run("verify")
+    assert (status, "Deploy the newer image again" in log) == (65, True), log
+
+
+def test_on_mysql_who_may_edit_may_not_delete(platform: Platform) -> None:
+    chosen = json.dumps(SETTINGS | {"default": "EDIT"})
+    with scratch_folder() as folder:
+        mysql = MySql(folder / "mysql")
+        try:
+            with platform.service(mysql.uri(), sockets=mysql.sockets, PERMISSIONS=chosen) as running:
+                made = Person(running, OWNER).ask("POST", f"{API}/experiments/create", {"name": name()})
+                path = f"{API}/experiments/get?experiment_id={made['experiment_id']}"
+                tag = {"experiment_id": made["experiment_id"], "key": "k", "value": "v"}
+                people = [Person(running, email) for email in (ADMIN, OWNER, STRANGER, READER)]
+                assert [one.send("GET", path).status_code for one in people] == [200] * 4
+                changed = [one.send("POST", f"{API}/experiments/set-experiment-tag", tag).status_code for one in people]
+                assert changed == [200, 200, 200, 403]
+                deleted = [
+                    one.send("POST", f"{API}/experiments/delete", {"experiment_id": made["experiment_id"]}).status_code
+                    for one in reversed(people)
+                ]
+                assert deleted[:3] == [403, 403, 200]
+        finally:
+            mysql.stop()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "[]",
+        "{}",
+        json.dumps(SETTINGS | {"default": "ALL"}),
+        json.dumps(SETTINGS | {"admins": []}),
+        json.dumps(SETTINGS | {"admins": "root@example.com"}),
+        json.dumps(SETTINGS | {"admins": ["root"]}),
+        json.dumps(SETTINGS | {"readers": [ADMIN]}),
+        json.dumps(SETTINGS | {"more": 1}),
+    ],
+)
+def test_a_wrong_variable_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Permissions.of({"PERMISSIONS": text})
+
+
+def test_addresses_are_the_same_in_any_case() -> None:
+    found = Permissions.of({"PERMISSIONS": json.dumps(SETTINGS | {"admins": ["Root@Example.com"]})})
+    assert found
+    assert found.admins == {"root@example.com"}
