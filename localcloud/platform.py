@@ -48,6 +48,14 @@ class Platform:
     def set_password(self, user: Object, password: str) -> None:
         """Creates a google_sql_user, or gives it another password."""
 
+    def create_account(self, user: Object, password: str) -> None:
+        """Creates a google_sql_user that is a service account, without rights.
+
+        Args:
+            user: it, with its name in the database.
+            password: what the server in place of Google's wants of whoever was let in.
+        """
+
     def drop_user(self, user: Object) -> None:
         """Drops a google_sql_user; refuses while it owns something, as the server does."""
 

@@ -21,7 +21,8 @@ from containers.engine import EngineError
 from containers.private import NotPrivate, private_folder
 from harness.sign_in import UP_OPTIONS
 from localcloud import daemon, server
-from localcloud.machine.database import DIALECTS, build_image
+from localcloud.machine.database import build_image
+from localcloud.machine.dialects import DIALECTS
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.session import session
 from localcloud.store import Store

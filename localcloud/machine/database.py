@@ -5,8 +5,8 @@ socket in another, which the services that name the instance mount at /cloudsql/
 and its log in a third. The tier decides on CPUs, memory and connections; a shared core is a whole one here, as Google
 lets it be for a while.
 
-Left out: addresses and TLS (nothing listens but the socket), IAM logins, replicas, failover, disk sizes, maintenance,
-charset and collation of a database (UTF-8 and byte order), and users bound to hosts.
+Left out: addresses and TLS (nothing listens but the socket), replicas, failover, disk sizes, maintenance, charset and
+collation of a database (UTF-8 and byte order), and users bound to hosts.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from containers import images
 from containers.container import ContainerSpec
 from localcloud.machine.database_server import refused, run_script, run_sql, stop, wait_until_ready
-from localcloud.machine.dialects import BACKUPS, Dialect, MySQL, PostgreSQL
+from localcloud.machine.dialects import BACKUPS, DIALECTS, LOGINS, Dialect, dialect_of
 from localcloud.machine.tiers import size_of
 from localcloud.services.sql_editions import keeps_log
+from localcloud.services.sql_logins import takes_tokens
 from localcloud.terraform.model import Object, Problem, Refused, at, objects, text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from containers.container import Container
     from containers.engine import Engine
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), MySQL())}
 RESTORE_DEADLINE_S = 600
 
 
@@ -54,11 +56,13 @@ class DatabaseServers:
     Args:
         engine: Where they run.
         label: The local cloud's name: containers and volumes have it as label `localcloud` and before their names.
+        logins: The folder with the socket where tokens are checked (`logins.py`); None if no instance takes any.
     """
 
-    def __init__(self, engine: Engine, *, label: str) -> None:
+    def __init__(self, engine: Engine, *, label: str, logins: Path | None = None) -> None:
         self._engine = engine
         self._label = label
+        self._logins = logins
 
     def run(self, instance: Object) -> None:
         """Runs a server until it answers; one that runs already restarts only if its tier, flags or image changed.
@@ -69,7 +73,7 @@ class DatabaseServers:
         Raises:
             Refused: It does not start; the end of its log is in the detail.
         """
-        name, dialect = self._name(instance, "name"), _dialect(instance)
+        name, dialect = self._name(instance, "name"), dialect_of(instance)
         image = build_image(self._engine, dialect)
         spec = self._spec(name, dialect, instance, image)
         arguments = "\0".join([spec.image, *spec.command, *spec.arguments()])
@@ -80,8 +84,8 @@ class DatabaseServers:
             container.remove()
             container = None
         if not container:
-            for volume in spec.mounts:
-                self._engine.create_volume(str(volume), f"localcloud={self._label}")
+            for volume in _volumes(name):
+                self._engine.create_volume(volume, f"localcloud={self._label}")
             labels = {**spec.labels, "localcloud.spec": digest}
             container = self._engine.start(replace(spec, labels=labels), name=name)
         wait_until_ready(container, dialect)
@@ -131,15 +135,15 @@ class DatabaseServers:
         Raises:
             Refused: The log does not reach so far, or a server does not start.
         """
-        name, dialect = self._name(instance, "name"), _dialect(instance)
+        name, dialect = self._name(instance, "name"), dialect_of(instance)
         if until:
             run_script(self._server(source, "name")[0], "flush")
         server = self._engine.container(name)
         if server:
             stop(server)
         spec = self._spec(name, dialect, instance, build_image(self._engine, dialect))
-        for volume in spec.mounts:
-            self._engine.create_volume(str(volume), f"localcloud={self._label}")
+        for volume in _volumes(name):
+            self._engine.create_volume(volume, f"localcloud={self._label}")
         kept = {_backups(self._name(source, "name")): "/source", _volumes(name)[0]: dialect.home}
         # As much memory as the machine gives: data may come from a larger instance.
         spec = replace(spec, entrypoint="/opt/restore.sh", command=[backup, until] if until else [backup], mounts=kept)
@@ -179,6 +183,15 @@ class DatabaseServers:
         """
         container, dialect = self._server(user)
         run_sql(container, dialect, dialect.set_password(text(user, "name"), password))
+
+    def create_account(self, user: Object, password: str) -> None:
+        """Creates a google_sql_user that is a service account, unless there is one.
+
+        Raises:
+            Refused: The server is down or says no.
+        """
+        container, dialect = self._server(user)
+        run_sql(container, dialect, dialect.create_account(text(user, "name"), password))
 
     def drop_user(self, user: Object) -> None:
         """Drops a google_sql_user, if there is one.
@@ -230,11 +243,16 @@ class DatabaseServers:
         connection_name, tier = text(instance, "connection_name"), text(instance, "settings", 0, "tier")
         flags = {text(flag, "name"): text(flag, "value") for flag in objects(instance, "settings", 0, "database_flags")}
         cpus, memory_mb = size_of(tier)
+        mounts: dict[Path | str, str] = dict(zip(_volumes(name), (dialect.home, dialect.sockets, BACKUPS), strict=True))
+        environment = dialect.environment(connection_name)
+        if self._logins and takes_tokens(instance):
+            mounts |= {self._logins: LOGINS}
+            environment |= {"LOGINS": LOGINS, "INSTANCE": connection_name}
         return ContainerSpec(
             image=image,
             command=dialect.options(tier, memory_mb, flags, keeps_log=keeps_log(instance)),
-            environment=dialect.environment(connection_name),
-            mounts=dict(zip(_volumes(name), (dialect.home, dialect.sockets, BACKUPS), strict=True)),
+            environment=environment,
+            mounts=mounts,
             writable=frozenset({dialect.home, dialect.sockets, BACKUPS}),
             # PostgreSQL's parallel queries share memory; MariaDB's large sorts spill.
             tmpfs={"/dev/shm": memory_mb // 4, "/tmp": memory_mb // 4},  # noqa: S108
@@ -272,15 +290,6 @@ def _volumes(name: str) -> tuple[str, str, str]:
 
 def _backups(name: str) -> str:
     return f"{name}-backups"
-
-
-def _dialect(instance: Object) -> Dialect:
-    version = text(instance, "database_version")
-    prefix = version.partition("_")[0].replace("POSTGRES", "POSTGRESQL").lower()
-    if prefix not in DIALECTS:
-        detail = "The local cloud has PostgreSQL (POSTGRES_...) and MySQL (MYSQL_...)."
-        raise Refused(Problem(f"no server for database version {version}", detail, ("database_version",)))
-    return DIALECTS[prefix]
 
 
 def _dialect_of(container: Container) -> Dialect:

@@ -16,11 +16,16 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from localcloud.terraform.model import Object, Problem, Refused, text
+
 SOCKETS = "/cloudsql"
 """Where Cloud Run mounts instances: https://cloud.google.com/sql/docs/postgres/connect-run#connect"""
 
 BACKUPS = "/backups"
 """Where a server's container has its backups and its log."""
+
+LOGINS = "/run/logins"
+"""Where a server's container has the socket at which tokens are checked."""
 
 _SCRAM_ITERATIONS = 4096
 
@@ -80,6 +85,10 @@ class Dialect(ABC):
         """Returns SQL that makes a user, unless there is one, and sets the password."""
 
     @abstractmethod
+    def create_account(self, name: str, password: str) -> str:
+        """Returns SQL that makes the user of an account, unless there is one, with what the server wants of it."""
+
+    @abstractmethod
     def drop_user(self, user: str) -> str:
         """Returns SQL that drops a user, if there is one."""
 
@@ -101,6 +110,8 @@ class PostgreSQL(Dialect):
     ready = """
         SELECT 'CREATE ROLE cloudsqlsuperuser CREATEDB CREATEROLE IN ROLE pg_monitor'
         WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cloudsqlsuperuser') \\gexec
+        SELECT 'CREATE ROLE cloudsqliamserviceaccount'
+        WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cloudsqliamserviceaccount') \\gexec
     """
     # https://cloud.google.com/sql/docs/postgres/flags#postgres-m
     _connections: ClassVar = {"db-f1-micro": 25, "db-g1-small": 50}
@@ -146,6 +157,13 @@ class PostgreSQL(Dialect):
         return (
             f"SELECT {_literal(statement)} WHERE {missing} \\gexec\nALTER ROLE {_identifier(user)} PASSWORD {verifier};"
         )
+
+    def create_account(self, name: str, password: str) -> str:
+        """Only the role tells the server that it is one: login.py has seen the token."""
+        del password
+        statement = f"CREATE ROLE {_identifier(name)} LOGIN IN ROLE cloudsqliamserviceaccount"
+        missing = f"NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(name)})"
+        return f"SELECT {_literal(statement)} WHERE {missing} \\gexec\n"
 
     def drop_user(self, user: str) -> str:
         """PostgreSQL refuses while the user owns something."""
@@ -204,10 +222,14 @@ class MySQL(Dialect):
 
     def set_password(self, user: str, password: str) -> str:
         """The hash goes in place of the password: https://mariadb.com/kb/en/authentication-plugin-mysql_native_password/."""
-        account = self._account(user)
+        return f"{self.create_account(user, password)} GRANT ALL ON `%`.* TO {self._account(user)} WITH GRANT OPTION;"
+
+    def create_account(self, name: str, password: str) -> str:
+        """It may do nothing, as on Google."""
+        account = self._account(name)
         digest = hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()  # noqa: S324  MySQL's choice
         return (
-            f"CREATE USER IF NOT EXISTS {account}; GRANT ALL ON `%`.* TO {account};"
+            f"CREATE USER IF NOT EXISTS {account};"
             f"ALTER USER {account} IDENTIFIED VIA mysql_native_password USING '*{digest}';"
         )
 
@@ -217,6 +239,24 @@ class MySQL(Dialect):
 
     def _account(self, user: str) -> str:
         return _literal(user.replace("\\", "\\\\")) + "@'%'"
+
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), MySQL())}
+"""By their names."""
+
+
+def dialect_of(instance: Object) -> Dialect:
+    """The dialect of a google_sql_database_instance.
+
+    Raises:
+        Refused: There is none for its version.
+    """
+    version = text(instance, "database_version")
+    prefix = version.partition("_")[0].replace("POSTGRES", "POSTGRESQL").lower()
+    if prefix not in DIALECTS:
+        detail = "The local cloud has PostgreSQL (POSTGRES_...) and MySQL (MYSQL_...)."
+        raise Refused(Problem(f"no server for database version {version}", detail, ("database_version",)))
+    return DIALECTS[prefix]
 
 
 def scram_verifier(password: str, salt: bytes) -> str:

@@ -1,7 +1,7 @@
 """Google's sign-in on this machine: signing keys, identity and access tokens, the code flow with PKCE.
 
 The issuer is Google's own, so that what checks the tokens needs no other setting than where the keys are. Left out:
-passwords, consent, scopes, refresh tokens, user info, other flows; the form believes every address that it is given.
+passwords, consent, scopes of people, refresh tokens, user info, other flows; the form believes every address.
 """
 
 import hmac
@@ -32,6 +32,8 @@ SIGN_IN_PATH = "/auth"
 # Of `gcloud auth print-identity-token`, which knows no other for a person's account.
 GCLOUD_AUDIENCE = "32555940559.apps.googleusercontent.com"
 ACCESS_TOKEN_PREFIX = "ya29."  # noqa: S105 - Google's too; with it no token of one kind can be read as the other
+EVERYTHING = "https://www.googleapis.com/auth/cloud-platform"
+"""The scope of an access token that opens all that the roles of its owner allow."""
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - https://www.rfc-editor.org/rfc/rfc9068#section-2.1
 CONSUMERS = {"gmail.com", "googlemail.com"}
 FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in</title>
@@ -89,10 +91,18 @@ class IdentityProvider:
     Args:
         clients: Gives an OAuth client by its id, None if there is no such client.
         key: What to sign with (`kept_key`); None makes a key that ends with this object.
+        lifetime_s: Of access tokens.
     """
 
-    def __init__(self, *, clients: Callable[[str], OAuthClient | None], key: RSAKey | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        clients: Callable[[str], OAuthClient | None],
+        key: RSAKey | None = None,
+        lifetime_s: int = TOKEN_LIFETIME_S,
+    ) -> None:
         self.key = key or new_key()
+        self.lifetime_s = lifetime_s
         self._clients = clients
         self._grants: dict[str, Grant] = {}
 
@@ -120,14 +130,24 @@ class IdentityProvider:
         chosen = {name: value for name, value in (usual | claims).items() if value is not None}
         return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": self.key.kid}, chosen, self.key)
 
-    def access_token(self, email: str) -> str:
-        """Returns a token that opens Google's interfaces, here Cloud Storage's, for a person or service account."""
-        claims = {"email": email, "exp": int(time.time()) + TOKEN_LIFETIME_S}
+    def access_token(self, email: str, *scopes: str) -> str:
+        """Returns a token that opens Google's interfaces for a person or service account.
+
+        Args:
+            email: Whose it is.
+            scopes: What it opens; none for everything: https://developers.google.com/identity/protocols/oauth2/scopes
+        """
+        claims = {"email": email, "exp": int(time.time()) + self.lifetime_s, "scope": " ".join(scopes or (EVERYTHING,))}
         header = {"alg": "RS256", "typ": ACCESS_TOKEN_TYPE, "kid": self.key.kid}
         return ACCESS_TOKEN_PREFIX + jwt.encode(header, claims, self.key)
 
-    def authenticate(self, access_token: str) -> str | None:
-        """Returns whose access token it is; None if it is none of this provider's, or has expired."""
+    def authenticate(self, access_token: str, scope: str = EVERYTHING) -> str | None:
+        """Returns whose access token it is; None if it is none of this provider's, has expired, or opens other things.
+
+        Args:
+            access_token: What was sent.
+            scope: The beginning of a scope that is enough.
+        """
         if not access_token.startswith(ACCESS_TOKEN_PREFIX):
             return None
         try:
@@ -135,7 +155,8 @@ class IdentityProvider:
             jwt.JWTClaimsRegistry(exp={"essential": True}, email={"essential": True}).validate(token.claims)
         except (JoseError, ValueError):
             return None
-        return str(token.claims["email"]) if token.header.get("typ") == ACCESS_TOKEN_TYPE else None
+        opens = any(one == EVERYTHING or one.startswith(scope) for one in str(token.claims.get("scope", "")).split())
+        return str(token.claims["email"]) if opens and token.header.get("typ") == ACCESS_TOKEN_TYPE else None
 
     def application(self) -> web.Application:
         """Returns the web application.

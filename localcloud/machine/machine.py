@@ -10,7 +10,7 @@
 | schedule of Cloud Scheduler | calls, by a clock that can be pushed (`scheduler.py`) |
 | log entries, metrics | what containers print and what is counted (`logbook.py`, `telemetry.py`, `samples.py`) |
 | alert policy, uptime check | incidents (`alerts.py`), requests to the front door (`uptime.py`) |
-| service accounts' tokens | a metadata server (`metadata.py`), and Google's sign-in (`identity.py`) |
+| accounts' tokens | a metadata server (`metadata.py`), sign-in (`identity.py`), logins to databases (`logins.py`) |
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider, kept_key
 from localcloud.machine.interfaces import SITE, Interfaces
 from localcloud.machine.journal import Journal
 from localcloud.machine.logbook import Logbook, entries
+from localcloud.machine.logins import Logins
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.oauth_clients import OAuthClients
 from localcloud.machine.object_versions import ObjectVersions
@@ -58,8 +59,7 @@ if TYPE_CHECKING:
     from localcloud.machine.options import Options
     from localcloud.resource import Cloud
 
-_DEPLOY_TIMEOUT_S = 900
-_LOG_LINES = 15
+_DEPLOY_TIMEOUT_S, _LOG_LINES = 900, 15
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
@@ -88,8 +88,9 @@ class Machine(Platform):
         self._sites = Sites(cloud.store, engine.bridge)
         self._ports: dict[str, int] = {}
         self._watchers: list[Scheduler | Sampler | Alerts | UptimeChecks] = []
-        self._databases = DatabaseServers(engine, label=options.label)
+        self._databases = DatabaseServers(engine, label=options.label, logins=home / "logins")
         self._identity = IdentityProvider(clients=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
+        self._logins = Logins(cloud, self._identity, home / "logins")
         self._objects = ObjectStore(home / "objects")
         self.versions = ObjectVersions(home / "versions", self._objects, lambda: Clock(cloud.store).now().timestamp())
         self.logs = logs = home / "logs"
@@ -137,6 +138,7 @@ class Machine(Platform):
         self._ports[SITE] = await self._sites.open(SITE, interfaces.application(), CONTAINERS)
         for user in self._options.users:
             await self._open_metadata(f"metadata of {user}", only(user), PROGRAMS)
+        await self._logins.open()
         for instance in self._cloud.store.all(sql.Instance.type):
             await asyncio.to_thread(self._databases.ensure_running, instance)
         await self._executions.resume()
@@ -156,7 +158,8 @@ class Machine(Platform):
         await self._services.close()
         for instance in self._cloud.store.all(sql.Instance.type):
             await asyncio.to_thread(self._databases.stop, instance)
-        await self._sites.close()
+        for site in (self._logins, self._sites):
+            await site.close()
         self._objects.stop()
 
     @property
@@ -234,6 +237,11 @@ class Machine(Platform):
     @_engine_errors_shown
     def set_password(self, user: Object, password: str) -> None:
         self._databases.set_password(user, password)
+
+    @override
+    @_engine_errors_shown
+    def create_account(self, user: Object, password: str) -> None:
+        self._databases.create_account(user, password)
 
     @override
     @_engine_errors_shown

@@ -1,8 +1,8 @@
 """Metadata servers: one for the Cloud Run services, where each caller is its own account, and one for each person.
 
 Programs find it through `variables`. It has what Google's client libraries ask Cloud Run's for, and no more:
-https://cloud.google.com/run/docs/container-contract#metadata-server. Left out: scopes (tokens open everything that the
-roles allow), other accounts than the default one, waiting for changes.
+https://cloud.google.com/run/docs/container-contract#metadata-server. A token opens what its scopes say, everything if
+nobody says any. Left out: other accounts than the default one, waiting for changes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from localcloud.machine.identity import TOKEN_LIFETIME_S
+from localcloud.machine.identity import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Whose = Callable[[str], Awaitable[str | None]]
 
-SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+SCOPES = [EVERYTHING]
 _ROOT = "/computeMetadata/v1"
 
 
@@ -89,8 +89,10 @@ class Metadata:
         return web.Response(text="email\nidentity\ntoken\n")
 
     async def _access_token(self, request: web.Request) -> web.Response:
-        token = self._identity.access_token(await self._caller(request))
-        return web.json_response({"access_token": token, "expires_in": TOKEN_LIFETIME_S, "token_type": "Bearer"})
+        asked = [scope for scope in request.query.get("scopes", "").split(",") if scope]
+        token = self._identity.access_token(await self._caller(request), *asked)
+        answer = {"access_token": token, "expires_in": self._identity.lifetime_s, "token_type": "Bearer"}
+        return web.json_response(answer)
 
     async def _identity_token(self, request: web.Request) -> web.Response:
         email, audience = await self._caller(request), request.query.get("audience")

@@ -53,6 +53,7 @@ MULTIPART_LIMIT = 128 * 1024 * 1024  # bytes; the emulator holds such a body in 
 METADATA_LIMIT = (
     64 * 1024
 )  # bytes; Google allows 8 KiB of a user's own: https://cloud.google.com/storage/quotas#objects
+_SCOPES = "https://www.googleapis.com/auth/devstorage."
 _BUCKET = "/storage/v1/b/{bucket}"
 _OBJECT = "/storage/v1/b/{bucket}/o/{object}"
 _UPLOAD = "/upload/storage/v1/b/{bucket}/o"
@@ -204,7 +205,7 @@ def gate(
 def _check(cloud: Cloud, identity: IdentityProvider, request: web.Request, permission: str) -> Object:
     """Refuses who may not do it, in Google's words; returns the bucket."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    email = identity.authenticate(token) if kind.lower() == "bearer" else None
+    email = identity.authenticate(token, _SCOPES) if kind.lower() == "bearer" else None
     if kind and email is None:
         raise web.HTTPUnauthorized(text="Invalid Credentials")
     bucket = cloud.store.get(Bucket.type, request.match_info["bucket"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from localcloud.resource import Cloud, stable_number
-from localcloud.services import artifactregistry, iam, kms, secretmanager, sql, sql_parts
+from localcloud.services import artifactregistry, iam, kms, secretmanager, sql, sql_logins, sql_parts
 from localcloud.terraform.model import Object, Problem, Refused, objects, strings, text
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def missing(cloud: Cloud, project: str, template: Object, *, runs: bool = True) 
             _open_socket_in_time(cloud, account, connection_name)
     for value in values if runs and not problems else ():
         with _noting(problems):
-            _log_in(cloud, value, instances)
+            _log_in(cloud, value, instances, account)
     return problems
 
 
@@ -214,8 +214,8 @@ def _open_socket(cloud: Cloud, account: str, connection_name: str) -> None:
         )
 
 
-def _log_in(cloud: Cloud, value: str, instances: list[str]) -> None:
-    """Uses a secret value that is a database address with a mounted socket."""
+def _log_in(cloud: Cloud, value: str, instances: list[str], account: str) -> None:
+    """Uses a secret value that is a database address with a mounted socket; without a user, the account logs in."""
     try:
         address = urlsplit(value)
         password = unquote(address.password or "")
@@ -229,4 +229,8 @@ def _log_in(cloud: Cloud, value: str, instances: list[str]) -> None:
             raise Refused(
                 Problem(f"no socket {socket} in the container", "Mount the instance as a volume of the template.")
             )
-        sql_parts.log_in(cloud, socket.removeprefix(_SQL_FOLDER), unquote(address.username or ""), password)
+        connection_name = socket.removeprefix(_SQL_FOLDER)
+        if address.username:
+            sql_parts.log_in(cloud, connection_name, unquote(address.username), password)
+        else:
+            sql_logins.log_in(cloud, connection_name, account)

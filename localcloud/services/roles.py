@@ -30,6 +30,7 @@ _PERMISSIONS: dict[str, set[str]] = {
     "roles/cloudsql.admin": {"cloudsql.*"},
     "roles/cloudsql.client": {"cloudsql.instances.connect", "cloudsql.instances.get"},
     "roles/cloudsql.editor": {"cloudsql.instances.connect", "cloudsql.instances.get"},
+    "roles/cloudsql.instanceUser": {"cloudsql.instances.get", "cloudsql.instances.login"},
     "roles/editor": {"cloudsql.instances.connect", "artifactregistry.repositories.downloadArtifacts"},
     "roles/iam.serviceAccountAdmin": _ACCOUNTS | {f"iam.serviceAccounts.{it}" for it in ("create", "delete", "update")},
     "roles/iam.serviceAccountUser": {*_ACCOUNTS, "iam.serviceAccounts.actAs"},

@@ -1,7 +1,7 @@
 """Cloud SQL: databases and users of an instance.
 
-A login is checked against the password that was written. Left out: charset and collation of what is stored, and the
-users that a new instance has (postgres, or root), which no document names.
+A login is checked against the password that was written, an account's by its token. Left out: charset and collation of
+what is stored, and the users that a new instance has (postgres, or root), which no document names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from localcloud.resource import Cloud, Resource, crud
 from localcloud.services import sql_backups as backups
+from localcloud.services import sql_logins as logins
 from localcloud.services.sql import API, Instance, key_of
 from localcloud.terraform.model import Object, Problem, Refused, Value, text
 from localcloud.terraform.schema import Corrections
@@ -91,13 +92,13 @@ class Database(_Part):
 
 
 class User(_Part):
-    """A user of an instance's databases. Its password is kept as a secret value."""
+    """A user of an instance's databases. Its password is kept as a secret value; an account has none."""
 
-    type = "google_sql_user"
+    type = logins.USER
     permissions = crud("cloudsql.users", read=("cloudsql.users.list",))
     corrections = Corrections(sensitive=frozenset({"password"}))
     unset = frozenset({"sql_server_user_details"})
-    requires_replace = frozenset({"host", "instance", "name", "project"})
+    requires_replace = frozenset({"host", "instance", "name", "project", "type"})
     # Making a user that there is sets its password: https://cloud.google.com/sql/docs/postgres/create-manage-users
     idempotent = True
     # Google does not know these; an update whose answer was lost is so sent again.
@@ -114,13 +115,23 @@ class User(_Part):
         host = text(values, "host").removeprefix("%")
         return f"{text(values, 'project')}:{self.identify({**values, 'host': host})}"
 
+    def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
+        """An account must exist, and its instance take tokens."""
+        super().precheck(cloud, planned, config)
+        if logins.is_account(planned):
+            logins.require_account(cloud, planned)
+
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Sets the password; a user of MySQL without a host is one from everywhere."""
-        self._set_password(cloud, planned, config)
+        email, named = logins.address(cloud, planned), logins.in_database(cloud, planned)
+        if email:
+            cloud.platform.create_account(named, logins.server_password(cloud, text(named, "name")))
+        else:
+            self._set_password(cloud, planned, config)
         instance = cloud.store.get(Instance.type, key_of(planned))
         everywhere = "%" if text(instance, "database_version").startswith("MYSQL_") else ""
         # Only versions 7 and later of the provider have `iam_email`, which is that of IAM's users.
-        return {"host": text(planned, "host") or everywhere, "iam_email": ""}
+        return {"host": text(planned, "host") or everywhere, "iam_email": email}
 
     def update(self, cloud: Cloud, planned: Object, config: Object, prior: Object) -> Object:
         """Sets the password: a write-only one only when its version changed, as the provider does."""
@@ -148,7 +159,7 @@ class User(_Part):
                     'It owns tables. Set deletion_policy = "ABANDON": the role then goes with its instance.',
                 )
             )
-        cloud.platform.drop_user(values)
+        cloud.platform.drop_user(logins.in_database(cloud, values))
 
     def forget(self, cloud: Cloud, values: Object) -> None:
         """Its password, and that it owns tables."""

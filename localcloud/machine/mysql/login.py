@@ -3,7 +3,9 @@
 
 On Google the socket in /cloudsql ends in a proxy, and MySQL behind it takes nobody's connection for a secure one:
 https://github.com/GoogleCloudPlatform/cloud-sql-proxy/issues/2317. Here this program stands in that place. It takes the
-password as MySQL does, and proves it to MariaDB, which knows and checks the users. Debian has MySQL, and MariaDB with a
+password as MySQL does, and proves it to MariaDB, which knows and checks the users. A service account gives an access
+token instead, in clear, as on Google; whether it is good is asked of the local cloud, by the socket in the folder of
+LOGINS, and where nothing answers no account gets in. Debian has MySQL, and MariaDB with a
 login of this kind, in unstable alone.
 
 Usage: login.py [--secure] SOCKET SERVER_SOCKET COMMAND..., where the command is that of the server; it ends with it.
@@ -19,6 +21,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
+import os
 import signal
 import sys
 from itertools import cycle
@@ -29,6 +33,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 PLUGIN, SERVERS_PLUGIN = b"caching_sha2_password\0", b"mysql_native_password\0"
+CLEAR_PLUGIN = b"mysql_clear_password\0"
 COMPRESS, CONNECT_WITH_DB, SSL = 0x20, 0x8, 0x800
 OK, MORE_DATA, SWITCH, ERROR = b"\0", b"\x01", b"\xfe", b"\xff"
 FULL_LOGIN, KEY_WANTED = b"\x04", b"\x02"
@@ -148,7 +153,10 @@ class Front:
         greeting = Greeting.of(said)
         client.send(greeting.changed)
         answer = Answer.of(await client.receive())
-        password = await self._password(client, answer, greeting.salt)
+        if (await _ask(answer.user)).get("account"):
+            password = await self._account_password(client, answer)
+        else:
+            password = await self._password(client, answer, greeting.salt)
         server.send(answer.with_proof(_proof(password, greeting.salt)))
         said = await server.receive()
         if said.startswith(SWITCH):
@@ -157,6 +165,16 @@ class Front:
         if not said.startswith(OK):
             raise Refused(said)
         client.send(said)
+
+    async def _account_password(self, client: Packets, answer: Answer) -> bytes:
+        # https://dev.mysql.com/doc/refman/8.4/en/cleartext-pluggable-authentication.html
+        client.send(SWITCH + CLEAR_PLUGIN)
+        token = (await client.receive()).removesuffix(b"\0").decode(errors="replace")
+        password = (await _ask(answer.user, token=token)).get("password")
+        if not isinstance(password, str):
+            sys.stderr.write(f"{answer.user} did not get in\n")
+            raise answer.denied()
+        return password.encode()
 
     async def _password(self, client: Packets, answer: Answer, salt: bytes) -> bytes:
         proof = answer.proof
@@ -179,6 +197,17 @@ class Front:
         except ValueError as error:
             raise answer.denied() from error
         return bytes(byte ^ salted for byte, salted in zip(hidden, cycle(salt), strict=False)).removesuffix(b"\0")
+
+
+async def _ask(user: str, **more: str) -> dict[str, object]:
+    """Asks the local cloud about a user; where it does not answer, the user is no account."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        reader, writer = await asyncio.open_unix_connection(f"{os.environ['LOGINS']}/login")
+        writer.write(json.dumps({"instance": os.environ["INSTANCE"], "user": user, **more}).encode() + b"\n")
+        said = json.loads(await reader.readline())
+        writer.close()
+        return said
+    return {}
 
 
 def _proof(password: bytes, salt: bytes) -> bytes:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs PostgreSQL on its socket only, with the arguments given; the first start makes its files.
+# Runs PostgreSQL on its socket only, with the arguments given; the first start makes its files. With $LOGINS, behind
+# login.py.
 set -eu
 
 home=/var/lib/postgresql
@@ -20,4 +21,12 @@ if [ ! -L "$home/log" ]; then
   mkdir -p /backups/logs
   ln -sfn "$(mktemp -d /backups/logs/XXXXXXXX)" "$home/log"
 fi
-exec postgres -c listen_addresses= -c unix_socket_directories="$PGHOST" "$@"
+if [ -z "$LOGINS" ]; then
+  exec postgres -c listen_addresses= -c unix_socket_directories="$PGHOST" "$@"
+fi
+# Its processes have other numbers than those that a server that was killed has left here; no other one has the volume.
+rm -f "$PGDATA/postmaster.pid"
+mkdir -p "$home/socket"
+chmod 700 "$home/socket"
+exec /opt/login.py "$PGHOST" "$home/socket" \
+  postgres -c listen_addresses= -c unix_socket_directories="$home/socket" -c hba_file=/opt/pg_hba.conf "$@"

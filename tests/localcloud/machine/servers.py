@@ -14,7 +14,8 @@ from containers.container import Container, ContainerSpec
 from localcloud.machine.database import DatabaseServers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from containers.engine import Engine
     from localcloud.terraform.model import Object
@@ -69,10 +70,10 @@ def uri(name: str, *, user: str = "mlflow", password: str = PASSWORD, kind: str 
 class Local:
     """Servers of one local cloud, and containers that use them."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, logins: Path | None = None) -> None:
         self.engine = engine
         self.label = f"test-{secrets.token_hex(4)}"
-        self.servers = DatabaseServers(engine, label=self.label)
+        self.servers = DatabaseServers(engine, label=self.label, logins=logins)
         self.image = images.build(engine)
         self.instances: list[Object] = []
 
@@ -91,18 +92,27 @@ class Local:
         self.servers.set_password(part("mlflow", name), PASSWORD)
 
     def client(
-        self, address: str, *command: str, entrypoint: str = "", user: str = "", sees: str = "main"
+        self,
+        address: str,
+        *command: str,
+        entrypoint: str = "",
+        user: str = "",
+        sees: str = "main",
+        more: Mapping[str, str] | None = None,
     ) -> tuple[int, str]:
-        """Runs a command in a container that names an instance; returns its status and what it printed."""
+        """Runs a command in a container that names an instance; returns its status and what it printed.
+
+        With `more` variables it has a network: there may be a metadata server in it.
+        """
         spec = ContainerSpec(
             image=self.image,
             entrypoint=entrypoint,
             command=command,
-            environment={"BACKEND_STORE_URI": address},
+            environment={"BACKEND_STORE_URI": address, **(more or {})},
             mounts={**self.servers.mounts(connection_name(sees))},
             tmpfs={"/tmp": 64},  # noqa: S108
             read_only=True,
-            isolated=True,
+            isolated=not more,
             user=user,
             labels={"localcloud": self.label},
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from containers.engine import Engine
-from localcloud.machine.database import DIALECTS
+from localcloud.machine.dialects import DIALECTS
 from localcloud.terraform.model import Refused, objects
 from tests.localcloud.machine.servers import PASSWORD, PROJECT, Local, instance, part, uri
 

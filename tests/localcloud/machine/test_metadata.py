@@ -82,6 +82,20 @@ def test_google_auth_finds_the_identity_and_its_tokens(
     assert (claims["iss"], claims["aud"], claims["email"]) == ("https://accounts.google.com", AUDIENCE, email)
 
 
+def test_a_token_opens_what_it_was_asked_for_and_by_default_everything(
+    identity: IdentityProvider, server: tuple[str, str]
+) -> None:
+    address, email = server
+    login, files = (f"https://www.googleapis.com/auth/{name}" for name in ("sqlservice.login", "devstorage.read_only"))
+    url = f"http://{address}/computeMetadata/v1/instance/service-accounts/default/token"
+    limited, unlimited = (
+        httpx.get(url, params=params, headers=FLAVOR).json()["access_token"] for params in ({"scopes": login}, {})
+    )
+    assert [identity.authenticate(limited, scope) for scope in (login, files)] == [email, None]
+    assert [identity.authenticate(unlimited, scope) for scope in (login, files)] == [email, email]
+    assert identity.authenticate(limited) is None
+
+
 def test_region_and_project_number_are_told(server: tuple[str, str]) -> None:
     root = f"http://{server[0]}/computeMetadata/v1"
     paths = ("instance/region", "project/numeric-project-id", "instance/service-accounts/default/email")
