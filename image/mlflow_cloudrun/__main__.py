@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from mlflow_cloudrun import environment, front, logs
+from mlflow_cloudrun import environment, front, logs, settings
 
 EX_DATAERR, EX_TEMPFAIL, EX_CONFIG = 65, 75, 78
 START_LOCK_S = 200  # below Cloud Run's 240 s for a start
@@ -49,8 +49,9 @@ def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, .
     """Brings the schema up to date; what keeps it from that ends the process with a message and no traceback."""
     from mlflow_cloudrun import database  # noqa: PLC0415  settings.py runs without MLflow's imports
 
+    accounts = settings.sharing_accounts(os.environ)
     try:
-        database.upgrade(uri, patience_s=patience_s, longest_s=longest_s, served=served)
+        database.upgrade(uri, patience_s=patience_s, longest_s=longest_s, served=served, accounts=accounts)
     except (database.NewerSchemaError, database.HalfMovedError) as error:
         logger.critical("%s", error)
         sys.exit(EX_DATAERR)
@@ -96,6 +97,10 @@ def main() -> None:
         from mlflow_cloudrun import mysql_login  # noqa: PLC0415  not for PostgreSQL
 
         mysql_login.install()
+    if os.environ.get(settings.DATABASE_LOGIN) == "iam":
+        from mlflow_cloudrun import login  # noqa: PLC0415  not for passwords
+
+        login.install()
     if command == "serve":
         front.watch()
         serve(uri, Path(options[0]))

@@ -14,7 +14,7 @@ from mlflow.store.db import utils
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mlflow_cloudrun import migration, roots, schemas
+from mlflow_cloudrun import migration, ownership, roots, schemas
 from mlflow_cloudrun.schemas import Schema
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,9 @@ def is_older(engine: Engine, schema: Schema) -> bool:
     return found != known[0]
 
 
-def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, ...] = ()) -> None:
+def upgrade(
+    uri: str, *, patience_s: int, longest_s: float, served: tuple[str, ...] = (), accounts: tuple[str, ...] = ()
+) -> None:
     """Creates or migrates the schema if it is not the one of this MLflow.
 
     Args:
@@ -139,6 +141,7 @@ def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, .
         patience_s: How long to wait for somebody else who migrates.
         longest_s: How long a migration may take by estimate.
         served: Where artifacts are; what is elsewhere is told.
+        accounts: Who is to log in with tokens from the next deployment on: the tables become theirs too.
 
     Raises:
         NewerSchemaError: The schema is of a newer MLflow; nothing was changed.
@@ -151,6 +154,9 @@ def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, .
         if not is_right(engine):
             with locked(engine, patience_s):
                 migrate(engine, longest_s)
+        if accounts:
+            with locked(engine, patience_s):
+                ownership.share(engine, accounts)
         if served:
             warn_of_foreign_roots(engine, served)
     finally:

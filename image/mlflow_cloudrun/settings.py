@@ -19,6 +19,9 @@ WEBHOOKS = "WEBHOOKS"
 WEBHOOK_KEY, STORED_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "MLFLOW_CRYPTO_KEK_PASSPHRASE"
 FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")  # https://github.com/fernet/spec/blob/master/Spec.md#key-format
 SHORTEST_PASSPHRASE = 32
+DATABASE_LOGIN, DATABASE_ACCOUNTS = "DATABASE_LOGIN", "DATABASE_ACCOUNTS"
+LOGINS = ("password", "both", "iam")
+ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com")
 DATABASE_SCHEMES = {"postgresql+psycopg2", "mysql+pymysql"}
 
 
@@ -34,17 +37,31 @@ def check_names(environ: Mapping[str, str], problems: Problems) -> None:
 
 
 def check_database(environ: Mapping[str, str], problems: Problems) -> None:
-    """BACKEND_STORE_URI, as the stack's secret holds it."""
+    """BACKEND_STORE_URI, as the stack's secret holds it, and who logs in."""
+    login = environ.get(DATABASE_LOGIN, LOGINS[0])
+    if login not in LOGINS:
+        problems.append(f"{DATABASE_LOGIN} must be one of {', '.join(LOGINS)}")
     try:
         uri = urlsplit(environ.get("BACKEND_STORE_URI", ""))
-        ok = uri.scheme in DATABASE_SCHEMES and uri.path not in ("", "/") and uri.username
+        fits = "@" not in uri.netloc if login == "iam" else bool(uri.username)
+        ok = uri.scheme in DATABASE_SCHEMES and uri.path not in ("", "/") and fits
     except ValueError:
         ok = False
     if not ok:
+        user = "" if login == "iam" else "USER:PASSWORD@"
         problems.append(
-            "BACKEND_STORE_URI must be postgresql+psycopg2://USER:PASSWORD@/DATABASE?host=/cloudsql/INSTANCE or "
-            "mysql+pymysql://USER:PASSWORD@/DATABASE?unix_socket=/cloudsql/INSTANCE, the password URL-encoded"
+            f"BACKEND_STORE_URI must be postgresql+psycopg2://{user}/DATABASE?host=/cloudsql/INSTANCE or "
+            f"mysql+pymysql://{user}/DATABASE?unix_socket=/cloudsql/INSTANCE, "
+            + ("without a user: the account logs in" if login == "iam" else "the password URL-encoded")
         )
+    accounts = split(environ.get(DATABASE_ACCOUNTS, ""))
+    if login == "both" and not (accounts and all(map(ACCOUNT.fullmatch, accounts))):
+        problems.append(f"{DATABASE_ACCOUNTS} must name the service accounts that are to log in, comma-separated")
+
+
+def sharing_accounts(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the accounts that the user with the password shares the tables with."""
+    return tuple(split(environ.get(DATABASE_ACCOUNTS, ""))) if environ.get(DATABASE_LOGIN) == "both" else ()
 
 
 def check_roots(environ: Mapping[str, str], problems: Problems) -> None:

@@ -227,6 +227,35 @@ def test_a_cookie_secret_that_the_proxy_would_refuse_is_told_with_the_command_fo
     assert "URL-safe base64 (head -c 32 /dev/urandom" in problem
 
 
+ACCOUNTS = "mlflow-server@acme.iam.gserviceaccount.com, mlflow-gc@acme.iam.gserviceaccount.com"
+WITH_PASSWORD = "postgresql+psycopg2://mlflow:hidden%2F@/mlflow?host=/cloudsql/p:r:i"  # noqa: S105
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (("password", WITH_PASSWORD, ""), ""),
+        (("password", "postgresql+psycopg2:///mlflow?host=/cloudsql/p:r:i", ""), "USER:PASSWORD"),
+        (("both", WITH_PASSWORD, ACCOUNTS), ""),
+        (("both", WITH_PASSWORD, ""), "DATABASE_ACCOUNTS must name the service accounts"),
+        (("both", WITH_PASSWORD, "ada@example.com"), "DATABASE_ACCOUNTS must name the service accounts"),
+        (("both", "mysql+pymysql:///mlflow?unix_socket=/cloudsql/p:r:i", ACCOUNTS), "USER:PASSWORD"),
+        (("iam", "mysql+pymysql:///mlflow?unix_socket=/cloudsql/p:r:i", ""), ""),
+        (("iam", "postgresql+psycopg2:///mlflow?host=/cloudsql/p:r:i", ACCOUNTS), ""),
+        (("iam", WITH_PASSWORD, ACCOUNTS), "without a user: the account logs in"),
+        (("iam", "postgresql+psycopg2://:hidden@/mlflow", ACCOUNTS), "without a user: the account logs in"),
+        (("IAM", WITH_PASSWORD, ACCOUNTS), "DATABASE_LOGIN must be one of password, both, iam"),
+    ],
+)
+def test_the_uri_has_a_user_where_a_password_logs_in_and_none_where_the_account_does(
+    environ: Environment, tmp_path: Path, given: tuple[str, str, str], problem: str
+) -> None:
+    names = ("DATABASE_LOGIN", "BACKEND_STORE_URI", "DATABASE_ACCOUNTS")
+    told = settings.configure("serve", environ | dict(zip(names, given, strict=True)), tmp_path / "out")
+    assert [problem in one for one in told] == [True] * bool(problem)
+    assert "hidden" not in "".join(told)
+
+
 @pytest.mark.parametrize(
     ("command", "needs"),
     [

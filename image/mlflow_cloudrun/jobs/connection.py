@@ -31,7 +31,7 @@ class GoneError(Exception):
         first = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]
         super().__init__(
             f"the database does not answer ({first}). It is down, or this job's account does not have "
-            "roles/cloudsql.client on the project"
+            "roles/cloudsql.client on the project, or to log in without a password roles/cloudsql.instanceUser"
         )
 
 
