@@ -8,6 +8,7 @@ from _policy import UNKNOWN, Block, policy
 ROLES = {
     "roles/cloudkms.cryptoKeyEncrypterDecrypter": "the services' agents use the key of what they keep, and no other",
     "roles/cloudsql.client": "service and jobs open the database's socket",
+    "roles/cloudsql.instanceUser": "service and jobs log in to the database with tokens",
     "roles/run.invoker": "the public reaches the sign-in proxy, a schedule starts its job",
     "roles/secretmanager.secretAccessor": "service and jobs read their secrets",
     "roles/storage.objectUser": "clients of the tracking server write artifacts, jobs delete and archive",

@@ -77,12 +77,17 @@ class Account:
     """The identity of a workload: a service account.
 
     Attributes:
-        email: Its e-mail address.
+        email: Its e-mail address, an expression within `${` and `}`.
         member: The same as an IAM member, `serviceAccount:EMAIL`.
     """
 
     email: str
     member: str
+
+    @classmethod
+    def of(cls, resource: str) -> Self:
+        """The account of a resource, by its address."""
+        return cls(email=f"${{{resource}.email}}", member=f"${{{resource}.member}}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +104,7 @@ class Inputs:
     """The inputs of the whole system.
 
     Attributes:
-        settings: The sections of a settings file; of `database`, what runs on an instance reads the rotation alone.
+        settings: The sections of a settings file; of `database`, what runs on an instance reads `login` and `rotation`.
         oauth_client_secret: An ephemeral expression without its `${` and `}`; the one input that is no setting.
     """
 

@@ -51,7 +51,7 @@ KINDS: Final = {
     ),
     "google_project_iam_member": Kind(
         api="cloudresourcemanager",
-        why="Lets the service connect to this one instance; the role exists on projects only.",
+        why="Lets service and jobs connect and log in to this one instance; the roles exist on projects only.",
     ),
     "google_project_service": Kind(api="", why="The APIs that both stacks call, one each; `destroy` leaves them on."),
     "google_secret_manager_secret": Kind(
@@ -70,7 +70,9 @@ KINDS: Final = {
     "google_sql_database_instance": Kind(
         api="sqladmin", why="Cloud SQL; encrypted connections only, no authorized networks."
     ),
-    "google_sql_user": Kind(api="sqladmin", why="The one user of the database; its password is write-only."),
+    "google_sql_user": Kind(
+        api="sqladmin", why="The user of the database, with a write-only password, and the accounts that log in."
+    ),
     "google_storage_bucket": Kind(api="storage", why="Private; deleted and overwritten objects can be restored."),
     "google_storage_bucket_iam_member": Kind(
         api="storage",

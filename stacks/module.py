@@ -75,7 +75,7 @@ class ServiceModuleStack(TerraformStack):
         connection = "var.database.connection_name"
         name = string(local(self, "instance", string(f'split(":", {connection})[2]')))
         project = string(local(self, "instance_project", string(f'split(":", {connection})[0]')))
-        email = _variable("service_account_email", "string")
+        email = string(effective("service_account_email"))
         foundation = FoundationInputs(
             account=Account(email=email, member=f"serviceAccount:{email}"),
             bucket_name=_variable("bucket_name", "string"),
@@ -93,10 +93,12 @@ class ServiceModuleStack(TerraformStack):
             ),
         )
         settings = _of_variables(Settings.model_fields.keys() - {*LEFT_OUT, *ABSENT})
-        rotation = Database.model_construct(rotation=_variable("database.rotation", "number"))
+        database = Database.model_construct(
+            login=_variable("database.login", "string"), rotation=_variable("database.rotation", "number")
+        )
         inputs = Inputs(
             placement=Placement.of(settings, CloudNames.of("${var.name}")),
-            settings=settings.model_copy(update={"database": rotation}),
+            settings=settings.model_copy(update={"database": database}),
             oauth_client_secret=f"var.{SECRET}",
         )
         serving = Serving(self, "serving", foundation=foundation, inputs=inputs)

@@ -41,8 +41,10 @@ class Serving(Construct):
             config=DatabaseConfig(
                 instance=foundation.instance,
                 placement=placement,
+                login=settings.database.login,
                 rotation=settings.database.rotation,
                 secret_id=placement.names.backend_store_uri_secret,
+                server=foundation.account,
             ),
         )
         artifacts = ArtifactAccess(

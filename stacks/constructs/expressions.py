@@ -84,6 +84,11 @@ def string(expression: str) -> str:
     return f"${{{expression}}}"
 
 
+def inner(argument: str) -> str:
+    """The expression of a string argument that is one: a token inside another expression would do, a text would not."""
+    return argument.removeprefix("${").removesuffix("}")
+
+
 def number(expression: str) -> float:
     """The expression as a number argument."""
     return Token.as_number(string(expression))

@@ -52,11 +52,10 @@ class Identity(Construct):
             config.address.of(config.placement.prefix),
         )
         address = config.address.of(config.placement.prefix)
-        self.account = Account(email=account.email, member=account.member)
+        self.account = Account.of(address)
         if config.for_each:
-            each = f"{address}[each.key]"
             account.add_override("for_each", string(config.for_each))
-            self.account = Account(email=string(f"{each}.email"), member=string(f"{each}.member"))
+            self.account = Account.of(f"{address}[each.key]")
         if config.count:
             account.add_override("count", string(config.count))
             self.account = Account(email=string(f"one({address}[*].email)"), member=string(f"one({address}[*].member)"))

@@ -38,6 +38,11 @@ _FLAGS = {
 }
 
 
+# https://cloud.google.com/sql/docs/postgres/iam-authentication#instance_configuration_for_database_authentication
+_IAM_FLAGS = {
+    "postgresql": {"cloudsql.iam_authentication": "on"},
+    "mysql": {"cloudsql_iam_authentication": "on"},
+}
 _LOG_DAYS = 7
 
 
@@ -136,12 +141,16 @@ class Instance(Construct):
             ),
             addresses.INSTANCE.of(prefix),
         )
-        add_name_value_blocks(instance, "settings", "database_flags", _flags_of(inputs.engine, engine))
+        login = local(self, f"{prefix}instance_login", inputs.login)
+        add_name_value_blocks(instance, "settings", "database_flags", _flags_of(inputs, engine, login))
         self.address = addresses.INSTANCE.of(prefix)
         self.name = instance.name
         self.engine = engine
         self.serving = serving
 
 
-def _flags_of(value: str, expression: str) -> StringMap | str:
-    return f"{json.dumps(_FLAGS)}[{expression}]" if Token.is_unresolved(value) else _FLAGS[value]
+def _flags_of(inputs: Database, engine: str, login: str) -> StringMap | str:
+    if Token.is_unresolved(inputs.engine):
+        always, by_iam = (f"{json.dumps(flags)}[{engine}]" for flags in (_FLAGS, _IAM_FLAGS))
+        return f'merge({always}, {login} == "password" ? {{}} : {by_iam})'
+    return _FLAGS[inputs.engine] | ({} if inputs.login == "password" else _IAM_FLAGS[inputs.engine])

@@ -68,17 +68,21 @@ class Workload:
         """Mounts the sockets of a Cloud SQL instance."""
         self._instances.append(connection_name)
 
-    def grant(self, grant: TerraformResource, address: Address, *, for_each: str = "") -> None:
+    def grant(self, grant: TerraformResource, address: Address, *, for_each: str = "", condition: str = "") -> None:
         """Adds a grant to the workload's account, and waits for it.
 
         Args:
             grant: What grants it.
             address: Its address, without the prefix.
             for_each: The expression of the workloads that get it, if those are not all.
+            condition: The expression of whether there is one.
         """
         pin(grant, address.of(self.prefix))
         if keys := for_each or self.for_each:
-            grant.add_override("for_each", string(keys))
+            some = f"{{ for key, it in {keys} : key => it if {condition} }}"
+            grant.add_override("for_each", string(some if condition else keys))
+        elif condition:
+            grant.add_override("count", string(f"{condition} ? 1 : 0"))
         self.wait_for(grant)
 
     def wait_for(self, *things: ITerraformDependable) -> None:

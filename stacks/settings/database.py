@@ -50,6 +50,20 @@ Rotation: TypeAlias = Annotated[
     ),
 ]
 
+Login: TypeAlias = Annotated[
+    str,
+    OneOf(
+        values=("password", "both", "iam"),
+        rule='the login is by "password", "iam", or "both", the step from one to the other',
+        remedy='write "both" and deploy, then "iam"',
+        url=f"{_SQL_DOCS}/postgres/iam-authentication",
+    ),
+]
+LOGIN: Final = (
+    "How service and jobs log in to the database: by `password`, or by `iam` as their own accounts. With `both`, the"
+    " step from one to the other, the password still logs in, and its tables are shared with the accounts."
+)
+
 InstanceName: TypeAlias = Annotated[
     str,
     Pattern(
@@ -141,6 +155,7 @@ class Database(Section):
         ),
     ] = Field(default=7, description="Day of the maintenance window, 1 (Monday) to 7 (Sunday).")
     maintenance_hour: Hour = Field(default=4, description="Hour at which the maintenance window starts, UTC.")
+    login: Login = Field(default="password", description=LOGIN)
     rotation: Rotation = Field(
         default=1, description="Raise it for a new database password, secret version and revision, in one apply."
     )

@@ -7,7 +7,7 @@ from pydantic import Field
 from stacks import names
 from stacks.settings import limits
 from stacks.settings.access import ServiceAccountEmail
-from stacks.settings.database import Engine, InstanceName, Rotation
+from stacks.settings.database import LOGIN, Engine, InstanceName, Login, Rotation
 from stacks.settings.field_rules import Pattern
 from stacks.settings.section import Section
 
@@ -74,6 +74,9 @@ class ExistingDatabase(Section):
         ),
     ] = Field(description="PROJECT:REGION:INSTANCE, the connection_name of google_sql_database_instance.")
     engine: Engine = Field(default="postgresql", description="Engine of the instance: `postgresql` or `mysql`.")
+    login: Login = Field(
+        default="password", description=f"{LOGIN} The instance's flag for IAM logins is on, unless it is `password`."
+    )
     name: DatabaseName = Field(
         default=names.DATABASE, description="The database to make; another one for each tracking server."
     )

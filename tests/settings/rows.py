@@ -89,6 +89,7 @@ ROWS: Final[dict[str, Row]] = {
     "database.deletion_protection": FLAG,
     "database.maintenance_day": Row(good=(1, 7), bad=(0, 8)),
     "database.maintenance_hour": Row(good=(0, 23), bad=(-1, 24)),
+    "database.login": Row(good=("password", "both", "iam"), bad=("", "IAM", "none", "token", "iam\n")),
     "database.rotation": ROTATION,
     "bucket.name": Row(
         good=("", "abc", "a" * 63, "0a_b-c9"),

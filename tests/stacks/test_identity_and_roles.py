@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stacks import addresses
-from tests.stacks.documents import NAMES, document, resource, resources
+from tests.stacks.documents import NAMES, document, resource, resources, variables
 from tests.stacks.evaluate import evaluate
 
 SERVER = addresses.ACCOUNT.ref("member")
@@ -13,6 +13,7 @@ JOB = f"${{{addresses.JOB_ACCOUNTS}[each.key].member}}"
 
 GRANTS = {
     (addresses.DATABASE_CLIENT, "roles/cloudsql.client", SERVER),
+    (addresses.DATABASE_LOGIN, "roles/cloudsql.instanceUser", SERVER),
     (addresses.accessor_of(addresses.BACKEND_STORE_URI), "roles/secretmanager.secretAccessor", SERVER),
     (addresses.accessor_of(addresses.ENCRYPTION_KEY), "roles/secretmanager.secretAccessor", SERVER),
     (addresses.accessor_of(addresses.OAUTH2_PROXY), "roles/secretmanager.secretAccessor", SERVER),
@@ -20,6 +21,7 @@ GRANTS = {
     (addresses.ARTIFACT_WRITERS, "roles/storage.objectUser", "${each.value}"),
     (addresses.PUBLIC_INVOKER, "roles/run.invoker", "allUsers"),
     (addresses.DATABASE_CLIENT.of("jobs_"), "roles/cloudsql.client", JOB),
+    (addresses.DATABASE_LOGIN.of("jobs_"), "roles/cloudsql.instanceUser", JOB),
     (addresses.accessor_of(addresses.BACKEND_STORE_URI).of("jobs_"), "roles/secretmanager.secretAccessor", JOB),
     (addresses.ARTIFACT_MANAGER.of("jobs_"), "roles/storage.objectUser", JOB),
     (addresses.JOB_INVOKER, "roles/run.invoker", f"${{one({addresses.SCHEDULER_ACCOUNT}[*].member)}}"),
@@ -40,12 +42,20 @@ def test_these_are_all_the_grants(environment: str) -> None:
 def test_the_service_runs_as_an_account_of_its_own(environment: str) -> None:
     template = resource(environment, addresses.SERVICE)["template"]
     assert template["service_account"] == addresses.ACCOUNT.ref("email")
-    others = json.dumps({k: v for k, v in resources(environment).items() if "iam_member" not in k})
-    assert others.count(f"{addresses.ACCOUNT}.") == 1
+    others = {
+        k: v for k, v in resources(environment).items() if "iam_member" not in k and k != addresses.DATABASE_ACCOUNT
+    }
+    named = json.dumps(others).replace(json.dumps(_accounts(environment)), "")
+    assert named.count(f"{addresses.ACCOUNT}.") == 1
 
 
-def test_the_database_role_holds_for_the_one_instance() -> None:
-    grant = resource("dev", addresses.DATABASE_CLIENT)
+def _accounts(environment: str) -> str:
+    return variables(environment)["DATABASE_ACCOUNTS"]["value"]
+
+
+@pytest.mark.parametrize("address", [addresses.DATABASE_CLIENT, addresses.DATABASE_LOGIN])
+def test_the_database_roles_hold_for_the_one_instance(address: addresses.Address) -> None:
+    grant = resource("dev", address)
     assert grant["project"] == "acme-ml-dev"
     assert evaluate(grant["condition"]["expression"], locals_=document("dev")["locals"]) == (
         "resource.name == 'projects/acme-ml-dev/instances/mlflow-db' && resource.service == 'sqladmin.googleapis.com'"
