@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from bench import profile
 from bench.chart import Bar, draw
@@ -19,6 +20,7 @@ from containers.engine import Engine
 from harness import local
 from harness.load import mixed_calls
 from harness.service import PORT, SEARCH, Platform, Service
+from image.mlflow_cloudrun import absent
 
 ROUNDS = 5
 CALLS, AT_A_TIME = 500, 20
@@ -34,14 +36,16 @@ PROXY_FIRST = (0, 3)
 # What the image sets for itself and `mlflow server` as it comes does not know; jobs stay off.
 PLAIN = """
 unset MLFLOW_UVICORN_OPTS MALLOC_ARENA_MAX MLFLOW_SQLALCHEMYSTORE_{POOL_SIZE,MAX_OVERFLOW,POOL_RECYCLE}
-export MLFLOW_WORKERS=$WORKERS MLFLOW_BACKEND_STORE_URI=$BACKEND_STORE_URI
-export MLFLOW_DEFAULT_ARTIFACT_ROOT=$DEFAULT_ARTIFACT_ROOT
 source /opt/image/start.sh
 check_environment serve
+export MLFLOW_WORKERS=$WORKERS MLFLOW_BACKEND_STORE_URI=$BACKEND_STORE_URI
+export MLFLOW_DEFAULT_ARTIFACT_ROOT=$DEFAULT_ARTIFACT_ROOT
 mlflow server &
 mlflow=$!
 wait_until_mlflow_answers
 start_proxy
+wait_until_proxy_listens
+start_edge
 wait -n
 """
 
@@ -83,10 +87,29 @@ def figure(values: list[float], unit: str) -> str:
     return f"{median(values):.{digits}f} {unit}{spread}"
 
 
-def plain(spec: ContainerSpec, workers: int) -> ContainerSpec:
+def plain_image(engine: Engine, image: str) -> str:
+    """Builds our image with the packages that it leaves out though `mlflow server` imports them; returns its name."""
+    name = f"{image.rpartition(':')[0]}/plain:{image.rpartition(':')[2]}"
+    with TemporaryDirectory() as folder:
+        context = Path(folder)
+        target = [
+            "--python-version=3.13",
+            "--python-platform=x86_64-manylinux_2_28",
+            f"--target={context / 'packages'}",
+        ]
+        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--only-binary=:all:", *target]
+        subprocess.run([*command, *absent.PACKAGES], check=True)
+        packages = "/opt/mlflow/lib/python3.13/site-packages"
+        lines = (f"FROM {image}", "USER root", f"COPY packages {packages}", f"RUN python -m compileall -q {packages}")
+        (context / "Dockerfile").write_text("\n".join([*lines, "USER 10001:10001\n"]))
+        engine.build(context, name, arguments={}, pull=False)
+    return name
+
+
+def plain(spec: ContainerSpec, image: str, workers: int) -> ContainerSpec:
     """Returns the same container with `mlflow server` as it comes."""
     environment = {**spec.environment, "WORKERS": str(workers)}
-    return replace(spec, entrypoint="/bin/bash", command=["-c", PLAIN], environment=environment)
+    return replace(spec, image=image, entrypoint="/bin/bash", command=["-c", PLAIN], environment=environment)
 
 
 @dataclass(frozen=True)
@@ -150,9 +173,10 @@ def throughput(platform: Platform, spec: ContainerSpec) -> tuple[list[Load], lis
 
 def starts(platform: Platform, fresh: Callable[[], ContainerSpec]) -> dict[str, list[Start]]:
     """Starts and loads each variant some times, in turn."""
+    image = plain_image(platform.engine, platform.image)
 
     def plain_with(workers: int) -> Callable[[], ContainerSpec]:
-        return lambda: plain(fresh(), workers)
+        return lambda: plain(fresh(), image, workers)
 
     variants = {OURS: fresh} | {name: plain_with(workers) for name, workers in PLAIN_WORKERS.items()}
     results: dict[str, list[Start]] = {name: [] for name in variants}
@@ -219,8 +243,9 @@ socket. Medians of {ROUNDS} rounds (range), the variants in turn. The load: {CAL
 
 What the baselines are:
 
-- *plain, 4 workers*: `mlflow server` in the same image, started by start.sh's functions behind the same proxy, with
-  jobs off and everything else as it comes, which is 4 workers.
+- *plain, 4 workers*: `mlflow server` in the same image with the packages that ours leaves out
+  ({" and ".join(absent.PACKAGES)}), started by start.sh's functions behind the same proxy, with jobs off and everything
+  else as it comes, which is 4 workers.
 - *plain, 1 worker*: the same with `MLFLOW_WORKERS=1`, the leanest way to run it without this project.
 - *MLflow directly*: our container, asked on port 8080 instead of through oauth2-proxy; in both cases by a client
   beside it, which has a CPU of its own.

@@ -12,6 +12,7 @@ import pytest
 
 from harness.databases import MySql, Postgres
 from harness.service import Platform, Service
+from tests.image import old_packages
 from tests.image.client import use_everything
 from tests.image.test_searches import conditions, runs
 
@@ -30,23 +31,7 @@ def mysql(scratch: Path) -> Generator[MySql]:
 
 def seed(version: str, folder: Path, uri: str, name: str) -> None:
     """Installs an older MLflow beside everything else, and fills the database through it."""
-    # The releases of that time do not import with SQLAlchemy 2.1.
-    packages = [f"mlflow=={version}", "psycopg2-binary==2.9.13", "sqlalchemy<2.1"]
-    excluded = ["--excludes", str(ROOT / "image/requirements.excluded")]
-    install = [
-        sys.executable,
-        "-m",
-        "uv",
-        "pip",
-        "install",
-        "--quiet",
-        *excluded,
-        "--python",
-        sys.executable,
-        "--target",
-        str(folder),
-    ]
-    subprocess.run([*install, *packages], check=True)
+    old_packages.install(version, folder)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [sys.executable, "-S", "-W", "ignore", str(SEED), uri, name]
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True, cwd=folder)

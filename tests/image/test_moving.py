@@ -17,12 +17,12 @@ from harness.databases import PASSWORD, MySql, Postgres
 from harness.load import API
 from harness.service import Platform
 from harness.waiting import wait_for
+from tests.image import old_packages
 from tests.image.deployment import ROOT, Deployment, Outcome, deployed
 
 pytestmark = pytest.mark.long
 
 PROGRAM = Path(__file__).parent / "old_mlflow.py"
-EXCLUDED = Path(__file__).parents[2] / "image/requirements.excluded"
 VERSIONS = ["1.30.1", "2.2.2", "2.16.2", "3.0.1"]
 COUNTS = {
     "experiments": 3,
@@ -52,18 +52,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {version: tmp_path_factory.mktemp("mlflow") for version in VERSIONS}
 
     def install(version: str) -> None:
-        # The releases of that time do not import with SQLAlchemy 2.1, nor the first two without pkg_resources.
-        wanted = [f"mlflow=={version}", "psycopg2-binary==2.9.13", "sqlalchemy<2.1", "setuptools<81"]
-        options = [
-            "--quiet",
-            "--excludes",
-            str(EXCLUDED),
-            "--python",
-            sys.executable,
-            "--target",
-            str(folders[version]),
-        ]
-        subprocess.run([sys.executable, "-m", "uv", "pip", "install", *options, *wanted], check=True)
+        old_packages.install(version, folders[version], "setuptools<81")  # the first two import pkg_resources
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(install, VERSIONS))
