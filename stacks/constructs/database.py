@@ -104,7 +104,7 @@ class Database(Construct):
         # Why: Cloud Run opens the connection as the workload's account.
         client = self._on_the_instance(workload, "client", role="roles/cloudsql.client")
         workload.grant(client, addresses.DATABASE_CLIENT.of(self._prefix))
-        by_iam = f'{self._login} != "password"'
+        by_iam = f'nonsensitive({self._login}) != "password"'
         # Why: Google looks whether the account may log in, when it shows its token.
         login = self._on_the_instance(workload, "login", role="roles/cloudsql.instanceUser")
         workload.grant(login, addresses.DATABASE_LOGIN.of(self._prefix), condition=by_iam)

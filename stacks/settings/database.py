@@ -61,7 +61,8 @@ Login: TypeAlias = Annotated[
 ]
 LOGIN: Final = (
     "How service and jobs log in to the database: by `password`, or by `iam` as their own accounts. With `both`, the"
-    " step from one to the other, the password still logs in, and its tables are shared with the accounts."
+    " step from one to the other, the password still logs in, and its tables are shared with the accounts. The value"
+    " must be known at plan, because it decides whether the accounts are users."
 )
 
 InstanceName: TypeAlias = Annotated[

@@ -42,6 +42,7 @@ IMAGE: Final = "europe-west1-docker.pkg.dev/acme-ml-dev/mlflow/mlflow:3.17.2"
 EXISTING: Final = {
     "connection_name": "acme-ml-dev:europe-west1:shared",
     "engine": "postgresql",
+    "login": "iam",
     "name": "research",
     "rotation": 2,
     "user": "research",
@@ -49,6 +50,7 @@ EXISTING: Final = {
 # Terraform must know what there will be; the page says so.
 COUNTED: Final = {
     "access_invoker_iam_disabled",
+    "database_login",
     "jobs_enabled",
     "jobs_gc_schedule",
     "jobs_archive_schedule",

@@ -17,6 +17,10 @@ resource "google_sql_database_instance" "shared" {
   settings {
     tier    = "db-custom-2-7680"
     edition = "ENTERPRISE"
+    database_flags {
+      name  = "cloudsql.iam_authentication"
+      value = "on"
+    }
   }
 }
 
