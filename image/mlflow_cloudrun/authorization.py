@@ -59,11 +59,12 @@ def install(uri: str, folder: Path, patience_s: int) -> None:
     }
     from mlflow.server import auth  # noqa: PLC0415  reads this when it is imported
 
-    from mlflow_cloudrun import engine, grants  # noqa: PLC0415
+    from mlflow_cloudrun import engine, grants, lookups  # noqa: PLC0415
 
     auth.auth_config = auth.auth_config._replace(database_uri=uri)  # in no file: it has the password
     auth.make_forbidden_response = lambda: refused(FORBIDDEN)
     auth.store.init_db(uri)
+    lookups.install(auth)
     if not grants.right(auth.store, here):
         with database.locked(engine.create(uri), patience_s):
             grants.reconcile(auth.store, here)

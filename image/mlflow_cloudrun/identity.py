@@ -33,11 +33,13 @@ class Asked:
         by: The address of who sent it.
         operation: Its method and MLflow's route without parameters filled in; empty before the route is known.
         ids: The ids and names of the things that it is about.
+        users: MLflow's users by their addresses, once they were looked up for it (lookups.py).
     """
 
     by: str
     operation: str = ""
     ids: dict[str, None] = field(default_factory=dict[str, None])
+    users: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def name(self, *names: object) -> None:
         """Notes that it is about some things, by their ids or names."""

@@ -148,7 +148,8 @@ def body_for(template: str, called: str, things: dict[str, str]) -> dict[str, An
         "artifact_directory_path": "x",
         "artifact_file_path": "f",
         "metric_key": "m",
-        "experiment_ids": [experiment],
+        # A dataset that is in no experiment is the admins' alone.
+        "experiment_ids": [] if template.endswith("remove-experiments") else [experiment],
         "run_ids": [things["run_id"]],
         "request_ids": [trace],
         "trace_ids": [trace],

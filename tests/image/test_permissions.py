@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -21,8 +22,9 @@ from tests.image.owned import Route, call, make, routes, shows
 from tests.image.things import API, API3, Person, name
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
+from mlflow_cloudrun import lookups
 from mlflow_cloudrun.features import graphql_operations
-from mlflow_cloudrun.identity import Asked
+from mlflow_cloudrun.identity import Asked, asked
 from mlflow_cloudrun.permissions import Permissions
 from mlflow_cloudrun.routes import operation
 
@@ -97,6 +99,27 @@ def test_each_person_may_do_on_every_route_what_the_role_says(
     assert max(connections) <= CONNECTIONS_PER_INSTANCE
 
 
+def test_whoever_made_a_thing_may_do_everything_with_it(service: Service, platform: Platform) -> None:
+    """A route without a rule would be refused to its owner as well."""
+
+    def order(route: Route) -> tuple[bool, bool, bool, int]:
+        """Puts deletions last: of tags, of things in things, of things, of experiments."""
+        method, template, _ = route
+        gone = method == "DELETE" or "delete" in template or "remove" in template
+        return "experiments/delete" in template, gone, gone and "tag" not in template, -template.count("/") * gone
+
+    refused: list[str] = []
+    for page in (True, False):
+        maker = Person(service, f"{name()}@example.com")
+        made = make(maker, platform)
+        for route in sorted((one for one in routes() if one[1].startswith("/ajax-api/") == page), key=order):
+            if writes(maker.email, route) and route[2] not in CLOSED:
+                answer = call(maker, route, made)
+                if answer.status_code == httpx.codes.FORBIDDEN:
+                    refused.append(str(route))
+    assert refused == [], "\n".join(refused)
+
+
 def test_the_page_and_the_probes_are_for_everybody(service: Service) -> None:
     for email in (READER, STRANGER):
         assert {path: Person(service, email).send("GET", path).status_code for path in ("/", "/version")} == {
@@ -138,6 +161,22 @@ def test_without_its_database_it_lets_nobody_do_anything(
         platform.postgres.start()
     assert [answer.status_code for answer in found] == [503, 503]
     wait_for(lambda: Person(service, ADMIN).send("GET", calls[0]).is_success, "recovery")
+
+
+def test_while_permissions_wait_for_the_database_others_are_answered(
+    service: Service, platform: Platform, database: str, things: dict[str, str]
+) -> None:
+    server, health = f"{API3}/mcp-servers/{things['server']}", "/health"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        platform.postgres.holding("LOCK TABLE users IN ACCESS EXCLUSIVE MODE", database=database),
+    ):
+        waiting = pool.submit(Person(service, OWNER).send, "GET", server)  # FastAPI's
+        waits = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'"  # noqa: S608
+        wait_for(lambda: platform.postgres.execute(waits), "the wait for the lock")
+        assert Person(service, OWNER).send("GET", health).is_success
+        assert not waiting.done()
+    assert waiting.result().is_success
 
 
 def test_two_instances_let_whoever_comes_first_to_both_in(
@@ -197,6 +236,10 @@ def test_on_mysql_who_may_edit_may_not_delete(platform: Platform) -> None:
                 assert [one.send("GET", path).status_code for one in people] == [200] * 4
                 changed = [one.send("POST", f"{API}/experiments/set-experiment-tag", tag).status_code for one in people]
                 assert changed == [200, 200, 200, 403]
+                # Accents and case are nothing to MySQL's comparison: nobody is taken for an admin of a similar name.
+                for similar in ("r\u00f3ot@example.com", "r\u00f6ot@example.com", "root@example.com\u00a0"):
+                    answer = Person(running, similar).send("GET", f"{API}/webhooks")
+                    assert answer.status_code == httpx.codes.FORBIDDEN, similar
                 deleted = [
                     one.send("POST", f"{API}/experiments/delete", {"experiment_id": made["experiment_id"]}).status_code
                     for one in reversed(people)
@@ -204,6 +247,31 @@ def test_on_mysql_who_may_edit_may_not_delete(platform: Platform) -> None:
                 assert deleted[:3] == [403, 403, 200]
         finally:
             mysql.stop()
+
+
+def test_a_person_is_looked_up_once_a_request_and_a_run_once() -> None:
+    runs = {"r1": "7"}
+    calls: list[str] = []
+
+    def get_user(email: str) -> object:
+        calls.append(email)
+        return object()
+
+    def get_run(run: str) -> object:
+        calls.append(run)
+        return SimpleNamespace(info=SimpleNamespace(experiment_id=runs[run])) if run in runs else None
+
+    user = lookups.once_a_request(get_user)
+    for _ in range(2):
+        request = asked.set(Asked(OWNER))
+        assert user(OWNER) is user(OWNER)
+        asked.reset(request)
+    assert calls == [OWNER, OWNER]
+    fetch = lookups.without_reading_runs(lambda get, name: get(name))
+    assert fetch(get_run, "r2") is None
+    runs["r2"] = "8"
+    assert [fetch(get_run, run).info.experiment_id for run in ("r1", "r2", "r1")] == ["7", "8", "7"]
+    assert calls[2:] == ["r2", "r1", "r2"]
 
 
 @pytest.mark.parametrize(
