@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ import pytest
 
 from harness.waiting import wait_for
 from harness.world import SEARCH
+from stacks import addresses
 from tests.e2e.writer import writing
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.long
 
 NEXT = "FROM {image}\nLABEL next=1\n"
+DATA = (addresses.INSTANCE, addresses.DATABASE, addresses.DATABASE_USER, addresses.BUCKET)
 ENDS_AT_ONCE = 'FROM {image}\nENTRYPOINT ["/bin/sh", "-c", "echo cannot open the file of models; exit 3"]\n'
 
 
@@ -75,6 +79,36 @@ def test_a_new_database_password_loses_no_acknowledged_write(world: World) -> No
     """The old revision's open connections go on; new ones, which its pool makes under load, are refused."""
     with writing(world, "new database password", clients=16):  # more than the pool keeps open
         change(world, DATABASE__ROTATION="2")
+
+
+def run_job(world: World, name: str) -> None:
+    command = ("gcloud", "run", "jobs", "execute", name, "--wait")
+    cloud = (sys.executable, "-m", "localcloud", "--home", str(world.home))
+    done = subprocess.run([*cloud, *command], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def log_in_by(world: World, login: str) -> None:
+    """A step to another login, which replaces nothing that holds data."""
+    world.synthesize(DATABASE__LOGIN=login)
+    planned = {it["address"]: it["change"]["actions"] for it in world.tracking.plan()["resource_changes"]}
+    assert not [address for address in DATA if "delete" in planned[address]]
+    change(world)
+
+
+def test_to_logins_without_a_password_and_back_no_acknowledged_write_is_lost(world: World) -> None:
+    """As the runbook has it; the jobs log in as accounts of their own."""
+    with writing(world, "logins without a password, and back"):
+        log_in_by(world, "both")
+        log_in_by(world, "iam")
+        environment = world.instances()[0].execute("env").splitlines()
+        assert "DATABASE_LOGIN=iam" in environment
+        assert [it for it in environment if it.startswith("BACKEND_STORE_URI=") and "@" not in it]
+        for job in ("gc", "db-upgrade"):
+            run_job(world, f"mlflow-{job}")
+        log_in_by(world, "both")
+        log_in_by(world, "password")
+    assert not [address for address in world.tracking.addresses() if "instance_user" in address]
 
 
 def test_another_tier_loses_no_acknowledged_write(world: World) -> None:
