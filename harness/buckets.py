@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from google.auth.credentials import Signing
 from google.cloud import storage  # pyright: ignore[reportMissingTypeStubs]
 from google.oauth2.credentials import Credentials
 
@@ -17,7 +19,7 @@ from localcloud.services.storage import Bucket, BucketMember
 from localcloud.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from containers.engine import Bridge
@@ -28,6 +30,27 @@ SERVER = "mlflow-server@acme.iam.gserviceaccount.com"
 ADA = "ada@example.com"
 BUCKET: Object = {"name": "acme-artifacts", "project": "acme", "force_destroy": False}
 OTHER: Object = {"name": "acme-other", "project": "acme", "force_destroy": False}
+
+
+class Signer(Signing):
+    """Signs as a service account, by whatever signs for it."""
+
+    def __init__(self, email: str, sign: Callable[[bytes], bytes]) -> None:
+        self._email, self._sign = email, sign
+
+    @property
+    def signer_email(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Its address."""
+        return self._email
+
+    @property
+    def signer(self) -> Signer:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Itself."""
+        return self
+
+    def sign_bytes(self, message: bytes) -> bytes:
+        """Returns a text's signature."""
+        return self._sign(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +80,12 @@ class Place:
     def bucket(self, email: str = SERVER, bucket: Object = BUCKET) -> storage.Bucket:
         """Returns a bucket as somebody sees it."""
         return self.client(email).bucket(bucket["name"])  # pyright: ignore[reportUnknownMemberType]
+
+    def link(self, name: str, email: str = SERVER, **options: object) -> str:
+        """Returns a link to an object that a service account has signed, for a minute."""
+        signer = Signer(email, lambda message: self.identity.account_keys.sign(email, message))
+        usual = {"credentials": signer, "api_access_endpoint": self.url, "expiration": timedelta(minutes=1)}
+        return str(self.bucket().blob(name).generate_signed_url(version="v4", **(usual | options)))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportArgumentType]
 
 
 @contextmanager

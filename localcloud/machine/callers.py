@@ -37,12 +37,14 @@ class Callers:
         names: The names by which it is called; None for any: it looks at them itself.
         containers: Containers may also call it.
         destinations: Paths to which a page of any origin may send the person.
+        links: Names in the query of further addresses to which it may.
         pages: Pages of any origin may call it: it asks for credentials of its own.
     """
 
     names: frozenset[str] | None = OWN_NAMES
     containers: bool = False
     destinations: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset()
     pages: bool = False
 
     def refusal(self, request: web.Request) -> web.HTTPException | None:
@@ -59,7 +61,8 @@ class Callers:
 
     def _leads_here(self, request: web.Request) -> bool:
         arrives = (request.headers.get(_MODE), request.headers.get(_DESTINATION)) == ("navigate", "document")
-        return arrives and request.method in {hdrs.METH_GET, hdrs.METH_HEAD} and request.path in self.destinations
+        leads = request.path in self.destinations or not self.links.isdisjoint(request.query)
+        return arrives and request.method in {hdrs.METH_GET, hdrs.METH_HEAD} and leads
 
 
 PROGRAMS = Callers()

@@ -77,6 +77,7 @@ async def forward(  # noqa: PLR0913 - two of them are what is asked, the others 
     headers: Mapping[str, str] | None = None,
     body: bytes | AsyncIterator[bytes] | None = None,
     largest_answer: int | None = None,
+    answered: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
     """Sends a request on and streams the answer to who asked.
 
@@ -91,6 +92,7 @@ async def forward(  # noqa: PLR0913 - two of them are what is asked, the others 
         headers: sent in place of the request's own of these names.
         body: sent in place of the request's own.
         largest_answer: so many bytes, headers included, may an answer have that states its length; None for any.
+        answered: sent to who asked in place of the answer's own headers of these names.
 
     Raises:
         AnswerTooLarge: it has more; nothing has been sent to the client yet.
@@ -108,6 +110,7 @@ async def forward(  # noqa: PLR0913 - two of them are what is asked, the others 
         if largest_answer is not None and _stated_bytes(answer) > largest_answer:
             raise AnswerTooLarge
         headers = _end_to_end(answer.headers)
+        headers.update(answered or {})
         if answer.content.is_eof():  # a short answer is here whole, and leaves in one write with its headers
             body = answer.content.read_nowait()
             return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)

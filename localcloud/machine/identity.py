@@ -23,6 +23,7 @@ from joserfc.util import urlsafe_b64encode
 from yarl import URL
 
 from containers.loopback import LOOPBACK
+from localcloud.machine.account_keys import AccountKeys
 from localcloud.machine.callers import OWN_NAMES, name_of
 
 ISSUER = "https://accounts.google.com"
@@ -92,6 +93,7 @@ class IdentityProvider:
         clients: Gives an OAuth client by its id, None if there is no such client.
         key: What to sign with (`kept_key`); None makes a key that ends with this object.
         lifetime_s: Of access tokens.
+        account_keys: What service accounts sign with; None makes keys that end with this object.
     """
 
     def __init__(
@@ -100,11 +102,19 @@ class IdentityProvider:
         clients: Callable[[str], OAuthClient | None],
         key: RSAKey | None = None,
         lifetime_s: int = TOKEN_LIFETIME_S,
+        account_keys: AccountKeys | None = None,
     ) -> None:
         self.key = key or new_key()
         self.lifetime_s = lifetime_s
+        self.account_keys = account_keys or AccountKeys()
         self._clients = clients
         self._grants: dict[str, Grant] = {}
+
+    @classmethod
+    def kept(cls, home: Path, clients: Callable[[str], OAuthClient | None]) -> "IdentityProvider":
+        """Returns one whose keys are in a folder, so that what they have signed outlives this process."""
+        keys = AccountKeys(home / "account-keys")
+        return cls(clients=clients, key=kept_key(home / "identity.pem"), account_keys=keys)
 
     def token(self, *, audience: str, email: str | None, **claims: object) -> str:
         """Returns a signed identity token.

@@ -1,13 +1,16 @@
-"""Google's interfaces that are called while the cloud runs: Cloud Run's of jobs, and Cloud Scheduler's of its own.
+"""Google's interfaces that are called while the cloud runs: Cloud Run's and Cloud Scheduler's of jobs, and signBlob.
 
 Each call needs an access token, whose owner IAM is asked about. Left out: making and changing things (Terraform's
 business), operations as something of their own, pages of long lists, field masks.
 https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.jobs,
-https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs
+https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs,
+https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from localcloud.machine.execution import Overrides
+from localcloud.machine.identity import EVERYTHING
 from localcloud.resource import OWNER
-from localcloud.services import cloudscheduler, iam, run_jobs
+from localcloud.services import cloudscheduler, iam, iamcredentials, run_jobs
 from localcloud.terraform.model import Object, Refused, text
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ _JOB = "/v2/projects/{project}/locations/{location}/jobs/{job}"
 _SCHEDULED = "/v1/projects/{project}/locations/{location}/jobs/{job}"
 # The older interface, which many schedules call: https://cloud.google.com/run/docs/reference/rest/v1/namespaces.jobs/run
 _NAMESPACE = "/apis/run.googleapis.com/v1/namespaces/{project}/jobs/{job}:run"
+_SIGN = "/v1/projects/-/serviceAccounts/{account}:signBlob"
+_IAM_SCOPE = "https://www.googleapis.com/auth/iam"
 _OF_CONTAINER, _OF_EXECUTION = {"args", "clearArgs", "env", "name"}, {"containerOverrides", "taskCount", "timeout"}
 REGION_HEADER = "X-Local-Region"
 """On a call of the older interface: the region, which at Google is in the host name."""
@@ -87,11 +93,12 @@ class Interfaces:
         application.router.add_get(f"{_JOB}/executions/{{execution}}", self._get_execution)
         application.router.add_post(f"{_JOB}/executions/{{execution}}:cancel", self._cancel)
         application.router.add_post(f"{_SCHEDULED}:run", self._run_schedule)
+        application.router.add_post(_SIGN, self._sign)
         return application
 
-    def _caller(self, request: web.Request) -> str:
+    def _caller(self, request: web.Request, scope: str = EVERYTHING) -> str:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        email = self._identity.authenticate(token) if scheme.lower() == "bearer" else None
+        email = self._identity.authenticate(token, scope) if scheme.lower() == "bearer" else None
         if email is None:
             raise web.HTTPUnauthorized(
                 text="Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or "
@@ -179,6 +186,18 @@ class Interfaces:
             raise web.HTTPNotFound(text="Job not found.")
         await self._fire(job)
         return web.json_response({"name": name, "state": text(job, "state")})
+
+    async def _sign(self, request: web.Request) -> web.Response:
+        account = request.match_info["account"]
+        try:
+            iamcredentials.require_sign(self._cloud, self._caller(request, _IAM_SCOPE), account)
+            payload = base64.b64decode((await request.json())["payload"], validate=True)
+        except Refused as refused:
+            raise web.HTTPForbidden(text=refused.problems[0].summary) from refused
+        except (KeyError, TypeError, ValueError) as error:
+            raise web.HTTPBadRequest(text=f"Invalid JSON payload received. {error}") from error
+        signed = await asyncio.to_thread(self._identity.account_keys.sign, account, payload)
+        return web.json_response({"keyId": "local", "signedBlob": base64.b64encode(signed).decode()})
 
 
 def _overrides(body: bytes) -> Overrides:

@@ -29,7 +29,7 @@ from localcloud.machine.callers import CONTAINERS, EVERYBODY, PROGRAMS
 from localcloud.machine.database import DatabaseServers
 from localcloud.machine.executions import Executions
 from localcloud.machine.frontdoor import FrontDoor
-from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider, kept_key
+from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider
 from localcloud.machine.interfaces import SITE, Interfaces
 from localcloud.machine.journal import Journal
 from localcloud.machine.logbook import Logbook, entries
@@ -42,7 +42,7 @@ from localcloud.machine.samples import Sampler
 from localcloud.machine.scheduler import Scheduler
 from localcloud.machine.services import Services
 from localcloud.machine.sites import Sites
-from localcloud.machine.storage import ObjectStore, gate
+from localcloud.machine.storage import CALLERS, ObjectStore, gate, storage_at
 from localcloud.machine.telemetry import Telemetry
 from localcloud.machine.template import ACCOUNT_LABEL, LABEL, Surroundings
 from localcloud.machine.tls import server_context
@@ -89,7 +89,7 @@ class Machine(Platform):
         self._ports: dict[str, int] = {}
         self._watchers: list[Scheduler | Sampler | Alerts | UptimeChecks] = []
         self._databases = DatabaseServers(engine, label=options.label, logins=home / "logins")
-        self._identity = IdentityProvider(clients=OAuthClients(cloud.store).get, key=kept_key(home / "identity.pem"))
+        self._identity = IdentityProvider.kept(home, OAuthClients(cloud.store).get)
         self._logins = Logins(cloud, self._identity, home / "logins")
         self._objects = ObjectStore(home / "objects")
         self.versions = ObjectVersions(home / "versions", self._objects, lambda: Clock(cloud.store).now().timestamp())
@@ -133,7 +133,7 @@ class Machine(Platform):
         self._ports["sign-in"] = await self._sites.open("sign-in", self._identity.application(), people)
         self._objects.start()
         storage = gate(self._cloud, self._identity, self._objects, self.versions.keep)
-        self._ports["storage"] = await self._sites.open("storage", storage, CONTAINERS)
+        self._ports["storage"] = await self._sites.open("storage", storage, CALLERS)
         interfaces = Interfaces(self._cloud, self._identity, self._executions, self._scheduler.fire)
         self._ports[SITE] = await self._sites.open(SITE, interfaces.application(), CONTAINERS)
         for user in self._options.users:
@@ -196,7 +196,7 @@ class Machine(Platform):
         metadata_port = await self._open_metadata("metadata", self._account_at, CONTAINERS)
         return {
             **variables(f"{HOST}:{metadata_port}"),
-            "API_ENDPOINT_OVERRIDE": f"http://{HOST}:{self._ports['storage']}",
+            **storage_at(self._ports["storage"], signing=self._ports[SITE]),
             **{name: template.format_map(sign_in) for name, template in self._options.environment.items()},
         }
 

@@ -2,9 +2,9 @@
 
 Programs reach the gate through API_ENDPOINT_OVERRIDE, which keeps their credentials (STORAGE_EMULATOR_HOST drops them).
 The gate has the part of the JSON API that google-cloud-storage needs to read, list, upload, change and delete objects:
-https://cloud.google.com/storage/docs/json_api/v1. Left out: changing buckets (Terraform's business), copying and
-composing objects, batches, access control lists, signed URLs and the rest of the XML API, and that overwriting an
-object also needs storage.objects.delete. Objects are files, so no name may be an object and the folder of another.
+https://cloud.google.com/storage/docs/json_api/v1; of the XML API, links that open an object. Left out: changing buckets
+(Terraform's business), copying and composing objects, batches, access control lists, and the rest of the XML API.
+Objects are files, so no name may be an object and the folder of another.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import posixpath
 import subprocess
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,9 +25,13 @@ import httpx
 from aiohttp import ClientError, ClientSession, web
 from yarl import URL
 
-from containers.loopback import unguessable_address
+from containers.engine import HOST
+from containers.loopback import LOOPBACK, unguessable_address
 from localcloud.machine.background import free_port
+from localcloud.machine.callers import CONTAINERS
+from localcloud.machine.direct import Direct
 from localcloud.machine.forwarding import client, forward
+from localcloud.machine.signed_links import SIGNATURE
 from localcloud.services.iam import allows, member_of
 from localcloud.services.storage import Bucket, target
 from localcloud.terraform.model import Object, Problem, Refused, text
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
     from localcloud.machine.identity import IdentityProvider
     from localcloud.resource import Cloud
 
+CALLERS = replace(CONTAINERS, links=frozenset({SIGNATURE}))
+"""Who may call the gate; pages also send people to signed links."""
 EMULATOR = next(Path(fake_gcs.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*"))
 START_DEADLINE_S = 20
 # Ends the emulator when this process ends, however it ends: then nobody holds the other end of the pipe any more.
@@ -49,7 +56,9 @@ guard=$!
 wait "$emulator"
 kill "$guard"
 """
-MULTIPART_LIMIT = 128 * 1024 * 1024  # bytes; the emulator holds such a body in memory too. Resumable ones are streamed
+MULTIPART_LIMIT = (
+    128 * 1024 * 1024
+)  # bytes; the emulator holds such a body in memory too. Resumable ones are streamed to it
 METADATA_LIMIT = (
     64 * 1024
 )  # bytes; Google allows 8 KiB of a user's own: https://cloud.google.com/storage/quotas#objects
@@ -67,9 +76,18 @@ _PERMISSIONS = [
     ("PUT", _OBJECT, "storage.objects.update"),
     ("DELETE", _OBJECT, "storage.objects.delete"),
     ("POST", _UPLOAD, "storage.objects.create"),
-    ("PUT", _UPLOAD, "storage.objects.create"),
 ]
+_BEGINS = "resumable"
 _REASONS = {400: "invalid", 401: "required", 403: "forbidden", 404: "notFound", 503: "backendError"}
+
+
+def storage_at(port: int, *, signing: int) -> dict[str, str]:
+    """The environment in which a container finds the gate, tells clients where it is, and has links to it signed."""
+    return {
+        "API_ENDPOINT_OVERRIDE": f"http://{HOST}:{port}",
+        "CLIENTS_STORAGE_ENDPOINT": f"http://{LOOPBACK}:{port}",
+        "IAMCREDENTIALS_ENDPOINT": f"http://{HOST}:{signing}",
+    }
 
 
 class ObjectStore:
@@ -81,12 +99,14 @@ class ObjectStore:
     Attributes:
         origin: `http://HOST:PORT` of the emulator, set while it runs. It lets anybody do anything, and any page: so it
             is where no container reaches and no page looks.
+        uploads: The folder of what is being uploaded.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.origin = ""
+        self.uploads = folder.with_name(f"{folder.name}-uploads")  # each folder in the other one is a bucket
 
     def start(self) -> None:
         """Starts it and returns when it answers.
@@ -176,6 +196,7 @@ def gate(
     """
     application = web.Application(middlewares=[_in_google_form], client_max_size=MULTIPART_LIMIT)
     session = web.AppKey("session", ClientSession)
+    direct = Direct(cloud, identity, store, keep, lambda request: request.app[session])
 
     async def own_client(application: web.Application) -> AsyncGenerator[None]:
         async with client() as application[session]:
@@ -184,8 +205,10 @@ def gate(
     async def handle(path: str, permission: str, request: web.Request) -> web.StreamResponse:
         bucket = _check(cloud, identity, request, permission)
         body, query = None, dict(request.query)
-        if permission == "storage.objects.create" and not _continues(request):
+        if permission == "storage.objects.create":
             body, query["name"] = await _named_body(request)
+            if query.get("uploadType") == _BEGINS:
+                return direct.begin(request, query["name"], body or b"")
         if changed := _changed(request, permission, query):
             await asyncio.to_thread(keep, bucket, changed)
         # Made again from what was checked, so that the emulator cannot read it in another way.
@@ -197,6 +220,9 @@ def gate(
             raise web.HTTPServiceUnavailable(text="The object store does not answer.") from error
 
     application.cleanup_ctx.append(own_client)
+    application.router.add_put(_UPLOAD, direct.go_on)
+    application.router.add_delete(_UPLOAD, direct.go_on)
+    application.router.add_get("/{bucket:[a-z0-9][a-z0-9._-]+}/{object:.+}", direct.open)
     for method, path, permission in _PERMISSIONS:
         application.router.add_route(method, path, partial(handle, path, permission))
     return application
@@ -227,12 +253,6 @@ def _changed(request: web.Request, permission: str, query: Mapping[str, str]) ->
     if permission == "storage.objects.delete":
         return request.match_info["object"]
     return query.get("name", "") if permission == "storage.objects.create" else ""
-
-
-def _continues(request: web.Request) -> bool:
-    """Whether it sends more of an upload that has begun, so that the emulator knows the name."""
-    resumable = request.query.get("uploadType") == "resumable" and "upload_id" in request.query
-    return request.method == "PUT" or resumable
 
 
 async def _named_body(request: web.Request) -> tuple[bytes | None, str]:

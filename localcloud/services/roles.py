@@ -32,7 +32,9 @@ _PERMISSIONS: dict[str, set[str]] = {
     "roles/cloudsql.editor": {"cloudsql.instances.connect", "cloudsql.instances.get"},
     "roles/cloudsql.instanceUser": {"cloudsql.instances.get", "cloudsql.instances.login"},
     "roles/editor": {"cloudsql.instances.connect", "artifactregistry.repositories.downloadArtifacts"},
-    "roles/iam.serviceAccountAdmin": _ACCOUNTS | {f"iam.serviceAccounts.{it}" for it in ("create", "delete", "update")},
+    "roles/iam.serviceAccountAdmin": _ACCOUNTS
+    | {f"iam.serviceAccounts.{it}" for it in ("create", "delete", "getIamPolicy", "setIamPolicy", "update")},
+    "roles/iam.serviceAccountTokenCreator": {"iam.serviceAccounts.signBlob"},
     "roles/iam.serviceAccountUser": {*_ACCOUNTS, "iam.serviceAccounts.actAs"},
     "roles/monitoring.admin": {"monitoring.*"},
     "roles/monitoring.alertPolicyEditor": {"monitoring.alertPolicies.*"},

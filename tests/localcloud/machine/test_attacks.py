@@ -74,6 +74,15 @@ def test_a_name_that_is_bound_to_this_machine_leads_nowhere(ports: Mapping[str, 
     assert ask(ports["front door"], "/", f"Host: {name.format(port=ports['front door'])}")[0] == 404
 
 
+def test_a_page_sends_people_to_signed_links_of_the_bucket_and_shows_them_in_no_frame(
+    ports: Mapping[str, int],
+) -> None:
+    link = "/bucket/file?X-Goog-Signature=00"
+    for destination, status in (("document", 400), ("iframe", 403)):
+        page = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": destination}
+        assert ask(ports["storage"], link, "Host: localhost", *as_headers(page))[0] == status
+
+
 def test_a_request_without_a_name_or_with_two_leads_nowhere(ports: Mapping[str, int]) -> None:
     for server, paths in GIVES.items():
         for hosts in ([], ["Host: localhost", "Host: evil.example.com"]):
