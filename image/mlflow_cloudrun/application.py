@@ -14,6 +14,7 @@ from mlflow_cloudrun import (
     engine,
     errors,
     filters,
+    links,
     locations,
     mentions,
     otlp,
@@ -42,7 +43,8 @@ KEPT_FOR_OTHERS = 2
 def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class is imported with MLflow alone
     """Puts the middlewares around MLflow's application; a request meets them from the first line to the last."""
     limit_graphql(schema.graphql_schema)
-    bucket.install()  # before the locations, which hold for what is registered
+    bucket.install()  # both before the locations, which hold for what is registered
+    links.install(flask_app)
     locations.limit(os.environ)
     at_a_time = REQUESTS_PER_PLACE * engine.places()
     onion: list[tuple[type, dict[str, object]]] = [

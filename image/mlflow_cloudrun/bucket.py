@@ -124,6 +124,7 @@ def headers_for(blob: Any, filename: str) -> Response:  # noqa: ANN401
     answer.last_modified = blob.updated
     answer.set_etag(str(blob.generation))
     answer.cache_control.no_cache = True
+    answer.headers["X-Goog-Hash"] = f"crc32c={blob.crc32c}"  # as the bucket itself says it, of the whole object
     answer = answer.make_conditional(request.environ, accept_ranges=True, complete_length=blob.size)
     if answer.status_code not in (OK, PARTIAL_CONTENT):
         answer.content_length = 0

@@ -15,7 +15,7 @@ MOST_IDS, LONGEST_ID = 1000, 256
 READS = frozenset(
     {
         *("batchGetInfos", "calculate-filter-correlation", "get-latest-versions", "graphql", "metrics", "search"),
-        "search-datasets",
+        *("presigned-download-url", "search-datasets"),
     }
 )
 

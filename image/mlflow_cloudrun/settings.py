@@ -15,7 +15,7 @@ EX_USAGE = 64
 HIGHEST_PORT = 65535
 LONGEST_REQUEST_S = 3600  # https://cloud.google.com/run/docs/configuring/request-timeout
 ARTIFACT_ROOT = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[A-Za-z0-9._/-]*)?")
-WEBHOOKS = "WEBHOOKS"
+WEBHOOKS, ARTIFACT_LINKS = "WEBHOOKS", "ARTIFACT_LINKS"
 WEBHOOK_KEY, STORED_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "MLFLOW_CRYPTO_KEK_PASSPHRASE"
 FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")  # https://github.com/fernet/spec/blob/master/Spec.md#key-format
 SHORTEST_PASSPHRASE = 32
@@ -74,9 +74,12 @@ def check_roots(environ: Mapping[str, str], problems: Problems) -> None:
 
 
 def check_keys(environ: Mapping[str, str], problems: Problems) -> None:
-    """The keys that MLflow would otherwise invent, or take from its source."""
-    if environ.get(WEBHOOKS, "false") not in ("true", "false"):
-        problems.append(f"{WEBHOOKS} must be true or false")
+    """What is switched on, and the keys that MLflow would otherwise invent, or take from its source."""
+    problems.extend(
+        f"{switch} must be true or false"
+        for switch in (WEBHOOKS, ARTIFACT_LINKS)
+        if environ.get(switch, "false") not in ("true", "false")
+    )
     if environ.get(WEBHOOKS) == "true" and not environ.get(WEBHOOK_KEY):
         problems.append(f"{WEBHOOKS} needs {WEBHOOK_KEY}: without it each instance would have another key")
     if (key := environ.get(WEBHOOK_KEY)) and not FERNET_KEY.fullmatch(key):

@@ -12,9 +12,14 @@ from urllib.parse import urlsplit
 from containers.engine import HOST
 from harness.buckets import BUCKET, SERVER, Place, two_buckets
 from harness.load import API
+from harness.service import USER
 from localcloud.machine.background import serving
+from localcloud.machine.interfaces import Interfaces
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.storage import ObjectStore
+from localcloud.resource import ENABLED_API
+from localcloud.services.iamcredentials import API as API_OF_LINKS
+from localcloud.services.iamcredentials import ServiceAccountMember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,7 +28,10 @@ if TYPE_CHECKING:
     from google.cloud import storage
 
     from containers.container import Container, ContainerSpec
+    from containers.engine import Bridge
+    from harness.relay import Relay
     from harness.service import Platform, Service
+    from localcloud.terraform.model import Object
 
 COLLECTOR = "mlflow-gc@acme.iam.gserviceaccount.com"
 OWNER = "owner@acme.iam.gserviceaccount.com"
@@ -137,14 +145,36 @@ class Deployment:
 
 
 @contextmanager
-def deployed(
+def signing(place: Place, bridge: Bridge | None, relay: Relay) -> Generator[dict[str, str]]:
+    """Lets the server hand out links, and has MLflow's permissions; yields the variables that it needs."""
+    unused: Any = None
+    interfaces = Interfaces(place.cloud, place.identity, unused, unused).application()
+    place.grant("objectUser", SERVER)
+    account, role = f"projects/{PROJECT}/serviceAccounts/{SERVER}", "roles/iam.serviceAccountTokenCreator"
+    key = f"{account}/{role}/serviceAccount:{SERVER}"
+    binding: Object = {"id": key, "role": role, "member": f"serviceAccount:{SERVER}"}
+    place.cloud.store.put(ServiceAccountMember.type, key, binding)
+    place.cloud.store.put(ENABLED_API, f"{PROJECT}/{API_OF_LINKS.name}", {"id": API_OF_LINKS.name})
+    with serving(interfaces, bridge=bridge) as port, relay.standing(urlsplit(place.url).port or 0) as bucket:
+        yield {
+            "ARTIFACT_LINKS": "true",
+            "CLIENTS_STORAGE_ENDPOINT": bucket,
+            "IAMCREDENTIALS_ENDPOINT": f"http://{HOST}:{port}",
+            "PERMISSIONS": json.dumps({"default": "READ", "admins": [USER], "readers": []}),
+        }
+
+
+@contextmanager
+def deployed(  # noqa: PLR0913 - the last is a choice
     platform: Platform,
     uri: str,
     sockets: Path,
     execute: Callable[[str], list[tuple[Any, ...]]],
     scratch: Path,
+    *,
+    links: Relay | None = None,
 ) -> Generator[Deployment]:
-    """Deploys the service on a database that is there."""
+    """Deploys the service on a database that is there; with links to the bucket, by a relay, if there is one."""
     identity, bridge = platform.google.identity, platform.engine.bridge
     with ExitStack() as stack:
         store = ObjectStore(scratch / "objects")
@@ -166,7 +196,11 @@ def deployed(
             "STORAGE_EMULATOR_HOST": "",  # would mean that nobody asks for credentials
             "API_ENDPOINT_OVERRIDE": f"http://{HOST}:{urlsplit(place.url).port}",
         }
-        own = environment | variables(accounts[SERVER])
+        own = (
+            environment
+            | variables(accounts[SERVER])
+            | (stack.enter_context(signing(place, bridge, links)) if links else {})
+        )
         service = stack.enter_context(platform.service(uri, sockets=sockets, **own))
         yield Deployment(
             platform=platform,
