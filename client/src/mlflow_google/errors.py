@@ -41,6 +41,10 @@ class CredentialError(Exception):
     """No token can be had; the message says why and what to do."""
 
 
+class TransferError(Exception):
+    """A file did not arrive at the bucket or from it; the message says why, and no address that opens something."""
+
+
 class RefusedError(Exception):
     """The service refused a token; the message says whose, for whom, and what to do."""
 

@@ -8,7 +8,7 @@ https://github.com/mlflow/mlflow/blob/master/mlflow/tracking/request_auth/regist
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import requests
@@ -47,6 +47,19 @@ class GoogleRunContext:
         from mlflow_google.auth import AUTH  # noqa: PLC0415
 
         return AUTH.address()
+
+
+def gs_repository(artifact_uri: str, **options: Any) -> Any:  # noqa: ANN401  MLflow's
+    """Returns MLflow's repository for a place in gs://: by sessions and links of the server, or MLflow's own."""
+    from mlflow_google.choice import links_are_wanted  # noqa: PLC0415
+
+    if links_are_wanted():
+        from mlflow_google.artifacts import LinkedArtifactRepository  # noqa: PLC0415
+
+        return LinkedArtifactRepository(artifact_uri, **options)
+    from mlflow.store.artifact.gcs_artifact_repo import GCSArtifactRepository  # noqa: PLC0415
+
+    return GCSArtifactRepository(artifact_uri, **options)
 
 
 def session() -> requests.Session:
