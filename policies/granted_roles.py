@@ -9,9 +9,10 @@ ROLES = {
     "roles/cloudkms.cryptoKeyEncrypterDecrypter": "the services' agents use the key of what they keep, and no other",
     "roles/cloudsql.client": "service and jobs open the database's socket",
     "roles/cloudsql.instanceUser": "service and jobs log in to the database with tokens",
+    "roles/iam.serviceAccountTokenCreator": "the service signs links to artifacts as itself, where it hands them out",
     "roles/run.invoker": "the public reaches the sign-in proxy, a schedule starts its job",
     "roles/secretmanager.secretAccessor": "service and jobs read their secrets",
-    "roles/storage.objectUser": "clients of the tracking server write artifacts, jobs delete and archive",
+    "roles/storage.objectUser": "clients write artifacts, or the service begins their uploads; jobs delete and archive",
     "roles/storage.objectViewer": "the service lists and shows artifacts",
 }
 

@@ -66,6 +66,10 @@ KINDS: Final = {
     "google_service_account": Kind(
         api="iam", why="The identities of service, jobs and schedules; nothing else runs as them."
     ),
+    # The binding is of the API iam, as accounts are; what it allows is of this one.
+    "google_service_account_iam_member": Kind(
+        api="iamcredentials", why="Lets the service sign links to artifacts as itself; none unless it hands them out."
+    ),
     "google_sql_database": Kind(api="sqladmin", why="The database `mlflow`."),
     "google_sql_database_instance": Kind(
         api="sqladmin", why="Cloud SQL; encrypted connections only, no authorized networks."
@@ -76,7 +80,7 @@ KINDS: Final = {
     "google_storage_bucket": Kind(api="storage", why="Private; deleted and overwritten objects can be restored."),
     "google_storage_bucket_iam_member": Kind(
         api="storage",
-        why="The service reads artifacts, each writer writes them, and jobs delete and archive.",
+        why="The service reads artifacts, or writes them for clients; writers write, jobs delete and archive.",
     ),
     "random_password": Kind(api="", why="Database password and cookie secret; they exist only while Terraform runs."),
     "terraform_data": Kind(

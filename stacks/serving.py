@@ -89,7 +89,7 @@ class Serving(Construct):
             }
         )
         database.connect(server)
-        artifacts.let_read(server)
+        artifacts.let_read(server, links=settings.service.artifact_links)
         sign_in.guard(server)
         encryption.give(server)
         permissions.give(server)

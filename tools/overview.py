@@ -49,6 +49,7 @@ _TARGET_ARGUMENTS: Final = {
     "google_cloud_run_v2_job_iam_member": "name",
     "google_cloud_run_v2_service_iam_member": "name",
     "google_secret_manager_secret_iam_member": "secret_id",
+    "google_service_account_iam_member": "service_account_id",
     "google_storage_bucket_iam_member": "bucket",
 }
 
@@ -126,12 +127,12 @@ def _roles(document: Block) -> Iterator[tuple[str, str, str]]:
 
 
 def _granted(document: Block) -> Iterator[tuple[str, str, str]]:
-    """Every grant: to whom, the role without its prefix, on what."""
+    """Every grant to somebody else: to whom, the role without its prefix, on what."""
     for kind, _, block in _blocks(document):
         if _is_grant(kind):
             role = block["role"].removeprefix("roles/")
-            for target in _granted_on(document, kind, block):
-                yield _grantee(block), role, target
+            grantee = _grantee(block)
+            yield from ((grantee, role, target) for target in _granted_on(document, kind, block) if target != grantee)
 
 
 def _is_grant(kind: str) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cdktf_cdktf_provider_google.service_account_iam_member import ServiceAccountIamMember
 from cdktf_cdktf_provider_google.storage_bucket import (
     StorageBucket,
     StorageBucketLifecycleRule,
@@ -103,6 +104,7 @@ class ArtifactAccess(Construct):
     def __init__(self, scope: Construct, id_: str, *, config: ArtifactAccessConfig) -> None:
         super().__init__(scope, id_)
         self._bucket_name, self._prefix = config.bucket_name, config.placement.prefix
+        self._project_id = config.placement.project_id
         self._roots = local(self, f"{self._prefix}artifact_roots", config.roots)
         clients = pin(
             StorageBucketIamMember(
@@ -118,12 +120,35 @@ class ArtifactAccess(Construct):
         # By the keys of the map: a member may be a secret, or known only after the apply.
         clients.add_override("for_each", string(local(self, f"{self._prefix}artifact_writers", config.writers)))
 
-    def let_read(self, workload: Workload) -> None:
-        """Tells a workload where artifacts are, and lets it read those in this bucket."""
+    def let_read(self, workload: Workload, *, links: object) -> None:
+        """Tells a workload where artifacts are, and lets it read those in this bucket.
+
+        Args:
+            workload: The workload.
+            links: Whether it also hands out sessions of uploads and signed links.
+        """
         self._tell(workload)
+        self._let_link(workload, local(self, f"{self._prefix}artifact_links", links))
         # Why: the web page shows artifacts through the server's own read access.
         viewer = self._grant(workload, "server", "roles/storage.objectViewer")
         workload.grant(viewer, addresses.ARTIFACT_VIEWER.of(self._prefix))
+
+    def _let_link(self, workload: Workload, links: str) -> None:
+        workload.set({"ARTIFACT_LINKS": string(f"tostring({links})")})
+        only_then = f'toset(nonsensitive({links}) ? ["links"] : [])'
+        # Why: a session of an upload has the rights of whoever began it, and MLflow's clients also overwrite.
+        writer = self._grant(workload, "links", "roles/storage.objectUser")
+        workload.grant(writer, addresses.ARTIFACT_LINKS.of(self._prefix), for_each=only_then)
+        signer = ServiceAccountIamMember(
+            self,
+            f"{workload.prefix}signer",
+            service_account_id=f"projects/{self._project_id}/serviceAccounts/{workload.account.email}",
+            # Why: links are signed as the account, whose key is Google's:
+            # https://cloud.google.com/storage/docs/access-control/signing-urls-with-helpers#required-roles
+            role="roles/iam.serviceAccountTokenCreator",
+            member=workload.account.member,
+        )
+        workload.grant(signer, addresses.LINK_SIGNER.of(self._prefix), for_each=only_then)
 
     def let_manage(self, workload: Workload, *, for_each: str) -> None:
         """Tells workloads where artifacts are, and lets some of them write and delete those in this bucket.

@@ -164,6 +164,12 @@ class Service(Section):
         default=False,
         description="Let MLflow send webhooks on changes, to public https addresses that its users choose.",
     )
+    artifact_links: bool = Field(
+        default=False,
+        description="Let clients write and read artifacts without a role at the bucket: the server hands out sessions"
+        " of uploads and signed links to whoever may log a run. Its account then writes to the bucket, and signs as"
+        " itself. The value must be known at plan, because it decides whether there are grants.",
+    )
     public_url: Annotated[
         str,
         Pattern(

@@ -49,6 +49,8 @@ NOT_AT_START = {
     addresses.PUBLIC_INVOKER,
     addresses.ARTIFACT_WRITERS,
     addresses.ARTIFACT_VIEWER,
+    addresses.ARTIFACT_LINKS,
+    addresses.LINK_SIGNER,
     *JOBS,
 }
 QUIET = "0.5"  # seconds; however busy the machine is, Terraform has made every call by then

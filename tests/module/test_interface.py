@@ -121,9 +121,10 @@ def test_no_output_can_hold_a_secret(folder: str) -> None:
 @every_module
 def test_every_resource_that_takes_a_project_names_one(folder: str) -> None:
     """The provider of whoever calls the module may have another project, or none."""
-    inherits = {  # from the bucket or the secret that it names in full
+    inherits = {  # from the bucket, the secret or the account that it names in full
         "google_secret_manager_secret_iam_member",
         "google_secret_manager_secret_version",
+        "google_service_account_iam_member",
         "google_storage_bucket_iam_member",
     }
     for kind, named in documents()[f"{folder}main.tf.json"]["resource"].items():

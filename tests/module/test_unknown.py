@@ -56,6 +56,7 @@ COUNTED: Final = {
     "jobs_archive_schedule",
     "monitoring_enabled",
     "monitoring_uptime_check",
+    "service_artifact_links",
 }
 SECRET: Final = "oauth_client_secret"  # noqa: S105 - its name
 

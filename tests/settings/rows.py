@@ -152,6 +152,7 @@ ROWS: Final[dict[str, Row]] = {
             *("gs://u@abc", "gs://abc:443", "gs://abc/x\n", "gs://abc/%2e%2e"),
         ),
     ),
+    "service.artifact_links": FLAG,
     "service.webhooks": FLAG,
     "service.public_url": Row(
         good=(

@@ -18,6 +18,8 @@ GRANTS = {
     (addresses.accessor_of(addresses.ENCRYPTION_KEY), "roles/secretmanager.secretAccessor", SERVER),
     (addresses.accessor_of(addresses.OAUTH2_PROXY), "roles/secretmanager.secretAccessor", SERVER),
     (addresses.ARTIFACT_VIEWER, "roles/storage.objectViewer", SERVER),
+    (addresses.ARTIFACT_LINKS, "roles/storage.objectUser", SERVER),
+    (addresses.LINK_SIGNER, "roles/iam.serviceAccountTokenCreator", SERVER),
     (addresses.ARTIFACT_WRITERS, "roles/storage.objectUser", "${each.value}"),
     (addresses.PUBLIC_INVOKER, "roles/run.invoker", "allUsers"),
     (addresses.DATABASE_CLIENT.of("jobs_"), "roles/cloudsql.client", JOB),
@@ -91,3 +93,13 @@ def test_only_the_settings_decide_how_the_public_reaches_it() -> None:
     assert document("dev")["locals"]["invoker_iam_disabled"] is True
     assert document("maximal")["locals"]["invoker_iam_disabled"] is False
     assert resource("dev", addresses.PUBLIC_INVOKER)["count"] == ("${nonsensitive(local.invoker_iam_disabled) ? 0 : 1}")
+
+
+@pytest.mark.parametrize(("environment", "there"), [("dev", []), ("maximal", ["links"])])
+def test_the_server_writes_and_signs_only_where_it_hands_out_links(environment: str, there: list[str]) -> None:
+    every = resources(environment)
+    for address in (addresses.ARTIFACT_LINKS, addresses.LINK_SIGNER):
+        assert evaluate(every[address]["for_each"], locals_=document(environment)["locals"]) == there
+    assert every[addresses.LINK_SIGNER]["service_account_id"].endswith(
+        f"/serviceAccounts/${{{addresses.ACCOUNT}.email}}"
+    )
