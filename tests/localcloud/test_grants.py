@@ -41,6 +41,7 @@ NEEDED = {
 JOBS = {
     addresses.ARTIFACT_MANAGER.of("jobs_"),
     addresses.DATABASE_CLIENT.of("jobs_"),
+    addresses.DATABASE_LOGIN.of("jobs_"),
     addresses.JOB_INVOKER,
     addresses.accessor_of(addresses.BACKEND_STORE_URI).of("jobs_"),
 }
@@ -51,6 +52,7 @@ NOT_AT_START = {
     addresses.ARTIFACT_VIEWER,
     addresses.ARTIFACT_LINKS,
     addresses.LINK_SIGNER,
+    addresses.DATABASE_LOGIN,  # with a password there is none
     *JOBS,
 }
 QUIET = "0.5"  # seconds; however busy the machine is, Terraform has made every call by then
