@@ -39,6 +39,8 @@ class ContainerSpec:
         read_only: The root file system cannot be written.
         user: UID to run as, when it is not the image's.
         isolated: No network at all.
+        capabilities: Those of Linux that its root has beyond the usual ones.
+        helpers: Containers that start after it, in its network, and end with it.
         labels: Names and values by which containers are found again.
     """
 
@@ -56,6 +58,8 @@ class ContainerSpec:
     read_only: bool = False
     user: str = ""
     isolated: bool = False
+    capabilities: Sequence[str] = ()
+    helpers: Sequence[ContainerSpec] = ()
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def arguments(self) -> list[str]:
@@ -69,6 +73,7 @@ class ContainerSpec:
             arguments.append(f"--mount=type={kind},src={source},dst={target}{access}")
         arguments += [f"--tmpfs={path}:rw,size={mib}m,mode=1777" for path, mib in self.tmpfs.items()]
         arguments += [f"--publish={self.published_at}::{port}" for port in self.ports]
+        arguments += [f"--cap-add={name}" for name in self.capabilities]
         optional = {"memory": self.memory_mib and f"{self.memory_mib}m", "cpus": self.cpus, "user": self.user}
         optional |= {"memory-swap": optional["memory"], "entrypoint": self.entrypoint}
         arguments += [f"--{option}={value}" for option, value in optional.items() if value]

@@ -182,7 +182,27 @@ class Engine:
                 if id_file.exists():  # it was made but did not start
                     Container(self.run, id_file.read_text().strip()).remove()
                 raise
-        return Container(self.run, id_.strip())
+        container = Container(self.run, id_.strip())
+        for helper in spec.helpers:
+            self._help(container, helper)
+        return container
+
+    def _help(self, container: Container, helper: ContainerSpec) -> None:
+        """Starts a container that shares another one's network and sees its processes: it ends when the first does.
+
+        podman is told the places and not the container, which could not be removed while another one named it.
+        """
+        try:
+            if self.name == "podman":
+                spaces = {kind: f"ns:/proc/{container.pid}/ns/{kind}" for kind in ("pid", "net")}
+            else:
+                spaces = dict.fromkeys(("pid", "net"), f"container:{container.id}")
+            shared = [f"--pid={spaces['pid']}", f"--network={spaces['net']}"]
+            self.run("run", "--detach", "--rm", *shared, *helper.arguments(), helper.image, *helper.command)
+        except EngineError:
+            if container.running:
+                container.remove()
+                raise
 
     def container(self, name: str) -> Container | None:
         """Finds a container by its name, running or not."""

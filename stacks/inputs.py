@@ -10,6 +10,7 @@ from typing import Self, TypeAlias
 
 from stacks.names import CloudNames
 from stacks.settings.model import Settings
+from stacks.settings.network import Network
 
 StringMap: TypeAlias = Mapping[str, str]
 
@@ -20,6 +21,7 @@ class Placement:
 
     Attributes:
         kms_key: The key of all that is at rest; empty for Google's.
+        network: The network of the database.
         prefix: Of logical ids and local values, in a stack that holds several of a kind; the first has none.
     """
 
@@ -29,6 +31,7 @@ class Placement:
     project_id: str
     project_number: str
     kms_key: str
+    network: Network
     prefix: str = ""
 
     @classmethod
@@ -41,6 +44,7 @@ class Placement:
             project_id=settings.project.id,
             project_number=settings.project.number,
             kms_key=settings.encryption.kms_key,
+            network=settings.network,
         )
 
 
@@ -56,6 +60,8 @@ class InstanceInputs:
         connection_name: `PROJECT:REGION:INSTANCE`, as the volume of Cloud Run wants it.
         id: `PROJECT:NAME`, as metrics name it, known before it exists.
         engine: An expression without its `${` and `}` that yields `postgresql` or `mysql`.
+        address: The same of its private address, where that is known.
+        authority: The same of the certificate of its authority.
         database: Name of MLflow's database.
         user: Name of its user.
     """
@@ -68,6 +74,8 @@ class InstanceInputs:
     project_id: str
     connection_name: str
     engine: str
+    address: str
+    authority: str
     database: str
     user: str
 

@@ -88,6 +88,8 @@ class ServiceModuleStack(TerraformStack):
                 project_id=project,
                 connection_name=string(connection),
                 engine=local(self, "database_engine", string("var.database.engine")),
+                address='""',
+                authority='""',
                 database=_variable("database.name", "string"),
                 user=_variable("database.user", "string"),
             ),

@@ -70,6 +70,9 @@ class TrackingServer(Construct):
             project_id=project,
             connection_name=string(f'{other} == "" ? {connection} : replace({connection}, "/[^:]+$/", {other})'),
             engine=own.engine,
+            address=f"{own.address}.private_ip_address",
+            # It is public, and Terraform takes all that stands beside it for a secret.
+            authority=f"nonsensitive({own.address}.server_ca_cert[0].cert)",
             database=names.DATABASE,
             user=names.DATABASE_USER,
         )

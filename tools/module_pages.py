@@ -25,6 +25,7 @@ EXAMPLES: Final = {
     "two-trackers": ("two in one project; no name collides", 38),
     "teams": ("one for each team, by `for_each`", 41),
     "customer-key": ("all data at rest under a key of your own", 25),
+    "private-network": ("a database without a public address, in a VPC network", 19),
     "domain": ("a domain with a load balancer, and a limit of requests for each address", 30),
     "existing-bucket-and-database": ("only the service, on a bucket, an instance and an account that exist", 16),
     "adopt": ("takes over what was made by hand", 19),

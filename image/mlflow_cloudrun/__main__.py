@@ -86,6 +86,20 @@ def serve(uri: str, folder: Path) -> None:
     cli(["server"])
 
 
+def reach(uri: str) -> None:
+    """Waits for the way to the database; what keeps it from being reached ends the process with a message."""
+    from mlflow_cloudrun import reach  # noqa: PLC0415  SQLAlchemy is imported when the log is configured
+
+    try:
+        reach.reach(uri)
+    except reach.UnreachableError as error:
+        logger.critical("%s", error)
+        sys.exit(EX_TEMPFAIL)
+    except reach.UntrustedError as error:
+        logger.critical("%s", error)
+        sys.exit(EX_CONFIG)
+
+
 def main() -> None:
     """Dispatches; the database's address comes from the environment alone, so that no process list shows it."""
     gc.disable()  # importing MLflow makes much and drops little: a tenth of the start was collecting
@@ -101,6 +115,7 @@ def main() -> None:
         from mlflow_cloudrun import login  # noqa: PLC0415  not for passwords
 
         login.install()
+    reach(uri)
     if command == "serve":
         front.watch()
         serve(uri, Path(options[0]))

@@ -28,6 +28,7 @@ SYSTEM = {
     "BACKEND_STORE_URI": _STACK,
     "CLIENTS_STORAGE_ENDPOINT": _GOOGLE,
     "DATABASE_ACCOUNTS": _STACK,
+    "DATABASE_CA": _STACK,
     "DATABASE_LOGIN": _STACK,
     "DEFAULT_ARTIFACT_ROOT": _STACK,
     "GCE_METADATA_HOST": _GOOGLE,
@@ -88,7 +89,7 @@ _OWN = (
     # Google, and other clouds
     r"GOOGLE_.*|GCE_.*|GCLOUD_.*|CLOUDSDK_.*|STORAGE_EMULATOR_HOST|API_ENDPOINT_OVERRIDE|X_GOOGLE_.*|AWS_.*|AZURE_.*",
     r"K_.*|CLOUD_RUN_.*|GRPC.*|(BACKEND|IMPORT)_STORE_URI|DEFAULT_ARTIFACT_ROOT|ARTIFACT_ROOTS|REQUEST_TIMEOUT_SECONDS",
-    r"WEBHOOKS|PERMISSIONS|DATABASE_(ACCOUNTS|LOGIN)|ARTIFACT_LINKS|CLIENTS_STORAGE_ENDPOINT|IAMCREDENTIALS_ENDPOINT",
+    r"WEBHOOKS|PERMISSIONS|DATABASE_(ACCOUNTS|CA|LOGIN)|ARTIFACT_LINKS|CLIENTS_STORAGE_ENDPOINT|IAMCREDENTIALS_ENDPOINT",
     # databases: https://www.postgresql.org/docs/current/libpq-envars.html
     r"SQLALCHEMY.*|ALEMBIC_.*|PG[A-Z].*|MYSQL.*|MARIADB.*|LIBMYSQL.*|KRB5.*",
     # certificates and keys of connections
@@ -109,7 +110,7 @@ GIVEAWAY_NAME = (
 
 GIVEAWAY_VALUE = (
     # Google: client secret, access and refresh token, key; a JWT; a key file; a URL with a password
-    r"GOCSPX-|ya29\.|1//0[A-Za-z0-9_-]{20}|AIza[A-Za-z0-9_-]{35}|eyJ[A-Za-z0-9_-]{9}|-----BEGIN"
+    r"GOCSPX-|ya29\.|1//0[A-Za-z0-9_-]{20}|AIza[A-Za-z0-9_-]{35}|eyJ[A-Za-z0-9_-]{9}|-----BEGIN [A-Z ]*PRIVATE KEY"
     r"|://[^/@:\t\n\f\r ]*:[^/@\t\n\f\r ]+@"
     # Amazon, GitHub, GitLab, Databricks, Hugging Face, Slack, SendGrid, npm, PyPI, Stripe, OpenAI and Anthropic
     r"|A(KIA|SIA)[A-Z0-9]{16}|gh[oprsu]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22}|glpat-[A-Za-z0-9_-]{20}"

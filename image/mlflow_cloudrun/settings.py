@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlflow_cloudrun import environment, permissions, proxy_options
+from mlflow_cloudrun import environment, permissions, proxy_options, tls
 from mlflow_cloudrun.proxy_options import Problems, split
 
 EX_USAGE = 64
@@ -22,7 +22,7 @@ SHORTEST_PASSPHRASE = 32
 DATABASE_LOGIN, DATABASE_ACCOUNTS = "DATABASE_LOGIN", "DATABASE_ACCOUNTS"
 LOGINS = ("password", "both", "iam")
 ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com")
-DATABASE_SCHEMES = {"postgresql+psycopg2", "mysql+pymysql"}
+CERTIFICATES = re.compile(r"(\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----)+\s*")
 
 
 def check_names(environ: Mapping[str, str], problems: Problems) -> None:
@@ -44,9 +44,10 @@ def check_database(environ: Mapping[str, str], problems: Problems) -> None:
     try:
         uri = urlsplit(environ.get("BACKEND_STORE_URI", ""))
         fits = "@" not in uri.netloc if login == "iam" else bool(uri.username)
-        ok = uri.scheme in DATABASE_SCHEMES and uri.path not in ("", "/") and fits
+        ok = uri.scheme in tls.QUERIES and uri.path not in ("", "/") and fits
+        scheme, host, query = uri.scheme, uri.hostname, uri.query
     except ValueError:
-        ok = False
+        ok, scheme, host, query = False, "", None, ""
     if not ok:
         user = "" if login == "iam" else "USER:PASSWORD@"
         problems.append(
@@ -54,6 +55,15 @@ def check_database(environ: Mapping[str, str], problems: Problems) -> None:
             f"mysql+pymysql://{user}/DATABASE?unix_socket=/cloudsql/INSTANCE, "
             + ("without a user: the account logs in" if login == "iam" else "the password URL-encoded")
         )
+    elif host and query != tls.QUERIES[scheme]:
+        problems.append(
+            f"BACKEND_STORE_URI names a host, and must end with ?{tls.QUERIES[scheme]}: nobody else may answer"
+        )
+    authority = environ.get(tls.VARIABLE, "")
+    if ok and bool(host) != bool(authority):
+        problems.append(f"{tls.VARIABLE} and a host in BACKEND_STORE_URI belong together: set both, or use the socket")
+    elif authority and not CERTIFICATES.fullmatch(authority):
+        problems.append(f"{tls.VARIABLE} must be certificates in PEM, as Cloud SQL gives them in serverCaCert")
     accounts = split(environ.get(DATABASE_ACCOUNTS, ""))
     if login == "both" and not (accounts and all(map(ACCOUNT.fullmatch, accounts))):
         problems.append(f"{DATABASE_ACCOUNTS} must name the service accounts that are to log in, comma-separated")
@@ -62,6 +72,12 @@ def check_database(environ: Mapping[str, str], problems: Problems) -> None:
 def sharing_accounts(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Returns the accounts that the user with the password shares the tables with."""
     return tuple(split(environ.get(DATABASE_ACCOUNTS, ""))) if environ.get(DATABASE_LOGIN) == "both" else ()
+
+
+def write_authority(environ: Mapping[str, str], path: Path) -> None:
+    """Writes the file that the connection string names; drivers read certificates from files alone."""
+    if authority := environ.get(tls.VARIABLE):
+        path.write_text(authority)
 
 
 def check_roots(environ: Mapping[str, str], problems: Problems) -> None:
@@ -141,6 +157,7 @@ def main() -> None:
         text = "The container cannot start:\n" + "\n".join(f"- {problem}" for problem in problems)
         sys.stderr.write(json.dumps({"severity": "CRITICAL", "logger": "settings", "message": text}) + "\n")
         sys.exit(EX_USAGE)
+    write_authority(os.environ, Path(tls.FILE))
 
 
 if __name__ == "__main__":

@@ -72,10 +72,16 @@ def _clone(call: Call) -> None:
 
 def _patch(call: Call) -> None:
     options = call.options
-    if options.deletion_protection == options.no_deletion_protection:
-        raise Unknown("say --deletion-protection or --no-deletion-protection: the local cloud patches nothing else")
+    wanted = [options.deletion_protection, options.no_deletion_protection, bool(options.network)]
+    if wanted.count(True) != 1:
+        raise Unknown(
+            "say --deletion-protection, --no-deletion-protection or --network: the local cloud patches nothing else"
+        )
     instance = recovery.find(call.cloud, call.project, options.instance)
-    recovery.change(call.cloud, instance, deletion_protection_enabled=options.deletion_protection)
+    if options.network:
+        recovery.move(call.cloud, instance, options.network)
+    else:
+        recovery.change(call.cloud, instance, deletion_protection_enabled=options.deletion_protection)
     call.told.append("Patching Cloud SQL instance...done.")
     call.told.append(f"Updated [{text(instance, 'self_link')}].")
 
@@ -114,7 +120,10 @@ COMMANDS = {
     "sql instances delete": Command(run=_delete, positional=["instance"]),
     "sql instances list": Command(run=_list_instances, lists=True),
     "sql instances patch": Command(
-        run=_patch, positional=["instance"], switches=["deletion-protection", "no-deletion-protection"]
+        run=_patch,
+        positional=["instance"],
+        switches=["deletion-protection", "no-deletion-protection"],
+        flags={"network": ""},
     ),
     "sql databases list": _list_parts(Database),
     "sql users list": _list_parts(User),

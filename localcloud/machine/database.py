@@ -1,11 +1,12 @@
-"""Cloud SQL: each instance is a real server in its own container, reached only through its socket.
+"""Cloud SQL: each instance is a real server in its own container, reached only through its sockets.
 
 Debian's server runs, whatever version was asked for, and MariaDB in place of MySQL. Its data lie in a volume, its
-socket in another, which the services that name the instance mount at /cloudsql/PROJECT:REGION:INSTANCE, its backups
-and its log in a third. The tier decides on CPUs, memory and connections; a shared core is a whole one here, as Google
-lets it be for a while.
+sockets in another, which the services that name the instance mount at /cloudsql/PROJECT:REGION:INSTANCE, its backups
+and its log in a third. In a network it has a further socket, for TLS, and a helper beside each container in the network
+takes there what is sent to the instance's address. The tier decides on CPUs, memory and connections; a shared core is a
+whole one here, as Google lets it be for a while.
 
-Left out: addresses and TLS (nothing listens but the socket), replicas, failover, disk sizes, maintenance, charset and
+Left out: public addresses (nothing listens there), replicas, failover, disk sizes, maintenance, charset and
 collation of a database (UTF-8 and byte order), and users bound to hosts.
 """
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from containers import images
 from containers.container import ContainerSpec
+from localcloud.machine.database_network import variables, way
 from localcloud.machine.database_server import refused, run_script, run_sql, stop, wait_until_ready
 from localcloud.machine.dialects import BACKUPS, DIALECTS, LOGINS, Dialect, dialect_of
 from localcloud.machine.tiers import size_of
@@ -26,10 +28,12 @@ from localcloud.services.sql_logins import takes_tokens
 from localcloud.terraform.model import Object, Problem, Refused, at, objects, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from containers.container import Container
     from containers.engine import Engine
+    from localcloud.services.sql_certificates import Identity
 
 RESTORE_DEADLINE_S = 600
 
@@ -57,12 +61,16 @@ class DatabaseServers:
         engine: Where they run.
         label: The local cloud's name: containers and volumes have it as label `localcloud` and before their names.
         logins: The folder with the socket where tokens are checked (`logins.py`); None if no instance takes any.
+        identity: Who a server in a network is.
     """
 
-    def __init__(self, engine: Engine, *, label: str, logins: Path | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, label: str, identity: Callable[[Object], Identity], logins: Path | None = None
+    ) -> None:
         self._engine = engine
         self._label = label
         self._logins = logins
+        self._identity = identity
 
     def run(self, instance: Object) -> None:
         """Runs a server until it answers; one that runs already restarts only if its tier, flags or image changed.
@@ -234,6 +242,15 @@ class DatabaseServers:
         container = self._find(values, "instance")
         return {_volumes(name)[1]: _dialect_of(container).mount_path(connection_name)}
 
+    def way(self, instance: Object) -> ContainerSpec:
+        """Returns the helper that a container needs to reach an instance by its private address.
+
+        Args:
+            instance: The google_sql_database_instance, with that address.
+        """
+        dialect, sockets = dialect_of(instance), _volumes(self._name(instance, "name"))[1]
+        return way(build_image(self._engine, dialect), dialect, sockets, text(instance, "private_ip_address"))
+
     def _name(self, values: Object, attribute: str) -> str:
         # An instance's name is unique in its project only; a project of a domain has a colon in its name.
         project = text(values, "project").replace(":", "_")
@@ -244,7 +261,7 @@ class DatabaseServers:
         flags = {text(flag, "name"): text(flag, "value") for flag in objects(instance, "settings", 0, "database_flags")}
         cpus, memory_mb = size_of(tier)
         mounts: dict[Path | str, str] = dict(zip(_volumes(name), (dialect.home, dialect.sockets, BACKUPS), strict=True))
-        environment = dialect.environment(connection_name)
+        environment = dialect.environment(connection_name) | variables(instance, self._identity)
         if self._logins and takes_tokens(instance):
             mounts |= {self._logins: LOGINS}
             environment |= {"LOGINS": LOGINS, "INSTANCE": connection_name}

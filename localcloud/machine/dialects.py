@@ -36,7 +36,8 @@ class Dialect(ABC):
     Attributes:
         name: That of its image's folder.
         home: Folder of its files in the container.
-        sockets: Folder of its socket in the container.
+        sockets: Folder of its sockets in the container.
+        port: Of a private address.
         connections: SQL that says how many clients each database has: a row a database, its name and a number.
         client: Reads SQL from its input and runs it as superuser; it ends at the first error.
     """
@@ -44,6 +45,7 @@ class Dialect(ABC):
     name: ClassVar[str]
     home: ClassVar[str]
     sockets: ClassVar[str]
+    port: ClassVar[int]
     client: ClassVar[tuple[str, ...]]
     connections: ClassVar[str]
     ready: ClassVar[str]
@@ -102,6 +104,7 @@ class PostgreSQL(Dialect):
     name = "postgresql"
     home = "/var/lib/postgresql"
     sockets = "/run/postgresql"
+    port = 5432
     connections = (
         "SELECT datname, count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
         "AND pid <> pg_backend_pid() GROUP BY datname;"
@@ -180,6 +183,7 @@ class MySQL(Dialect):
     name = "mysql"
     home = "/var/lib/mysql"
     sockets = "/run/mysqld"
+    port = 3306
     connections = (
         "SELECT IFNULL(db, ''), COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() GROUP BY db;"
     )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from typing_extensions import override
@@ -48,13 +48,14 @@ from localcloud.machine.template import ACCOUNT_LABEL, LABEL, Surroundings
 from localcloud.machine.tls import server_context
 from localcloud.machine.uptime import UptimeChecks
 from localcloud.platform import Platform
-from localcloud.services import sql
+from localcloud.services import networks, sql, sql_certificates
 from localcloud.terraform.model import Object, Problem, Refused, text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
+    from containers.container import ContainerSpec
     from localcloud.machine.callers import Callers
     from localcloud.machine.options import Options
     from localcloud.resource import Cloud
@@ -88,7 +89,12 @@ class Machine(Platform):
         self._sites = Sites(cloud.store, engine.bridge)
         self._ports: dict[str, int] = {}
         self._watchers: list[Scheduler | Sampler | Alerts | UptimeChecks] = []
-        self._databases = DatabaseServers(engine, label=options.label, logins=home / "logins")
+        self._databases = DatabaseServers(
+            engine,
+            label=options.label,
+            identity=partial(sql_certificates.identity, cloud),
+            logins=home / "logins",
+        )
         self._identity = IdentityProvider.kept(home, OAuthClients(cloud.store).get)
         self._logins = Logins(cloud, self._identity, home / "logins")
         self._objects = ObjectStore(home / "objects")
@@ -99,6 +105,7 @@ class Machine(Platform):
         surroundings = Surroundings(
             environment=self._environment,
             sockets=self._databases.mounts,
+            ways=self._ways,
             secrets=home / "mounts",
             label=options.label,
         )
@@ -199,6 +206,10 @@ class Machine(Platform):
             **storage_at(self._ports["storage"], signing=self._ports[SITE]),
             **{name: template.format_map(sign_in) for name, template in self._options.environment.items()},
         }
+
+    def _ways(self, network: str) -> list[ContainerSpec]:
+        """What a container needs to reach the database servers of a network."""
+        return [self._databases.way(server) for server in networks.servers(self._cloud, network)]
 
     def _wait_for(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEPLOY_TIMEOUT_S)

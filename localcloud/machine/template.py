@@ -1,7 +1,7 @@
 """Reads a revision's template: its container, its probes, and how requests reach it.
 
-Left out: more than one container, volumes other than secrets and Cloud SQL instances, gRPC probes, GPUs, VPC access,
-and pulling the image.
+Left out: more than one container, volumes other than secrets and Cloud SQL instances, gRPC probes, GPUs, connectors to
+a VPC network, what is in one besides Cloud SQL instances, and pulling the image.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from containers.container import ContainerSpec
 from containers.loopback import unguessable_address
 from localcloud.clock import seconds
-from localcloud.services import secretmanager
+from localcloud.services import networks, secretmanager
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, strings, text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from localcloud.resource import Cloud
@@ -94,12 +94,14 @@ class Surroundings:
     Attributes:
         environment: Finds out the variables that say where Google's services are.
         sockets: For a Cloud SQL connection name, the volume with its socket -> where the container expects it.
+        ways: For a VPC network, what lets a container reach what is there.
         secrets: A folder for the files of secret volumes, which only this user can enter.
         label: The value of the label `localcloud` on all that belongs to this local cloud.
     """
 
     environment: Callable[[], Awaitable[Mapping[str, str]]]
     sockets: Callable[[str], Mapping[str, str]]
+    ways: Callable[[str], Sequence[ContainerSpec]]
     secrets: Path
     label: str
 
@@ -170,6 +172,7 @@ async def read_container(
         for connection_name in strings(mounted, "cloud_sql_instance", 0, "instances")
         for volume, target in surroundings.sockets(connection_name).items()
     }
+    interfaces = objects(template, "vpc_access", 0, "network_interfaces")
     memory_mib = mebibytes(text(container, "resources", 0, "limits", "memory") or "512Mi")
     return ContainerSpec(
         image=text(container, "image"),
@@ -187,6 +190,7 @@ async def read_container(
         tmpfs={"/tmp": memory_mib},  # noqa: S108
         memory_mib=memory_mib,
         cpus=cpus(text(container, "resources", 0, "limits", "cpu") or "1"),
+        helpers=[way for one in interfaces for way in surroundings.ways(networks.network_of(one))],
     )
 
 

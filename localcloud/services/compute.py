@@ -1,8 +1,8 @@
 """Compute Engine, as far as an external application load balancer before a Cloud Run service needs it.
 
-What names what is held: nothing is made before what it names, and nothing goes while something names it. Left out: the
-traffic (no request passes a load balancer here, no limit is counted, no certificate issued), regional and internal load
-balancers, and networks.
+What private addresses need is in networks.py. What names what is held: nothing is made before what it names, and
+nothing goes while something names it. Left out: the traffic (no request passes a load balancer here, no limit is
+counted, no certificate issued), regional and internal load balancers.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _API = Api("compute.googleapis.com", "Compute Engine API")
 _LINK = "https://www.googleapis.com/compute/v1/"
 _ARMOR = "https://cloud.google.com/armor/docs/rate-limiting-overview"
 _DEFAULT_RULE = 2_147_483_647
+PEERING = "VPC_PEERING"
 _LIMITS = {"rate_based_ban", "throttle"}
 
 
-class _Part(Resource):
-    """A part of a load balancer.
+class Part(Resource):
+    """A part of a load balancer, or of a network.
 
     Attributes:
         number: The computed attribute with the number that Google gives it; "" for none.
@@ -55,8 +56,8 @@ class _Part(Resource):
     @override
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
         del config
-        for name in map(_id, self.named(planned)):
-            if name and not any(cloud.store.get(part.type, name) for part in _PARTS):
+        for name in map(id_of, self.named(planned)):
+            if name and not any(cloud.store.get(part.type, name) for part in _parts()):
                 raise Refused(
                     Problem(
                         f"googleapi: Error 404: The resource '{name}' was not found, notFound",
@@ -78,9 +79,9 @@ class _Part(Resource):
     @override
     def delete(self, cloud: Cloud, values: Object) -> None:
         name = self.identify(values)
-        for part in _PARTS:
+        for part in _parts():
             for other in cloud.store.all(part.type):
-                if name in map(_id, part().named(other)):
+                if name in map(id_of, part().named(other)):
                     raise Refused(
                         Problem(
                             f"googleapi: Error 400: The resource '{name}' is already being used by "
@@ -90,7 +91,7 @@ class _Part(Resource):
                     )
 
 
-class _Global(_Part):
+class Global(Part):
     """A part that is in no region, but in a collection of its project."""
 
     def __init_subclass__(cls, *, collection: str) -> None:
@@ -99,8 +100,8 @@ class _Global(_Part):
         cls.imports = (cls.id_format, "{project}/{name}", "{name}")
 
 
-class Address(_Global, collection="addresses"):
-    """An address for the whole world."""
+class Address(Global, collection="addresses"):
+    """An address for the whole world, or a range in a network for services of Google."""
 
     type = "google_compute_global_address"
     permissions = crud("compute.globalAddresses")
@@ -108,16 +109,24 @@ class Address(_Global, collection="addresses"):
     defaults: ClassVar[Mapping[str, Value]] = {"address_type": "EXTERNAL"}
     api_defaults: ClassVar[Mapping[str, ApiDefault]] = {
         # 203.0.113.0/24 is for documentation.
-        "address": lambda address: f"203.0.113.{int(stable_number(text(address, 'name'), digits=2))}",
+        "address": lambda address: (
+            f"10.{int(stable_number(text(address, 'name'), digits=2))}.0.0"
+            if text(address, "purpose") == PEERING
+            else f"203.0.113.{int(stable_number(text(address, 'name'), digits=2))}"
+        ),
         "prefix_length": 0,
     }
+
+    @override
+    def named(self, values: Object) -> Iterator[str]:
+        yield text(values, "network")
 
     @override
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         return {**super().create(cloud, planned, config), "label_fingerprint": "42WmSpB8rSM="}
 
 
-class EndpointGroup(_Part):
+class EndpointGroup(Part):
     """A serverless network endpoint group, which represents a Cloud Run service."""
 
     type = "google_compute_region_network_endpoint_group"
@@ -128,7 +137,7 @@ class EndpointGroup(_Part):
     imports = (id_format, "{project}/{region}/{name}", "{region}/{name}")
 
 
-class SecurityPolicy(_Global, collection="securityPolicies"):
+class SecurityPolicy(Global, collection="securityPolicies"):
     """The rules that a request must pass before it reaches a backend."""
 
     type = "google_compute_security_policy"
@@ -152,7 +161,7 @@ class SecurityPolicy(_Global, collection="securityPolicies"):
                 )
 
 
-class BackendService(_Global, collection="backendServices"):
+class BackendService(Global, collection="backendServices"):
     """A backend, and the security policy in front of it."""
 
     type = "google_compute_backend_service"
@@ -178,7 +187,7 @@ class BackendService(_Global, collection="backendServices"):
         yield text(values, "security_policy")
 
 
-class UrlMap(_Global, collection="urlMaps"):
+class UrlMap(Global, collection="urlMaps"):
     """Which backend answers for which address, or where a request is sent instead."""
 
     type = "google_compute_url_map"
@@ -191,7 +200,7 @@ class UrlMap(_Global, collection="urlMaps"):
         yield from (text(matcher, "default_service") for matcher in objects(values, "path_matcher"))
 
 
-class Certificate(_Global, collection="sslCertificates"):
+class Certificate(Global, collection="sslCertificates"):
     """A certificate that Google makes and renews, when the domain's records lead to the load balancer."""
 
     type = "google_compute_managed_ssl_certificate"
@@ -207,7 +216,7 @@ class Certificate(_Global, collection="sslCertificates"):
         return {**made, "expire_time": "", "subject_alternative_names": names}
 
 
-class HttpProxy(_Global, collection="targetHttpProxies"):
+class HttpProxy(Global, collection="targetHttpProxies"):
     """Where requests without TLS end."""
 
     type = "google_compute_target_http_proxy"
@@ -234,7 +243,7 @@ class HttpsProxy(HttpProxy, collection="targetHttpsProxies"):
         yield from strings(values, "ssl_certificates")
 
 
-class ForwardingRule(_Global, collection="forwardingRules"):
+class ForwardingRule(Global, collection="forwardingRules"):
     """An address, a port, and the proxy that takes what arrives there."""
 
     type = "google_compute_global_forwarding_rule"
@@ -263,18 +272,14 @@ class ForwardingRule(_Global, collection="forwardingRules"):
         return {**made, **unused, "label_fingerprint": "42WmSpB8rSM="}
 
 
-_PARTS: tuple[type[_Part], ...] = (
-    Address,
-    BackendService,
-    Certificate,
-    EndpointGroup,
-    ForwardingRule,
-    HttpProxy,
-    HttpsProxy,
-    SecurityPolicy,
-    UrlMap,
-)
+def _parts(kind: type[Part] = Part) -> Iterator[type[Part]]:
+    """The types of all parts."""
+    for one in kind.__subclasses__():
+        if hasattr(one, "type"):
+            yield one
+        yield from _parts(one)
 
 
-def _id(name: str) -> str:
+def id_of(name: str) -> str:
+    """The id of what an id or a link names."""
     return name.removeprefix(_LINK)

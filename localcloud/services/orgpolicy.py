@@ -62,8 +62,8 @@ def _problems(cloud: Cloud, type_name: str, values: Object) -> Iterator[Problem]
             f"Error, failed to create instance {text(values, 'name')}: googleapi: Error 400: Organization Policy check "
             "failure: the external IP of this instance violates the constraints/sql.restrictPublicIp enforced at the "
             f"{cloud.project_number(project)} project., orgPolicyViolation",
-            "Cloud Run's own connection to Cloud SQL needs that address, though no network may use it. Ask for an "
-            "exception for this project. https://cloud.google.com/sql/docs/postgres/connection-org-policy",
+            "Give it an address in a VPC network instead: ipv4_enabled = false and private_network. "
+            "https://cloud.google.com/sql/docs/postgres/connection-org-policy",
         )
     allowed = policies.get("gcp.resourceLocations")
     for location in _locations(values) if allowed is not None else ():

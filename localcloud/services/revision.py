@@ -8,16 +8,17 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from localcloud.resource import Cloud, stable_number
-from localcloud.services import artifactregistry, iam, kms, secretmanager, sql, sql_logins, sql_parts
+from localcloud.services import artifactregistry, iam, kms, networks, secretmanager, sql, sql_logins, sql_parts
 from localcloud.terraform.model import Object, Problem, Refused, objects, strings, text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 _SQL_FOLDER = "/cloudsql/"  # where Cloud Run mounts the sockets of instances
+_DATABASES = ("mysql", "postgresql")
 _IMAGE_HOST = "-docker.pkg.dev"
 _LATEST = "latest"
 _POLL_S = 0.1
@@ -61,6 +62,7 @@ def missing(cloud: Cloud, project: str, template: Object, *, runs: bool = True) 
         with _noting(problems):
             _find_image(cloud, project, text(container, "image"))
             cloud.platform.find_image(text(container, "image"))
+    interfaces = objects(template, "vpc_access", 0, "network_interfaces")
     values: list[str] = []
     for secret, version in dict.fromkeys(_secrets(template)):
         with _noting(problems):
@@ -71,7 +73,7 @@ def missing(cloud: Cloud, project: str, template: Object, *, runs: bool = True) 
             _open_socket_in_time(cloud, account, connection_name)
     for value in values if runs and not problems else ():
         with _noting(problems):
-            _log_in(cloud, value, instances, account)
+            _log_in(cloud, value, instances, account, [networks.network_of(one) for one in interfaces])
     return problems
 
 
@@ -133,12 +135,14 @@ def _let_the_agent_read(cloud: Cloud, project: str, image: str, repository: iam.
         )
 
 
-def require_registry(template: Object) -> None:
-    """Refuses an image of a registry that Cloud Run does not take images from.
+def require_places(cloud: Cloud, location: str, template: Object) -> None:
+    """Refuses an image of a registry that Cloud Run does not take images from, and a network that is elsewhere.
 
     Raises:
         Refused: https://cloud.google.com/run/docs/deploying#images
     """
+    for interface in objects(template, "vpc_access", 0, "network_interfaces"):
+        networks.require_subnet(cloud, location, interface)
     for container in objects(template, "containers"):
         image = text(container, "image")
         host = image.partition("/")[0]
@@ -214,13 +218,29 @@ def _open_socket(cloud: Cloud, account: str, connection_name: str) -> None:
         )
 
 
-def _log_in(cloud: Cloud, value: str, instances: list[str], account: str) -> None:
-    """Uses a secret value that is a database address with a mounted socket; without a user, the account logs in."""
+def _log_in(cloud: Cloud, value: str, instances: list[str], account: str, reached: list[str]) -> None:
+    """Uses a secret value that is a database address, by a mounted socket or in a network that the container is in.
+
+    Without a user, the account logs in.
+    """
     try:
         address = urlsplit(value)
-        password = unquote(address.password or "")
+        host = address.hostname if address.scheme.startswith(_DATABASES) else None
     except ValueError:
         return
+    if host:
+        there = [one for network in reached for one in networks.servers(cloud, network)]
+        found = next((one for one in there if text(one, "private_ip_address") == host), None)
+        if not found:
+            raise Refused(
+                Problem(
+                    "The user-provided container failed the configured startup probe checks. "
+                    f"The container cannot connect to {host}.",
+                    "The template must be in the network of that address: vpc_access with its network and a subnet. "
+                    "https://cloud.google.com/sql/docs/postgres/connect-run#private-ip",
+                )
+            )
+        _log_in_to(cloud, text(found, "connection_name"), address, account)
     sockets = [
         socket for found in parse_qs(address.query).values() for socket in found if socket.startswith(_SQL_FOLDER)
     ]
@@ -229,8 +249,11 @@ def _log_in(cloud: Cloud, value: str, instances: list[str], account: str) -> Non
             raise Refused(
                 Problem(f"no socket {socket} in the container", "Mount the instance as a volume of the template.")
             )
-        connection_name = socket.removeprefix(_SQL_FOLDER)
-        if address.username:
-            sql_parts.log_in(cloud, connection_name, unquote(address.username), password)
-        else:
-            sql_logins.log_in(cloud, connection_name, account)
+        _log_in_to(cloud, socket.removeprefix(_SQL_FOLDER), address, account)
+
+
+def _log_in_to(cloud: Cloud, connection_name: str, address: SplitResult, account: str) -> None:
+    if address.username:
+        sql_parts.log_in(cloud, connection_name, unquote(address.username), unquote(address.password or ""))
+    else:
+        sql_logins.log_in(cloud, connection_name, account)

@@ -130,10 +130,10 @@ class Service(Resource):
         return {**super().read(values), "scaling": scaling, "template": [*template]}
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
-        """The image's registry is looked at before anything is made."""
-        del cloud, config
+        """The image's registry and the network are looked at before anything is made."""
+        del config
         for template in objects(planned, "template"):
-            revision.require_registry(template)
+            revision.require_places(cloud, text(planned, "location"), template)
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Starts the first revision."""

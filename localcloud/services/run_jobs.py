@@ -95,9 +95,9 @@ class Job(Resource):
         return {**super().read(values), "template": outer}
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
-        """The image's registry is looked at before anything is made."""
-        del cloud, config
-        revision.require_registry(task_of(planned))
+        """The image's registry and the network are looked at before anything is made."""
+        del config
+        revision.require_places(cloud, text(planned, "location"), task_of(planned))
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Makes a job, and executes it where a token says so."""

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from localcloud.resource import Api, Cloud, Resource, crud, name_problem, protected, stable_number
-from localcloud.services import kms
+from localcloud.services import kms, networks, sql_certificates
 from localcloud.services import sql_backups as backups
 from localcloud.services import sql_editions as editions
 from localcloud.services.iam import Target
@@ -120,19 +120,21 @@ class Instance(Resource):
         return super().known(cloud, block, values) | {"region": values.get("region") or cloud.region}
 
     def replaced_by(self, prior: Object, planned: Object) -> list[str]:
-        """A disk never shrinks, and its type never changes."""
+        """A disk never shrinks, its type never changes, and who was in a network stays in one."""
         names = super().replaced_by(prior, planned)
         before, after = (at(values, "settings", 0, "disk_size") for values in (prior, planned))
         shrinks = isinstance(before, int | float) and isinstance(after, int | float) and after < before
-        if shrinks or text(prior, "settings", 0, "disk_type") != text(planned, "settings", 0, "disk_type"):
+        leaves = networks.private_network(prior) and not networks.private_network(planned)
+        if shrinks or leaves or text(prior, "settings", 0, "disk_type") != text(planned, "settings", 0, "disk_type"):
             names.append("settings")
         return names
 
     def precheck(self, cloud: Cloud, planned: Object, config: Object) -> None:
-        """The edition must allow it, and the key be there."""
+        """The edition must allow it, the key be there, and an address."""
         del config
         editions.check(planned)
         require_key(cloud, planned)
+        require_address(cloud, planned)
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Takes the time that an instance takes, and starts its server."""
@@ -166,6 +168,7 @@ class Instance(Resource):
     def forget(self, cloud: Cloud, values: Object) -> None:
         """Its backups go with it, unless it says that they stay."""
         backups.forget(cloud, values)
+        sql_certificates.forget(cloud, values)
 
 
 def addresses(cloud: Cloud, values: Object) -> Object:
@@ -176,7 +179,8 @@ def addresses(cloud: Cloud, values: Object) -> Object:
     number = int(stable_number(project, name, digits=2)) % 250 + 1
     has_public_ip = at(values, *_ADDRESSES, "ipv4_enabled") is not False
     address = f"192.0.2.{number}" if has_public_ip else ""
-    private_address = f"198.51.100.{number}" if text(values, *_ADDRESSES, "private_network") else ""
+    private_address = networks.address(cloud, values)
+    authority = sql_certificates.identity(cloud, values).authority if private_address else ""
     # What PostgreSQL connects to, such as a replica's source, sees another address than what connects to it.
     kinds = ("PRIMARY", "OUTGOING") if text(values, "database_version").startswith("POSTGRES_") else ("PRIMARY",)
     connection_name = f"{project}:{text(values, 'region')}:{name}"
@@ -195,9 +199,7 @@ def addresses(cloud: Cloud, values: Object) -> Object:
         "psc_service_attachment_link": "",
         "public_ip_address": address,
         "self_link": f"https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/instances/{name}",
-        "server_ca_cert": [
-            dict.fromkeys(("cert", "common_name", "create_time", "expiration_time", "sha1_fingerprint"), "")
-        ],
+        "server_ca_cert": [sql_certificates.described(authority)],
         "service_account_email_address": account,
     }
 
@@ -211,6 +213,23 @@ def require_key(cloud: Cloud, instance: Object) -> None:
     project, region = text(instance, "project"), text(instance, "region")
     key = text(instance, "encryption_key_name")
     kms.require_use(cloud, key, service="sqladmin", project=project, location=region)
+
+
+def require_address(cloud: Cloud, instance: Object) -> None:
+    """Refuses an instance that nobody could reach.
+
+    Raises:
+        Refused: https://cloud.google.com/sql/docs/postgres/configure-private-ip
+    """
+    if at(instance, *_ADDRESSES, "ipv4_enabled") is False and not networks.private_network(instance):
+        raise Refused(
+            Problem(
+                "googleapi: Error 400: Invalid request: At least one of Public IP or Private IP or PSC connectivity "
+                "must be enabled., invalid",
+                "Put it into a network: private_network, or --network of gcloud sql instances patch.",
+            )
+        )
+    networks.address(cloud, instance)
 
 
 def require_unprotected(instance: Object) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from localcloud.services import sql_backups as backups
-from localcloud.services.sql import Instance, addresses, require_unprotected
+from localcloud.services.sql import Instance, addresses, require_address, require_unprotected
 from localcloud.services.sql_editions import keeps_log, recovery_switch
 from localcloud.services.sql_parts import Database, User, note_password
 from localcloud.terraform.model import Object, Problem, Refused, objects, text
@@ -40,6 +40,18 @@ def change(cloud: Cloud, instance: Object, **settings: bool) -> Object:
     changed = copy.deepcopy(instance)
     for block in objects(changed, "settings"):
         block.update(settings)
+    return _keep(cloud, Instance.type, f"{text(instance, 'project')}:{text(instance, 'name')}", changed)
+
+
+def move(cloud: Cloud, instance: Object, network: str) -> Object:
+    """Gives an instance an address in a network, past Terraform; the public one stays, as long as it is wanted."""
+    changed = copy.deepcopy(instance)
+    for settings in objects(changed, "settings"):
+        for block in objects(settings, "ip_configuration"):
+            block["private_network"] = network
+    require_address(cloud, changed)
+    changed |= addresses(cloud, changed)
+    cloud.platform.run_database_server(changed)
     return _keep(cloud, Instance.type, f"{text(instance, 'project')}:{text(instance, 'name')}", changed)
 
 

@@ -10,6 +10,7 @@ from constructs import Construct
 from stacks import addresses, names
 from stacks.constructs.ephemeral import random_password
 from stacks.constructs.expressions import inner, local, number, string
+from stacks.constructs.network import Network
 from stacks.constructs.secrets import Secret, SecretConfig
 from stacks.constructs.workload import Workload
 from stacks.inputs import Account, InstanceInputs, Placement
@@ -52,6 +53,7 @@ class Database(Construct):
     def __init__(self, scope: Construct, id_: str, *, config: DatabaseConfig) -> None:
         super().__init__(scope, id_)
         self._instance, self._prefix = config.instance, config.placement.prefix
+        self._network = Network(self, config.placement)
         self._login = local(self, f"{self._prefix}database_login", config.login)
         accounts = f"[for account in {addresses.JOB_ACCOUNTS.of(self._prefix)} : account.email]"
         self._accounts = string(f'join(",", concat([{inner(config.server.email)}], {accounts}))')
@@ -69,7 +71,8 @@ class Database(Construct):
         )
         # The connection string names the instance, and whether there is a password: both are written with each.
         rotation = local(self, f"{self._prefix}database_rotation", config.rotation)
-        version = number(f'{rotation} + ({config.instance.turn}) + ({self._login} == "iam" ? {_NO_PASSWORD} : 0)')
+        ways = f"({config.instance.turn}) + ({self._network.turn})"
+        version = number(f'{rotation} + {ways} + ({self._login} == "iam" ? {_NO_PASSWORD} : 0)')
         password = random_password(self, f"{config.placement.prefix}database", length=_PASSWORD_LENGTH)
         self._user = pin(
             SqlUser(
@@ -92,7 +95,7 @@ class Database(Construct):
                 address=addresses.BACKEND_STORE_URI,
                 secret_id=config.secret_id,
                 placement=config.placement,
-                value=_connection_string(config.instance, self._user_part(password)),
+                value=_connection_string(config.instance, self._user_part(password), self._network),
                 value_version=version,
                 after=[self._database, self._user],
             ),
@@ -112,6 +115,7 @@ class Database(Construct):
         workload.set({"DATABASE_LOGIN": string(self._login), "DATABASE_ACCOUNTS": self._accounts})
         workload.set_secret("BACKEND_STORE_URI", self.secret)
         workload.mount_sockets(self._instance.connection_name)
+        self._network.join(workload, self._instance)
 
     def _on_the_instance(self, workload: Workload, id_: str, *, role: str) -> ProjectIamMember:
         return ProjectIamMember(
@@ -151,9 +155,11 @@ class Database(Construct):
         return string(f'{self._login} == "iam" ? "" : {user_part}')
 
 
-def _connection_string(instance: InstanceInputs, user_part: str) -> str:
+def _connection_string(instance: InstanceInputs, user_part: str, network: Network) -> str:
     # The socket stands in the query, for the host part of a URI has no place for a path:
     # https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#unix-domain-connections
     driver = string(f'{instance.engine} == "mysql" ? "mysql+pymysql" : "postgresql+psycopg2"')
     socket = string(f'{instance.engine} == "mysql" ? "unix_socket" : "host"')
-    return f"{driver}://{user_part}/{instance.database}?{socket}={names.CLOUDSQL_FOLDER}/{instance.connection_name}"
+    host = string(network.host(instance))
+    query = string(network.query(instance, f"{socket}={names.CLOUDSQL_FOLDER}/{instance.connection_name}"))
+    return f"{driver}://{user_part}{host}/{instance.database}?{query}"

@@ -4,6 +4,8 @@ An expression is a string of that language without `${` and `}`. What it reads o
 document of a settings file and that of a module differ in the locals and nowhere else.
 """
 
+from typing import Any
+
 from cdktf import IResolvable, TerraformLocal, TerraformResource, TerraformStack, Token
 from constructs import Construct
 
@@ -48,10 +50,14 @@ def add_name_value_blocks(resource: TerraformResource, path: str, block: str, en
         resource.add_override(f"{path}.{block}", [{"name": key, "value": value} for key, value in entries.items()])
 
 
+def shared_local(stack: TerraformStack, name: str, value: object) -> str:
+    """The same for a value that several constructs name, whichever of them does so first."""
+    return f"local.{name}" if stack.node.try_find_child(f"local-{name}") else local(stack, name, value)
+
+
 def kms_key(scope: Construct, placement: Placement) -> str:
-    """The expression of the key of a deployment, a local value that every construct shares."""
-    name, stack = f"{placement.prefix}kms_key", TerraformStack.of(scope)
-    return f"local.{name}" if stack.node.try_find_child(f"local-{name}") else local(stack, name, placement.kms_key)
+    """The expression of the key of a deployment."""
+    return shared_local(TerraformStack.of(scope), f"{placement.prefix}kms_key", placement.kms_key)
 
 
 def key_argument(scope: Construct, placement: Placement) -> str | None:
@@ -62,7 +68,7 @@ def key_argument(scope: Construct, placement: Placement) -> str | None:
 
 
 def add_key_block(resource: TerraformResource, path: str, argument: str, placement: Placement) -> None:
-    """Adds the block that names the key, if there is one; where Terraform alone knows, a dynamic block.
+    """Adds the block that names the key, if there is one.
 
     Args:
         resource: The resource.
@@ -70,13 +76,26 @@ def add_key_block(resource: TerraformResource, path: str, argument: str, placeme
         argument: The name of its argument.
         placement: Whose key it is.
     """
+    key = placement.kms_key
+    add_block(resource, path, {argument: key}, given=key, expression=kms_key(resource, placement))
+
+
+def add_block(resource: TerraformResource, path: str, content: dict[str, Any], *, given: str, expression: str) -> None:
+    """Adds a block, if a string is not empty; where Terraform alone knows, a dynamic block.
+
+    Args:
+        resource: The resource.
+        path: Of the block, such as `template.encryption`.
+        content: What is in it; it may have blocks of its own.
+        given: The string.
+        expression: The expression of it.
+    """
     outer, _, block = path.rpartition(".")
-    if Token.is_unresolved(placement.kms_key):
-        keys = string(f"compact([{kms_key(resource, placement)}])")
-        dynamic = {"for_each": keys, "content": {argument: f"${{{block}.value}}"}}
+    if Token.is_unresolved(given):
+        dynamic = {"for_each": string(f"compact([{expression}])"), "content": content}
         resource.add_override(f"{outer}.dynamic.{block}" if outer else f"dynamic.{block}", dynamic)
-    elif placement.kms_key:
-        resource.add_override(path, {argument: placement.kms_key})
+    elif given:
+        resource.add_override(path, content)
 
 
 def string(expression: str) -> str:

@@ -4,7 +4,7 @@ Both are kept in Terraform's own state, by its built-in terraform_data: no cloud
 https://developer.hashicorp.com/terraform/language/resources/terraform-data
 """
 
-from cdktf import Precondition, TerraformStack
+from cdktf import Postcondition, Precondition, TerraformStack
 from constructs import Construct
 
 from stacks import addresses
@@ -78,6 +78,23 @@ def key_stays(prefix: str, *, key: str, other: str) -> Precondition:
             f"The database was made {string(made)}, and Google cannot change that. encryption.kms_key changes together"
             " with database.serving_instance, which names an instance that was restored under the new key: see the"
             " runbook, Encrypt with another key. Nothing was changed."
+        ),
+    )
+
+
+def is_in_network(vpc: str, found: str) -> Postcondition:
+    """The postcondition of a database that is to be in a network; of one that exists, it is looked at by the plan.
+
+    Args:
+        vpc: An expression of the network; empty for none.
+        found: An expression of the network that it is in.
+    """
+    return Postcondition(
+        condition=string(f'{vpc} == "" || endswith(coalesce({found}, "-"), {vpc})'),
+        error_message=(
+            f"The database is not in the network {string(vpc)}, and Terraform does not move it: it would make another"
+            " one, without data. gcloud moves it: see the runbook, Put the database into a network. Nothing was"
+            " changed."
         ),
     )
 

@@ -16,7 +16,8 @@ from constructs import Construct
 
 from stacks import addresses
 from stacks.constructs.expressions import add_name_value_blocks, flag, key_argument, kms_key, local, number, string
-from stacks.constructs.guard import key_stays
+from stacks.constructs.guard import is_in_network, key_stays
+from stacks.constructs.network import Network
 from stacks.inputs import Placement, StringMap
 from stacks.resources import pin
 from stacks.settings.database import Database
@@ -44,6 +45,7 @@ _IAM_FLAGS = {
     "mysql": {"cloudsql_iam_authentication": "on"},
 }
 _LOG_DAYS = 7
+_PRIVATE_NETWORK = "settings[0].ip_configuration[0].private_network"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +78,7 @@ class Instance(Construct):
         recovery = local(self, f"{prefix}database_point_in_time_recovery", inputs.point_in_time_recovery)
         key = kms_key(self, config.placement)
         serving = local(self, f"{prefix}serving_instance", inputs.serving_instance)
+        network = Network(self, config.placement)
         instance = pin(
             SqlDatabaseInstance(
                 self,
@@ -93,8 +96,11 @@ class Instance(Construct):
                 # https://cloud.google.com/sql/docs/postgres/cmek
                 encryption_key_name=key_argument(self, config.placement),
                 lifecycle=TerraformResourceLifecycle(
-                    ignore_changes=["encryption_key_name"],
+                    # Without a network Terraform would replace the instance, with all data, for one that never had any:
+                    # https://cloud.google.com/sql/docs/postgres/configure-private-ip
+                    ignore_changes=["encryption_key_name", _PRIVATE_NETWORK],
                     precondition=[key_stays(prefix, key=key, other=serving)],
+                    postcondition=[is_in_network(network.vpc, f"self.{_PRIVATE_NETWORK}")],
                 ),
                 settings=SqlDatabaseInstanceSettings(
                     tier=inputs.tier,
@@ -113,10 +119,11 @@ class Instance(Construct):
                     retain_backups_on_delete=inputs.retain_backups_on_delete,
                     user_labels=config.placement.labels,
                     ip_configuration=SqlDatabaseInstanceSettingsIpConfiguration(
-                        ipv4_enabled=True,
-                        # Connectors bring a client certificate of their own; a stolen password alone opens nothing:
-                        # https://cloud.google.com/sql/docs/postgres/configure-ssl-instance
-                        ssl_mode="TRUSTED_CLIENT_CERTIFICATE_REQUIRED",
+                        ipv4_enabled=network.is_absent,
+                        private_network=network.argument,
+                        # Connectors bring a client certificate of their own; a stolen password alone opens nothing. In
+                        # a network nobody has one: https://cloud.google.com/sql/docs/postgres/configure-ssl-instance
+                        ssl_mode=network.choose("ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"),
                     ),
                     backup_configuration=SqlDatabaseInstanceSettingsBackupConfiguration(
                         enabled=inputs.backups,

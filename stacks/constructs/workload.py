@@ -11,7 +11,7 @@ from stacks.constructs.expressions import add_name_value_blocks, string
 from stacks.resources import pin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cdktf import ITerraformDependable, TerraformResource
 
@@ -42,6 +42,7 @@ class Workload:
         self._secrets: dict[str, Secret] = {}
         self._files: list[tuple[str, Secret, str, str]] = []
         self._instances: list[str] = []
+        self._additions: list[Callable[[TerraformResource, str], None]] = []
 
     def set(self, variables: Mapping[str, str]) -> None:
         """Sets plain environment variables, readable in every plan."""
@@ -67,6 +68,10 @@ class Workload:
     def mount_sockets(self, connection_name: str) -> None:
         """Mounts the sockets of a Cloud SQL instance."""
         self._instances.append(connection_name)
+
+    def enter(self, add: Callable[[TerraformResource, str], None]) -> None:
+        """Lets `add` write further blocks into the template: it gets the resource, and the path of the template."""
+        self._additions.append(add)
 
     def grant(self, grant: TerraformResource, address: Address, *, for_each: str = "", condition: str = "") -> None:
         """Adds a grant to the workload's account, and waits for it.
@@ -104,6 +109,8 @@ class Workload:
             add_name_value_blocks(resource, container, "env", self._unknown)
         resource.add_override(f"{container}.volume_mounts", self._volume_mounts())
         resource.add_override(f"{template}.volumes", self._volumes())
+        for add in self._additions:
+            add(resource, template)
 
     def _let_read(self, secret: Secret) -> None:
         if secret in (*self._secrets.values(), *(one for _, one, _, _ in self._files)):

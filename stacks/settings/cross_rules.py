@@ -10,6 +10,7 @@ from stacks.settings.cross_rule import CrossRule, rule
 from stacks.settings.derived import IN_PROD
 from stacks.settings.language import Call, Fallback, Setting, choose, equal, node, text
 from stacks.settings.name_rules import NAME_RULES
+from stacks.settings.network_rules import NETWORK_RULES
 from stacks.settings.permission_rules import PERMISSION_RULES
 
 
@@ -71,6 +72,7 @@ _ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_acco
 
 CROSS_RULES: Final = (
     *NAME_RULES,
+    *NETWORK_RULES,
     *PERMISSION_RULES,
     _has_jobs("gc_schedule"),
     _has_jobs("archive_schedule"),

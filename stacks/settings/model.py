@@ -13,6 +13,7 @@ from stacks.settings.encryption import Encryption
 from stacks.settings.field_rules import AtMost, AtMostBytes, Pattern
 from stacks.settings.jobs import Jobs
 from stacks.settings.monitoring import Monitoring
+from stacks.settings.network import Network
 from stacks.settings.permissions import Permissions
 from stacks.settings.section import Section
 from stacks.settings.service import Service
@@ -135,6 +136,7 @@ class Settings(Section):
     database: Database = Field(default_factory=Database)
     bucket: Bucket = Field(default_factory=Bucket)
     encryption: Encryption = Field(default_factory=Encryption)
+    network: Network = Field(default_factory=Network)
     service: Service
     access: Access
     permissions: Permissions = Field(default_factory=Permissions)

@@ -21,6 +21,7 @@ from localcloud.store import Store
 from stacks.settings.load import OVERRIDE_PREFIX, load
 from tests.localcloud.calls import provider_of
 from tests.localcloud.keys import make_key
+from tests.localcloud.vpcs import make_network
 from tests.stacks.documents import ENVIRONMENTS
 
 if TYPE_CHECKING:
@@ -96,9 +97,11 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
     return make
 
 
-def make_key_of(environment: str, home: Path) -> None:
-    """Makes the key that an environment names, if it does."""
+def make_what_is_named_in(environment: str, home: Path) -> None:
+    """Makes the key and the network that an environment names, if it does."""
     settings = load(ENVIRONMENTS / f"{environment}.toml", {})
+    if settings.network.vpc:
+        make_network(home, settings.network.vpc, settings.network.subnet)
     if settings.encryption.kms_key:
         make_key(home, settings.encryption.kms_key, settings.project.id)
 
@@ -112,7 +115,7 @@ def bootstrapped(documents: Documents, tmp_path_factory: pytest.TempPathFactory)
         if environment not in made:
             folder = tmp_path_factory.mktemp("bootstrapped")
             shutil.copytree(documents(environment) / "bootstrap", folder / "bootstrap")
-            make_key_of(environment, folder / "cloud")
+            make_what_is_named_in(environment, folder / "cloud")
             with session(folder / "cloud", folder / "bootstrap") as variables:
                 bootstrap = Workspace(folder / "cloud", folder / "bootstrap", variables)
                 bootstrap.init()
@@ -137,7 +140,7 @@ def opening(work: Path, documents: Documents, bootstrapped: Bootstrapped) -> Ite
             if stack == "tracking" and not home.exists():
                 shutil.copytree(bootstrapped(environment), home)
             elif not home.exists():
-                make_key_of(environment, home)
+                make_what_is_named_in(environment, home)
             opened.close()  # one process holds a cloud at a time
             variables = opened.enter_context(session(home, folder, *options))
             workspace = Workspace(home, folder, variables | {"TF_VAR_oauth_client_secret": OAUTH_CLIENT_SECRET})

@@ -32,6 +32,7 @@ APIS: Final = [
     "artifactregistry.googleapis.com",
     "cloudkms.googleapis.com",
     "compute.googleapis.com",
+    "servicenetworking.googleapis.com",
 ]
 
 
@@ -44,10 +45,9 @@ def opened(home: Path, folder: Path, *options: str) -> Generator[Workspace]:
         yield workspace
 
 
-def prepare(home: Path, work: Path, before: str) -> None:
+def prepare(home: Path, work: Path, before: str | Path) -> None:
     """Applies what was there before, with a state that nobody looks at again."""
-    folder = work / before
-    shutil.copytree(BEFORE / before, folder)
+    folder = shutil.copytree(BEFORE / before, work / Path(before).name)
     with opened(home, folder) as workspace:
         workspace.apply()
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = sorted(folder.name for folder in (MODULE / "examples").iterdir())
 ADOPT = "adopt"
-FIRST = {"existing-bucket-and-database": "existing", ADOPT: "handmade"}
+NETWORK = MODULE / "examples" / "private-network" / "network"
+FIRST = {"existing-bucket-and-database": "existing", ADOPT: "handmade", "private-network": NETWORK}
 """What an example finds there already."""
 
 LEFT = {

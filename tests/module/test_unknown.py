@@ -11,6 +11,7 @@ import pytest
 
 from stacks.hcl import escaped
 from tests.localcloud.keys import make_key
+from tests.localcloud.vpcs import make_network, move
 from tests.module.clouds import MODULE, copy_of_module, opened, prepare
 from tools.docs import CHECKOUT
 
@@ -26,6 +27,12 @@ OTHERS: Final[dict[str, Any]] = {
     "project_number": "123456789012",
     "region": "europe-west1",
     "encryption": {"kms_key": "projects/acme-keys/locations/europe-west1/keyRings/ml/cryptoKeys/mlflow"},
+    "network": {
+        "vpc": "projects/acme-ml-dev/global/networks/ml",
+        "subnet": "projects/acme-ml-dev/regions/europe-west1/subnetworks/mlflow",
+        "database_address": "10.27.0.3",  # the first that is given away
+        "database_ca": "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----\n",
+    },
     "names": {
         "backend_store_uri_secret": "uri",
         "encryption_key_secret": "key",
@@ -119,8 +126,10 @@ def test_every_attribute_plans_and_applies(
 ) -> None:
     home = shutil.copytree(enabled, tmp_path / "cloud")
     make_key(home, OTHERS["encryption"]["kms_key"], OTHERS["project_id"], OTHERS["project_number"])
+    make_network(home, OTHERS["network"]["vpc"], OTHERS["network"]["subnet"])
     if module != ".":
         prepare(home, tmp_path, "existing")
+        move(home, "acme-ml-dev:shared", OTHERS["network"]["vpc"])
     (tmp_path / "root").mkdir()
     with opened(home, call(tmp_path / "root", module, known, as_they_are=as_they_are)) as workspace:
         workspace.apply()

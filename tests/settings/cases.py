@@ -14,6 +14,13 @@ _WATCHED: Final[Table] = {
     "monitoring.emails": {"oncall": "oncall@example.com"},
     "monitoring.uptime_check": True,
 }
+_VPC: Final = "projects/acme-net/global/networks/ml"
+_SUBNET: Final = "projects/acme-net/regions/europe-west1/subnetworks/mlflow"
+_IN_NETWORK: Final[Table] = {"network.vpc": _VPC, "network.subnet": _SUBNET}
+_ADDRESS: Final[Table] = {
+    "network.database_address": "10.27.0.4",
+    "network.database_ca": "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----\n",
+}
 _MYSQL: Final[Table] = {"database.engine": "mysql"}
 
 
@@ -181,6 +188,27 @@ CASES: Final = [
         "encryption.kms_key",
         {"encryption.kms_key": "projects/acme-keys/locations/europe-west4/keyRings/ml/cryptoKeys/mlflow"},
         {"region": "europe-west4"},
+    ),
+    _case("network_is_whole", "network.subnet", {"network.vpc": _VPC}, {"network.subnet": _SUBNET}),
+    _case("network_is_whole", "network.subnet", {"network.subnet": _SUBNET}, {"network.vpc": _VPC}),
+    _case(
+        "subnet_is_in_the_region",
+        "network.subnet",
+        {"network.vpc": _VPC, "network.subnet": _SUBNET.replace("west1", "west4")},
+        {"region": "europe-west4"},
+    ),
+    _case("address_has_a_network", "network.database_address", _ADDRESS, _IN_NETWORK),
+    _case(
+        "address_has_an_authority",
+        "network.database_ca",
+        {**_IN_NETWORK, **_ADDRESS, "network.database_ca": ""},
+        {"network.database_address": ""},
+    ),
+    _case(
+        "serving_instance_has_an_address",
+        "network.database_address",
+        {**_IN_NETWORK, "database.serving_instance": "mlflow-db-2"},
+        _ADDRESS,
     ),
     _case("buckets_differ", "state.bucket", {"state.bucket": "models", "bucket.name": "models"}, {"bucket.name": ""}),
     _case(

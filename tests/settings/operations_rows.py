@@ -1,4 +1,4 @@
-"""The rows of the sections `encryption`, `jobs`, `monitoring` and `permissions`."""
+"""The rows of the sections `encryption`, `jobs`, `monitoring`, `network` and `permissions`."""
 
 from typing import Final
 
@@ -11,6 +11,10 @@ _NO_ADDRESSES: Final = each(
     *("", "ada", "ada@example", "ada@Example.org", "a b@example.org", "ada@example.org\n", "user:ada@example.org"),
     *("@example.org", "allUsers", "group:ml@example.org"),
 )
+_VPC: Final = "projects/acme-net/global/networks/ml"
+_SUBNET: Final = "projects/acme-net/regions/europe-west1/subnetworks/mlflow"
+_IN_NETWORK: Final = {"network.vpc": _VPC, "network.subnet": _SUBNET}
+_CA: Final = "-----BEGIN CERTIFICATE-----\nMIIDfzCCAmegAwIBAgIBADANBgkqhkiG9w0BAQsFADB3\n-----END CERTIFICATE-----\n"
 _DAYS: Final = Row(good=(1, 3_650), bad=(0, 3_651, -1))
 _SCHEDULE: Final = Row(
     good=("0 3 * * 0", "", "*/15 0-6,22 1,15 JAN-MAR,12 MON-FRI", "59 23 31 12 7", "* * * * *", "0 9 * * SUN/2"),
@@ -29,6 +33,29 @@ OPERATIONS: Final[dict[str, Row]] = {
             *(_KEY.replace("europe-west1", "europe"), _KEY.replace("europe-west1", "global")),
             *(_KEY.replace("mlflow", "k" * 64), _KEY.replace("acme-keys", "acme"), _KEY.removeprefix("projects/")),
         ),
+    ),
+    "network.vpc": Row(
+        good=(_VPC, _VPC.replace("/ml", "/" + "n" * 63)),
+        bad=(
+            *("ml", f"https://www.googleapis.com/compute/v1/{_VPC}", f"{_VPC}\n", _VPC.replace("/ml", "/" + "n" * 64)),
+            *(_VPC.replace("/ml", "/ML"), _VPC.replace("global", "europe-west1"), _VPC.replace("acme-net", "acme")),
+        ),
+        beside={"network.subnet": _SUBNET},
+    ),
+    "network.subnet": Row(
+        good=(_SUBNET, _SUBNET.replace("acme-net", "acme-ml-dev")),
+        bad=("mlflow", f"{_SUBNET}\n", _SUBNET.replace("regions", "zones"), _SUBNET.replace("/mlflow", "/m_l")),
+        beside={"network.vpc": _VPC},
+    ),
+    "network.database_address": Row(
+        good=("", "10.27.0.3", "192.168.100.200"),
+        bad=("10.27.0", "10.27.0.3:5432", "db.example.com", "10.27.0.3\n", "1000.27.0.3", "10.27.0.3/24"),
+        beside=_IN_NETWORK | {"network.database_ca": _CA},
+    ),
+    "network.database_ca": Row(
+        good=("", _CA, _CA * 2, _CA[:-1]),
+        bad=("MIID", _CA.replace("\n", "\\n"), _CA.replace("CERTIFICATE", "PRIVATE KEY"), f"{_CA}x", " " + _CA),
+        beside=_IN_NETWORK,
     ),
     "jobs.enabled": FLAG,
     "jobs.gc_schedule": _SCHEDULE,

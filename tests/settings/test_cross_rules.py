@@ -19,6 +19,7 @@ TRIED_ELSEWHERE: Final = {
     "host_label_fits": "test_each_name_that_becomes_too_long_is_told",
     "job_accounts_fit": "test_a_name_that_is_too_long_for_a_jobs_account_is_told",
     "socket_path_of_an_existing_instance_fits": "tests/module/test_verdicts.py",
+    "existing_instance_has_an_address": "tests/module/test_verdicts.py",
 }
 
 

@@ -35,10 +35,25 @@ def test_everything_is_in_one_region(environment: str) -> None:
     assert len(regions) == 1
 
 
+VPC = "projects/acme-net/global/networks/ml"
+
+
 @pytest.mark.parametrize("environment", NAMES)
-def test_the_database_is_reached_by_connectors_alone(environment: str) -> None:
-    network = resource(environment, addresses.INSTANCE)["settings"]["ip_configuration"]
-    assert network == {"ipv4_enabled": True, "ssl_mode": "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"}
+def test_the_database_is_reached_by_connectors_alone_or_in_its_network_alone(environment: str) -> None:
+    found = resource(environment, addresses.INSTANCE)["settings"]["ip_configuration"]
+    public = {"ipv4_enabled": True, "ssl_mode": "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"}
+    private = {"ipv4_enabled": False, "private_network": VPC, "ssl_mode": "ENCRYPTED_ONLY"}
+    assert found == (private if environment == "maximal" else public)
+
+
+@pytest.mark.parametrize("environment", NAMES)
+def test_service_and_jobs_are_where_the_database_is(environment: str) -> None:
+    service = resource(environment, addresses.SERVICE)["template"]
+    jobs = resource(environment, addresses.JOBS)["template"]["template"]
+    subnet = "projects/acme-net/regions/us-central1/subnetworks/tracking"
+    place = {"egress": "PRIVATE_RANGES_ONLY", "network_interfaces": [{"network": VPC, "subnetwork": subnet}]}
+    wanted = place if environment == "maximal" else None
+    assert (service.get("vpc_access"), jobs.get("vpc_access")) == (wanted, wanted)
 
 
 @pytest.mark.parametrize("environment", NAMES)

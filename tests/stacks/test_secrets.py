@@ -71,30 +71,47 @@ def test_database_and_sign_in_rotate_apart() -> None:
     assert database["secret_data_wo_version"] == user["password_wo_version"]
     locals_ = document("maximal")["locals"] | {"database_login": "password"}
     versions = {
-        evaluate(database["secret_data_wo_version"], locals_=locals_ | {"serving_instance": instance})
-        for instance in ("", "rescue", "rescue-2")
+        evaluate(database["secret_data_wo_version"], locals_=locals_ | {"network_vpc": "", **other})
+        for other in (
+            {},
+            {"serving_instance": "rescue"},
+            {"serving_instance": "rescue-2"},
+            {"network_vpc": "projects/acme-net/global/networks/ml"},
+            {"network_vpc": "projects/acme-net/global/networks/ml", "network_database_address": "10.27.0.4"},
+        )
     }
-    assert 3 in versions, "the number of the settings, where the own instance serves"
-    assert len(versions) == 3, "another instance, another connection string"
+    assert 3 in versions, "the number of the settings, where the own instance serves by its socket"
+    assert len(versions) == 5, "another instance or another way, another connection string"
     assert sign_in["secret_data_wo_version"] == 5
     assert "random_password.cookie_secret" not in database["secret_data_wo"]
     assert "random_password.database" not in sign_in["secret_data_wo"]
 
 
 @pytest.mark.parametrize(
-    ("environment", "expected"),
+    ("environment", "network", "expected"),
     [
-        ("dev", "postgresql+psycopg2://mlflow:{}@/mlflow?host=/cloudsql/P:R:I"),
-        ("mysql", "mysql+pymysql://mlflow:{}@/mlflow?unix_socket=/cloudsql/P:R:I"),
+        ("dev", "", "postgresql+psycopg2://mlflow:{}@/mlflow?host=/cloudsql/P:R:I"),
+        ("mysql", "", "mysql+pymysql://mlflow:{}@/mlflow?unix_socket=/cloudsql/P:R:I"),
+        (
+            "dev",
+            "projects/p/global/networks/ml",
+            "postgresql+psycopg2://mlflow:{}@10.27.0.3:5432/mlflow?sslmode=verify-ca&sslrootcert=/tmp/database-ca.pem",
+        ),
+        (
+            "mysql",
+            "projects/p/global/networks/ml",
+            "mysql+pymysql://mlflow:{}@10.27.0.3:3306/mlflow?ssl_ca=/tmp/database-ca.pem&ssl_check_hostname=false",
+        ),
     ],
 )
-def test_the_connection_string_is_the_engines(environment: str, expected: str) -> None:
+def test_the_connection_string_is_the_engines(environment: str, network: str, expected: str) -> None:
     value = evaluate(
         resource(environment, addresses.version_of(addresses.BACKEND_STORE_URI))["secret_data_wo"],
-        locals_=document(environment)["locals"],
+        locals_=document(environment)["locals"] | {"network_vpc": network},
         stand_ins={
             "ephemeral.random_password.database.result": "p@ss/w:rd",
             f"{addresses.INSTANCE}.connection_name": "P:R:I",
+            f"{addresses.INSTANCE}.private_ip_address": "10.27.0.3",
         },
     )
     assert value == expected.format("p%40ss%2Fw%3Ard")

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, cast
 
 import cdktf
 import pytest
@@ -52,6 +52,7 @@ class VariablesStack(TerraformStack):
             project_id=self._variable("project_id", "string"),
             project_number=self._variable("project_number", "string"),
             kms_key=getattr(sections["encryption"], "kms_key"),  # noqa: B009 - a section of any kind
+            network=cast("Any", sections["network"]),
         )
         TerraformVariable(self, "oauth_client_secret", type="string")
         inputs = Inputs(
@@ -142,8 +143,8 @@ def _written_out(value: Any) -> Any:
     of_lists = {name: block for name, block in dynamic.items() if isinstance(block["for_each"], list)}
     found = {name: _written_out(inner) for name, inner in value.items() if name != "dynamic" and inner is not None}
     for name, block in of_lists.items():
-        for item in block["for_each"]:
-            found[name] = dict.fromkeys(block["content"], item)
+        if block["for_each"]:
+            found[name] = _written_out(block["content"])
     others = {name: block for name, block in dynamic.items() if name not in of_lists}
     return found | ({"dynamic": others} if others else {})
 

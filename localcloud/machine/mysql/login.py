@@ -5,12 +5,14 @@ On Google the socket in /cloudsql ends in a proxy, and MySQL behind it takes nob
 https://github.com/GoogleCloudPlatform/cloud-sql-proxy/issues/2317. Here this program stands in that place. It takes the
 password as MySQL does, and proves it to MariaDB, which knows and checks the users. A service account gives an access
 token instead, in clear, as on Google; whether it is good is asked of the local cloud, by the socket in the folder of
-LOGINS, and where nothing answers no account gets in. Debian has MySQL, and MariaDB with a
-login of this kind, in unstable alone.
+LOGINS, and where nothing answers no account gets in. Debian has MySQL, and MariaDB with a login of this kind, in
+unstable alone.
 
-Usage: login.py [--secure] SOCKET SERVER_SOCKET COMMAND..., where the command is that of the server; it ends with it.
-With --secure it is as behind a later proxy, which tells MySQL that the connection is secure: a password is wanted in
-clear, and a request for the key is a wrong one.
+Usage: login.py [--secure] [--tls=FOLDER] SOCKET SERVER_SOCKET COMMAND..., where the command is the server's; it ends
+with it. With --secure it is as behind a later proxy, which tells MySQL that the connection is secure: a password is
+wanted in clear, and a request for the key is a wrong one. With --tls there is a second socket beside it, `network`, for
+clients of the network: they begin TLS or are refused. The folder has key.pem, certificate.pem and authority.pem, which
+must have issued a client's certificate with SSL_MODE=TRUSTED_CLIENT_CERTIFICATE_REQUIRED.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
 https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets.html
@@ -18,12 +20,15 @@ https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import hashlib
 import json
 import os
 import signal
+import socket
+import ssl
 import sys
 from itertools import cycle
 from pathlib import Path
@@ -37,8 +42,15 @@ CLEAR_PLUGIN = b"mysql_clear_password\0"
 COMPRESS, CONNECT_WITH_DB, SSL = 0x20, 0x8, 0x800
 OK, MORE_DATA, SWITCH, ERROR = b"\0", b"\x01", b"\xfe", b"\xff"
 FULL_LOGIN, KEY_WANTED = b"\x04", b"\x02"
+HEADER = 4  # the length of a packet, in three bytes, and its number
 NO_PASSWORD = (b"", b"\0")
 SALT_BYTES = 20
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_secure_transport_required
+IN_CLEAR = (
+    ERROR
+    + (3159).to_bytes(2, "little")
+    + (b"#HY000Connections using insecure transport are prohibited while --require_secure_transport=ON.")
+)
 PIECE = 64 * 1024
 OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - MySQL's choice
 
@@ -56,14 +68,19 @@ class Packets:
 
     async def receive(self) -> bytes:
         """Returns the next packet; the answer to it has the number after its own."""
-        header = await self.reader.readexactly(4)
+        header = await self.reader.readexactly(HEADER)
         self._number = header[3] + 1
         return await self.reader.readexactly(int.from_bytes(header[:3], "little"))
 
     def send(self, payload: bytes) -> None:
         """Sends a packet."""
-        self.writer.write(len(payload).to_bytes(3, "little") + bytes([self._number]) + payload)
+        self.writer.write(framed(payload, self._number))
         self._number += 1
+
+
+def framed(payload: bytes, number: int) -> bytes:
+    """Returns a packet as it is sent."""
+    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
 
 
 class Greeting(NamedTuple):
@@ -71,17 +88,19 @@ class Greeting(NamedTuple):
 
     Attributes:
         salt: What a password is hashed with.
-        changed: The same greeting, with MySQL's login and neither TLS nor compression.
+        changed: The same greeting, with MySQL's login and no compression.
     """
 
     salt: bytes
     changed: bytes
 
     @classmethod
-    def of(cls, packet: bytes) -> Greeting:
-        """Reads and changes what MariaDB says."""
+    def of(cls, packet: bytes, *, tls: bool) -> Greeting:
+        """Reads and changes what MariaDB says, which offers no TLS itself."""
+        if packet.startswith(ERROR):  # too many connections
+            raise Refused(packet)
         at = packet.index(0, 1) + 1  # behind the version
-        offers = int.from_bytes(packet[at + 13 : at + 15], "little") & ~(SSL | COMPRESS)
+        offers = int.from_bytes(packet[at + 13 : at + 15], "little") & ~(SSL | COMPRESS) | (SSL if tls else 0)
         changed = packet[: at + 13] + offers.to_bytes(2, "little") + packet[at + 15 : at + 44] + PLUGIN
         return cls(packet[at + 4 : at + 12] + packet[at + 31 : at + 43], changed)
 
@@ -104,7 +123,10 @@ class Answer(NamedTuple):
         database_end = packet.index(0, proof_end) + 1 if wants_database else proof_end
         plugin_end = packet.index(0, database_end) + 1
         database, plugin = packet[proof_end:database_end], packet[database_end:plugin_end]
-        return cls(packet[:at], packet[at + 1 : proof_end], database, plugin, packet[plugin_end:])
+        asks = int.from_bytes(packet[:4], "little") & ~SSL  # which ends here
+        return cls(
+            asks.to_bytes(4, "little") + packet[4:at], packet[at + 1 : proof_end], database, plugin, packet[plugin_end:]
+        )
 
     @property
     def user(self) -> str:
@@ -124,39 +146,47 @@ class Answer(NamedTuple):
 class Front:
     """Takes the passwords of clients, and proves them to MariaDB."""
 
-    def __init__(self, server_socket: str, *, secure: bool) -> None:
-        self._server_socket, self._secure = server_socket, secure
+    def __init__(self, server_socket: str, *, secure: bool, tls: ssl.SSLContext | None) -> None:
+        self._server_socket, self._secure, self._tls = server_socket, secure, tls
         self._key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Lets one client in, and passes on what it and the server say until one of them goes away."""
-        client, server = Packets(reader, writer), None
+    async def serve(self, connection: socket.socket, *, network: bool) -> None:
+        """Lets one client in, and passes on what it and the server say until one of them goes away.
+
+        In the network it sends its wish for TLS and the first bytes of that together: these must not be read before.
+        """
+        loop, client, server = asyncio.get_running_loop(), None, None
         with contextlib.suppress(OSError, EOFError, ValueError, IndexError):  # a client, or a server, that gives up
             try:
                 server = Packets(*await asyncio.open_unix_connection(self._server_socket))
-                await self._log_in(client, server)
-                await asyncio.wait(
-                    [asyncio.create_task(_pass_on(*pair)) for pair in ((client, server), (server, client))],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+                greeting = Greeting.of(await server.receive(), tls=network)
+                await loop.sock_sendall(connection, framed(greeting.changed, 0))
+                if network and not int.from_bytes((await _packet(connection))[:4], "little") & SSL:
+                    raise Refused(IN_CLEAR)  # noqa: TRY301
+                streams = asyncio.StreamReader()
+                protocol = asyncio.StreamReaderProtocol(streams)
+                tls = self._tls if network else None
+                transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls)
+                client = Packets(streams, asyncio.StreamWriter(transport, protocol, streams, loop))
+                await self._let_in(client, server, greeting, secure=network or self._secure)
             except Refused as refused:
-                client.send(refused.args[0])
-                await writer.drain()
+                if client:
+                    client.send(refused.args[0])
+                    await client.writer.drain()
+                else:
+                    await loop.sock_sendall(connection, framed(refused.args[0], 2 if network else 0))
         for end in (client, server):
             if end:
                 end.writer.close()
+        if not client:  # else it is closed with the stream, and its number may be another connection's by now
+            connection.close()
 
-    async def _log_in(self, client: Packets, server: Packets) -> None:
-        said = await server.receive()
-        if said.startswith(ERROR):  # too many connections
-            raise Refused(said)
-        greeting = Greeting.of(said)
-        client.send(greeting.changed)
+    async def _let_in(self, client: Packets, server: Packets, greeting: Greeting, *, secure: bool) -> None:
         answer = Answer.of(await client.receive())
         if (await _ask(answer.user)).get("account"):
             password = await self._account_password(client, answer)
         else:
-            password = await self._password(client, answer, greeting.salt)
+            password = await self._password(client, answer, greeting.salt, secure=secure)
         server.send(answer.with_proof(_proof(password, greeting.salt)))
         said = await server.receive()
         if said.startswith(SWITCH):
@@ -165,6 +195,10 @@ class Front:
         if not said.startswith(OK):
             raise Refused(said)
         client.send(said)
+        await asyncio.wait(
+            [asyncio.create_task(_pass_on(*pair)) for pair in ((client, server), (server, client))],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
 
     async def _account_password(self, client: Packets, answer: Answer) -> bytes:
         # https://dev.mysql.com/doc/refman/8.4/en/cleartext-pluggable-authentication.html
@@ -176,7 +210,7 @@ class Front:
             raise answer.denied()
         return password.encode()
 
-    async def _password(self, client: Packets, answer: Answer, salt: bytes) -> bytes:
+    async def _password(self, client: Packets, answer: Answer, salt: bytes, *, secure: bool) -> bytes:
         proof = answer.proof
         if answer.plugin != PLUGIN:
             client.send(SWITCH + PLUGIN + salt + b"\0")
@@ -185,7 +219,7 @@ class Front:
             return b""
         client.send(MORE_DATA + FULL_LOGIN)  # the proof is for a cache, and this one is cold
         full = await client.receive()
-        if self._secure:
+        if secure:
             return full.removesuffix(b"\0")
         if full != KEY_WANTED:
             sys.stderr.write(f"{answer.user} sent a password in clear; MySQL behind Google's proxy refuses it\n")
@@ -219,6 +253,19 @@ def _proof(password: bytes, salt: bytes) -> bytes:
     return bytes(left ^ right for left, right in zip(once, salted, strict=True))
 
 
+async def _packet(connection: socket.socket) -> bytes:
+    """Reads one packet and not a byte more."""
+    found, size = b"", HEADER
+    while len(found) < size:
+        piece = await asyncio.get_running_loop().sock_recv(connection, size - len(found))
+        if not piece:
+            raise EOFError
+        found += piece
+        if len(found) >= HEADER:
+            size = HEADER + int.from_bytes(found[:3], "little")
+    return found[HEADER:]
+
+
 async def _pass_on(source: Packets, target: Packets) -> None:
     with contextlib.suppress(OSError):
         while piece := await source.reader.read(PIECE):
@@ -226,7 +273,33 @@ async def _pass_on(source: Packets, target: Packets) -> None:
             await target.writer.drain()
 
 
-async def run(front: Front, listening: Path, server_socket: Path, command: list[str]) -> int:
+def tls_of(folder: Path) -> ssl.SSLContext:
+    """Returns what a server with these files needs."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    if os.environ.get("SSL_MODE") == "TRUSTED_CLIENT_CERTIFICATE_REQUIRED":
+        context.load_verify_locations(folder / "authority.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def listen(front: Front, listening: Path, *, network: bool) -> None:
+    """Takes clients, for ever."""
+    listening.unlink(missing_ok=True)  # noqa: ASYNC240 - once
+    with socket.socket(socket.AF_UNIX) as server:
+        server.setblocking(False)  # noqa: FBT003
+        server.bind(str(listening))
+        listening.chmod(0o777)  # noqa: ASYNC240 - who sees the socket may try to log in
+        server.listen()
+        served: set[asyncio.Task[None]] = set()
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(server)
+            task = asyncio.create_task(front.serve(connection, network=network))
+            served.add(task)  # the event loop alone would forget it
+            task.add_done_callback(served.discard)
+
+
+async def run(front: Front, sockets: dict[Path, bool], server_socket: Path, command: list[str]) -> int:
     """Runs the server and listens once it does; returns its exit status."""
     server = await asyncio.create_subprocess_exec(*command)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -234,19 +307,24 @@ async def run(front: Front, listening: Path, server_socket: Path, command: list[
     ended = asyncio.create_task(server.wait())
     while not ended.done() and not server_socket.is_socket():  # noqa: ASYNC110, ASYNC240 - no event tells of it
         await asyncio.sleep(0.02)
-    if not ended.done():
-        async with await asyncio.start_unix_server(front.serve, listening):
-            listening.chmod(0o777)  # noqa: ASYNC240 - who sees the socket may try to log in
-            await asyncio.wait([ended])
+    listeners = [asyncio.create_task(listen(front, path, network=network)) for path, network in sockets.items()]
+    await asyncio.wait([ended, *listeners], return_when=asyncio.FIRST_COMPLETED)
     return await ended
 
 
 def main() -> int:
     """Reads the command line, and runs; returns the server's exit status."""
-    secure = sys.argv[1] == "--secure"
-    listening, server_socket, *command = sys.argv[1 + secure :]
-    Path(server_socket).unlink(missing_ok=True)  # of a server that was killed
-    return asyncio.run(run(Front(server_socket, secure=secure), Path(listening), Path(server_socket), command))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--secure", action="store_true")
+    parser.add_argument("--tls", type=Path)
+    parser.add_argument("socket", type=Path)
+    parser.add_argument("server_socket", type=Path)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    found = parser.parse_args()
+    found.server_socket.unlink(missing_ok=True)  # of a server that was killed
+    front = Front(str(found.server_socket), secure=found.secure, tls=tls_of(found.tls) if found.tls else None)
+    sockets: dict[Path, bool] = {found.socket: False} | ({found.socket.with_name("network"): True} if found.tls else {})
+    return asyncio.run(run(front, sockets, found.server_socket, found.command))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,14 @@ if [ ! -L "$home/log" ]; then
   mkdir -p /backups/logs
   ln -sfn "$(mktemp -d /backups/logs/XXXXXXXX)" "$home/log"
 fi
+# In a network it has another socket, for TLS, beside that one.
+if [ -n "${SERVER_KEY:-}" ]; then
+  (umask 077 && printf '%s' "$SERVER_KEY" >/tmp/key.pem)
+  printf '%s' "$SERVER_CERTIFICATE" >/tmp/certificate.pem
+  printf '%s' "$SERVER_CA" >/tmp/authority.pem
+  tls="--tls=/tmp"
+fi
 # The init file runs before the first login.
-exec /opt/login.py "$SOCKET" "$home/server.sock" \
+exec /opt/login.py ${tls:+"$tls"} "$SOCKET" "$home/server.sock" \
   mariadbd --no-defaults --datadir="$home/data" --socket="$home/server.sock" --skip-networking \
   --init-file="$home/init.sql" "$@"

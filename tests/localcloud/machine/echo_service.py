@@ -62,7 +62,7 @@ class Place:
             return {}
 
         surroundings = Surroundings(
-            environment=environment, sockets=lambda _: {}, secrets=self.mounts, label=self.label
+            environment=environment, sockets=lambda _: {}, ways=lambda _: [], secrets=self.mounts, label=self.label
         )
         return Services(
             self.cloud, self.engine, surroundings, journal=Journal(self.logs, self.telemetry), idle_s=self._idle_s

@@ -62,7 +62,7 @@ class JobPlace:
             return {"SURROUNDED": "yes"}
 
         surroundings = Surroundings(
-            environment=environment, sockets=lambda _: {}, secrets=self._secrets, label=self.label
+            environment=environment, sockets=lambda _: {}, ways=lambda _: [], secrets=self._secrets, label=self.label
         )
         return Executions(self.cloud, self.engine, surroundings, logs=self.logs, telemetry=self.telemetry)
 

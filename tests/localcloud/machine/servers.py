@@ -6,18 +6,23 @@ That is: the image, uid 10001, a read-only root, and the socket of the one insta
 from __future__ import annotations
 
 import secrets
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from containers import images
 from containers.container import Container, ContainerSpec
 from localcloud.machine.database import DatabaseServers
+from localcloud.resource import Cloud
+from localcloud.services import sql_certificates
+from localcloud.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from containers.engine import Engine
+    from localcloud.services.sql_certificates import Identity
     from localcloud.terraform.model import Object
 
 PROJECT = "acme-ml-dev"
@@ -73,9 +78,14 @@ class Local:
     def __init__(self, engine: Engine, logins: Path | None = None) -> None:
         self.engine = engine
         self.label = f"test-{secrets.token_hex(4)}"
-        self.servers = DatabaseServers(engine, label=self.label, logins=logins)
+        self._folder = tempfile.TemporaryDirectory()
+        self.cloud = Cloud(Store(Path(self._folder.name) / "cloud"))
+        self.servers = DatabaseServers(engine, label=self.label, identity=self.identity, logins=logins)
         self.image = images.build(engine)
         self.instances: list[Object] = []
+
+    def identity(self, described: Object) -> Identity:
+        return sql_certificates.identity(self.cloud, described)
 
     def run(self, described: Object) -> None:
         self.instances.append(described)
