@@ -59,12 +59,12 @@ def test_service_and_jobs_are_told_how_they_log_in_and_who_does() -> None:
 
 def test_with_accounts_the_connection_string_has_neither_user_nor_password() -> None:
     secret = resource("dev", addresses.version_of(addresses.BACKEND_STORE_URI))
-    connection = f"{addresses.INSTANCE}.connection_name"
+    known = {f"{addresses.INSTANCE}.connection_name": "p:r:i", f"{addresses.INSTANCE}.private_ip_address": "10.27.0.3"}
     values = {}
     for login in ("password", "both", "iam"):
         locals_ = document("dev")["locals"] | {"database_login": login, "serving_instance": ""}
         text = secret["secret_data_wo"].replace("ephemeral.random_password.database.result", "local.secret")
-        values[login] = evaluate(text, locals_=locals_ | {"secret": "p/w"}, stand_ins={connection: "p:r:i"})
+        values[login] = evaluate(text, locals_=locals_ | {"secret": "p/w"}, stand_ins=known)
     by_password = "postgresql+psycopg2://mlflow:p%2Fw@/mlflow?host=/cloudsql/p:r:i"  # noqa: S105
     assert values == dict.fromkeys(("password", "both"), by_password) | {
         "iam": "postgresql+psycopg2:///mlflow?host=/cloudsql/p:r:i"
