@@ -28,6 +28,7 @@ NOT_HERE = {
     "gcloud run services update mlflow --update-labels",
     "gcloud sql export",
     "gcloud sql instances create",
+    "gcloud sql ssl",
     "gcloud storage cp --recursive",
     "gcloud storage service-agent",
 }
