@@ -16,7 +16,7 @@ TOFU_TESTS ?= tests/localcloud tests/module tests/stacks tests/policies --ignore
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth size check test test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down restore-drill bench-synth bench-apply bench-rows image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
+.PHONY: help synth size check test test-rehearsals test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down restore-drill bench-synth bench-apply bench-rows image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
 
 # `##` marks what users need and `make help` lists, `#-` what only changes of this project need (docs/changing.md).
 help: ## List the commands
@@ -39,8 +39,11 @@ check: setup-test lint ## Run the checks that need no container: static checks, 
 	@pytest tests/settings tests/stacks tests/policies
 
 test: setup-test lint ## Run every check and test
-	@pytest --cov --cov-report=
+	@pytest --cov --cov-report= --durations=40 --durations-min=20
 	@python -m tools.coverage
+
+test-rehearsals: setup-test #- Run the rehearsals, which take too long for each `make test`: the drill of a restore
+	@pytest -n 0 -m rehearsal tests/e2e/test_restore_drill.py
 
 test-real-provider: setup-test #- Compare schema, documents and plans with the real provider, which terraform init must find
 	@pytest -n 0 -m real_provider tests/localcloud/test_real_provider.py

@@ -9,7 +9,7 @@ import pytest
 from tools.restore_drill import run
 from tools.runbook import block
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.rehearsal
 
 REHEARSED = {
     "To a point in time": (1, 2, 3),
