@@ -23,7 +23,8 @@ FILES = {
     "signed-in.html": b"text/html; charset=utf-8",
     "signed-in.js": b"text/javascript",
 }
-WITHOUT_KEYS = "without-keys.css"  # what features.css hides besides, where a switch is off
+WEBHOOKS = "WEBHOOKS"
+WITHOUT_KEYS = "without-keys.css"  # what features.css hides besides, where webhooks are off
 OFF_PAGE = "off.html"  # what features.css hides and routes.py refuses; session.js has the link to it
 # They come before MLflow's own script, which is deferred: what they wrap must be wrapped when it starts.
 MARKER = b"</title>"
@@ -81,7 +82,7 @@ class Page:
     def __init__(self, app: App) -> None:
         self.app = app
         self.files = {f"/page/{name}": ((FOLDER / name).read_bytes(), kind) for name, kind in FILES.items()}
-        if any(feature.switch and not feature.on for feature in features_here()):
+        if any(feature.switch == WEBHOOKS and not feature.on for feature in features_here()):
             style, kind = self.files["/page/features.css"]
             self.files["/page/features.css"] = (style + (FOLDER / WITHOUT_KEYS).read_bytes(), kind)
         self.files[f"/page/{OFF_PAGE}"] = (what_is_off().encode(), b"text/html; charset=utf-8")

@@ -60,6 +60,8 @@ class Logins:
         if self._server:
             self._server.close()
             await self._server.wait_closed()
+            (self._folder / _SOCKET).unlink(missing_ok=True)
+            self._folder.rmdir()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, ValueError, KeyError):  # a front that gives up

@@ -133,6 +133,8 @@ def test_a_revision_that_does_not_wait_for_the_user_cannot_log_in(open_workspace
     version = document["resource"]["google_secret_manager_secret_version"]["backend_store_uri"]
     version["depends_on"] = []
     _nothing_waits(document, addresses.DATABASE_USER)
+    for account in ("account", "jobs_account"):
+        _nothing_waits(document, f"google_sql_user.{account}")
     del document["resource"]["google_sql_user"]
     workspace.document = document
     assert 'password authentication failed for user "mlflow"' in workspace.apply_fails()

@@ -97,6 +97,7 @@ FREE: Final = frozenset(
         "google_secret_manager_secret",
         "google_secret_manager_secret_iam_member",
         "google_service_account",
+        "google_service_account_iam_member",
         "google_sql_database",
         "google_sql_user",
         "google_storage_bucket_iam_member",
