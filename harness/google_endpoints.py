@@ -25,6 +25,7 @@ from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.metadata import Metadata, only, variables
 from localcloud.machine.tls import server_context
+from localcloud.services import iamcredentials
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,7 +40,6 @@ ADC_AUDIENCE = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercon
 GOOD = "good"
 FEDERATED = "federated-token"
 SUBJECT = "subject-token"
-IAM_SCOPE = "https://www.googleapis.com/auth/iam"
 POOL = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gh/providers/gh"
 
 
@@ -117,7 +117,7 @@ class Google:
     async def _iamcredentials(self, request: web.Request) -> web.Response:
         account, _, method = request.match_info["call"].partition(":")
         caller = request.headers["Authorization"].removeprefix("Bearer ")
-        if not {caller, self.identity.authenticate(caller, IAM_SCOPE)} & self.may_impersonate:
+        if not {caller, self.identity.authenticate(caller, iamcredentials.SCOPE)} & self.may_impersonate:
             message = f"Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource {account}"
             return web.json_response(
                 {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}}, status=403

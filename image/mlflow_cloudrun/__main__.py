@@ -9,6 +9,8 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -45,22 +47,33 @@ def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], *
     sys.exit(0)
 
 
+@contextmanager
+def ending(statuses: Mapping[type[Exception], int]) -> Generator[None]:
+    """Ends the process with a message and no traceback where one of these errors is raised.
+
+    Args:
+        statuses: By the class of the error, the exit status.
+    """
+    try:
+        yield
+    except tuple(statuses) as error:
+        logger.critical("%s", error)
+        sys.exit(statuses[type(error)])
+
+
 def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, ...] = ()) -> None:
     """Brings the schema up to date; what keeps it from that ends the process with a message and no traceback."""
     from mlflow_cloudrun import database  # noqa: PLC0415  settings.py runs without MLflow's imports
 
     accounts = settings.sharing_accounts(os.environ)
-    try:
+    statuses: dict[type[Exception], int] = {
+        database.NewerSchemaError: EX_DATAERR,
+        database.HalfMovedError: EX_DATAERR,
+        database.LongMigrationError: EX_CONFIG,
+        database.BusyError: EX_TEMPFAIL,
+    }
+    with ending(statuses):
         database.upgrade(uri, patience_s=patience_s, longest_s=longest_s, served=served, accounts=accounts)
-    except (database.NewerSchemaError, database.HalfMovedError) as error:
-        logger.critical("%s", error)
-        sys.exit(EX_DATAERR)
-    except database.LongMigrationError as error:
-        logger.critical("%s", error)
-        sys.exit(EX_CONFIG)
-    except database.BusyError as error:
-        logger.critical("%s", error)
-        sys.exit(EX_TEMPFAIL)
 
 
 def serve(uri: str, folder: Path) -> None:
@@ -90,14 +103,8 @@ def reach(uri: str) -> None:
     """Waits for the way to the database; what keeps it from being reached ends the process with a message."""
     from mlflow_cloudrun import reach  # noqa: PLC0415  SQLAlchemy is imported when the log is configured
 
-    try:
+    with ending({reach.UnreachableError: EX_TEMPFAIL, reach.UntrustedError: EX_CONFIG}):
         reach.reach(uri)
-    except reach.UnreachableError as error:
-        logger.critical("%s", error)
-        sys.exit(EX_TEMPFAIL)
-    except reach.UntrustedError as error:
-        logger.critical("%s", error)
-        sys.exit(EX_CONFIG)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from mlflow_cloudrun.features import features_here
 from mlflow_cloudrun.logs import App, Message, Receive, Send
 from mlflow_cloudrun.routes import WHO_DECIDES, who_decides
+from mlflow_cloudrun.settings import WEBHOOKS
 
 FOLDER = Path(__file__).parents[1] / "page"
 # Their place in the URL, and what they are. sign-in.html is sent by the edge (haproxy.cfg).
@@ -23,7 +24,6 @@ FILES = {
     "signed-in.html": b"text/html; charset=utf-8",
     "signed-in.js": b"text/javascript",
 }
-WEBHOOKS = "WEBHOOKS"
 WITHOUT_KEYS = "without-keys.css"  # what features.css hides besides, where webhooks are off
 OFF_PAGE = "off.html"  # what features.css hides and routes.py refuses; session.js has the link to it
 # They come before MLflow's own script, which is deferred: what they wrap must be wrapped when it starts.

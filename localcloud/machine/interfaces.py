@@ -37,7 +37,6 @@ _SCHEDULED = "/v1/projects/{project}/locations/{location}/jobs/{job}"
 # The older interface, which many schedules call: https://cloud.google.com/run/docs/reference/rest/v1/namespaces.jobs/run
 _NAMESPACE = "/apis/run.googleapis.com/v1/namespaces/{project}/jobs/{job}:run"
 _SIGN = "/v1/projects/-/serviceAccounts/{account}:signBlob"
-_IAM_SCOPE = "https://www.googleapis.com/auth/iam"
 _OF_CONTAINER, _OF_EXECUTION = {"args", "clearArgs", "env", "name"}, {"containerOverrides", "taskCount", "timeout"}
 REGION_HEADER = "X-Local-Region"
 """On a call of the older interface: the region, which at Google is in the host name."""
@@ -190,7 +189,7 @@ class Interfaces:
     async def _sign(self, request: web.Request) -> web.Response:
         account = request.match_info["account"]
         try:
-            iamcredentials.require_sign(self._cloud, self._caller(request, _IAM_SCOPE), account)
+            iamcredentials.require_sign(self._cloud, self._caller(request, iamcredentials.SCOPE), account)
             payload = base64.b64decode((await request.json())["payload"], validate=True)
         except Refused as refused:
             raise web.HTTPForbidden(text=refused.problems[0].summary) from refused

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 API = Api("iamcredentials.googleapis.com", "IAM Service Account Credentials API")
+SCOPE = "https://www.googleapis.com/auth/iam"
 _FULL_NAME = re.compile(r"projects/([^/]+)/serviceAccounts/([^/]+)")
 
 

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from localcloud.resource import Api, Cloud, Resource, crud
 from localcloud.services import compute
+from localcloud.services.sql_keys import instance_key
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, strings, text
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def address(cloud: Cloud, instance: Object) -> str:
         return ""
     connections = [one for one in cloud.store.all(Connection.type) if network_of(one) == network]
     others = servers(cloud, network)
-    own = next((one for one in others if _name(one) == _name(instance)), None)
+    own = next((one for one in others if instance_key(one) == instance_key(instance)), None)
     if own:
         return text(own, "private_ip_address")
     if not connections:
@@ -275,10 +276,6 @@ def _blocks(allocated: Object) -> list[IPv4Network]:
         return []
     found = IPv4Network(f"{text(allocated, 'address')}/{int(length)}", strict=False)
     return list(found.subnets(new_prefix=_BLOCK))
-
-
-def _name(instance: Object) -> str:
-    return f"{text(instance, 'project')}:{text(instance, 'name')}"
 
 
 def _place(instance: Object) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from localcloud.services import kms, networks, sql_certificates
 from localcloud.services import sql_backups as backups
 from localcloud.services import sql_editions as editions
 from localcloud.services.iam import Target
+from localcloud.services.sql_keys import instance_key
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, text
 from localcloud.terraform.schema import Corrections
 
@@ -92,8 +93,8 @@ class Instance(Resource):
     imports = ("projects/{project}/instances/{name}", "{project}/{name}", "{name}")
 
     def key(self, values: Object) -> str:
-        """An instance's name is unique in its project only."""
-        return f"{text(values, 'project')}:{text(values, 'name')}"
+        """Its name is unique in its project only."""
+        return instance_key(values)
 
     def conflict(self, cloud: Cloud, values: Object) -> str:
         """Also in another region."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.resource import now
 from localcloud.services.sql_editions import keeps_log
+from localcloud.services.sql_keys import instance_key
 from localcloud.terraform.model import Object, Problem, Refused, at, text
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def before(cloud: Cloud, instance: Object, until: float) -> Object:
         raise Refused(Problem(message, "Only what is in a backup can be brought back."))
     if until > time.time():
         raise Refused(Problem("Error 400: the point in time lies in the future.", "It is in UTC, and ends with Z."))
-    breaks = [at(one, "time") for one in cloud.store.all(_BREAK) if one.get("key") == _key(instance)]
+    breaks = [at(one, "time") for one in cloud.store.all(_BREAK) if one.get("key") == instance_key(instance)]
     for backup in of_instance(cloud, text(instance, "project"), text(instance, "name")):
         end = ended(backup)
         is_cut = any(isinstance(time_, float) and end < time_ <= until for time_ in breaks)
@@ -125,7 +126,8 @@ def forget(cloud: Cloud, instance: Object) -> None:
 
 def note_break(cloud: Cloud, instance: Object) -> None:
     """Remembers that the log of an instance leads on from later backups alone."""
-    cloud.store.put(_BREAK, f"{_key(instance)} {time.time_ns()}", {"key": _key(instance), "time": time.time()})
+    key = instance_key(instance)
+    cloud.store.put(_BREAK, f"{key} {time.time_ns()}", {"key": key, "time": time.time()})
 
 
 def note_password(cloud: Cloud, user: Object, key: str, password: str) -> None:
@@ -151,7 +153,7 @@ def _passwords(cloud: Cloud, key: str) -> list[tuple[float, str]]:
 
 def _since_break(cloud: Cloud, instance: Object) -> list[Object]:
     """The backups of what an instance holds now that its log leads on from."""
-    breaks = [it["time"] for it in cloud.store.all(_BREAK) if it.get("key") == _key(instance)]
+    breaks = [it["time"] for it in cloud.store.all(_BREAK) if it.get("key") == instance_key(instance)]
     last = max((time_ for time_ in breaks if isinstance(time_, float)), default=0.0)
     backups = of_instance(cloud, text(instance, "project"), text(instance, "name"))
     return [backup for backup in backups if backup.get("has_log") is True and ended(backup) > last]
@@ -160,7 +162,3 @@ def _since_break(cloud: Cloud, instance: Object) -> list[Object]:
 def ended(backup: Object) -> float:
     """When a backup ended, in seconds since the epoch."""
     return datetime.fromisoformat(text(backup, "end_time")).timestamp()
-
-
-def _key(instance: Object) -> str:
-    return f"{text(instance, 'project')}:{text(instance, 'name')}"

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from localcloud.services.sql_keys import instance_key
 from localcloud.terraform.model import Object, text
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def identity(cloud: Cloud, instance: Object) -> Identity:
         cloud: Where it is kept.
         instance: The google_sql_database_instance, with its region.
     """
-    name = f"{_IDENTITY}/{_key(instance)}"
+    name = f"{_IDENTITY}/{instance_key(instance)}"
     kept = cloud.store.secret(name)
     if kept is None:
         kept = "\0".join(_make(":".join(text(instance, part) for part in ("project", "region", "name"))))
@@ -60,7 +61,7 @@ def identity(cloud: Cloud, instance: Object) -> Identity:
 
 def forget(cloud: Cloud, instance: Object) -> None:
     """Another instance of the name is somebody else."""
-    cloud.store.remove_secret(f"{_IDENTITY}/{_key(instance)}")
+    cloud.store.remove_secret(f"{_IDENTITY}/{instance_key(instance)}")
 
 
 def described(authority: str) -> Object:
@@ -75,10 +76,6 @@ def described(authority: str) -> Object:
         "expiration_time": found.not_valid_after_utc.isoformat(),
         "sha1_fingerprint": found.fingerprint(hashes.SHA1()).hex(),  # noqa: S303 - the name of the attribute
     }
-
-
-def _key(instance: Object) -> str:
-    return f"{text(instance, 'project')}:{text(instance, 'name')}"
 
 
 def qualifier() -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from localcloud.services import sql_backups as backups
 from localcloud.services.sql import Instance, addresses, require_address, require_unprotected
 from localcloud.services.sql_editions import keeps_log, recovery_switch
+from localcloud.services.sql_keys import instance_key
 from localcloud.services.sql_parts import Database, User, note_password
 from localcloud.terraform.model import Object, Problem, Refused, objects, text
 
@@ -40,7 +41,7 @@ def change(cloud: Cloud, instance: Object, **settings: bool) -> Object:
     changed = copy.deepcopy(instance)
     for block in objects(changed, "settings"):
         block.update(settings)
-    return _keep(cloud, Instance.type, f"{text(instance, 'project')}:{text(instance, 'name')}", changed)
+    return _keep(cloud, Instance.type, instance_key(instance), changed)
 
 
 def move(cloud: Cloud, instance: Object, network: str) -> Object:
@@ -52,7 +53,7 @@ def move(cloud: Cloud, instance: Object, network: str) -> Object:
     require_address(cloud, changed)
     changed |= addresses(cloud, changed)
     cloud.platform.run_database_server(changed)
-    return _keep(cloud, Instance.type, f"{text(instance, 'project')}:{text(instance, 'name')}", changed)
+    return _keep(cloud, Instance.type, instance_key(instance), changed)
 
 
 def restore(cloud: Cloud, instance: Object, backup: Object) -> None:
@@ -72,8 +73,7 @@ def restore(cloud: Cloud, instance: Object, backup: Object) -> None:
             block.update({"enabled": False, log_switch: False})
     source: Object = {"project": backup["project"], "name": backup["instance"]}
     cloud.platform.restore_database_server(changed, source, text(backup, "id"), "")
-    key = f"{text(instance, 'project')}:{text(instance, 'name')}"
-    _keep(cloud, Instance.type, key, changed)
+    _keep(cloud, Instance.type, instance_key(instance), changed)
     _set_users(cloud, source, changed, backups.ended(backup))
 
 
