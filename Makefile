@@ -38,7 +38,7 @@ size: setup-synth ## Say how large a deployment is for PEOPLE, RUNS a day and ME
 check: setup-test lint ## Run the checks that need no container: static checks, settings, stacks, policies
 	@pytest tests/settings tests/stacks tests/policies
 
-test: setup-test lint ## Run every check and test
+test: setup-test lint ## Run every check and test, except rehearsals
 	@pytest --cov --cov-report= --durations=40 --durations-min=20
 	@python -m tools.coverage
 
