@@ -7,8 +7,9 @@ from typing import Final
 
 from coverage import Coverage
 
-AT_LEAST: Final = {"stacks": 95, "localcloud": 85, "containers": 65, "tools": 50, "image": 40}
-"""Percent, by room. What runs in a container is not seen: of image/, only what tests call in their own process."""
+AT_LEAST: Final = {"stacks": 95, "localcloud": 85, "containers": 65, "tools": 50}
+"""Percent, by room. image/ runs in containers, where it is not seen: a share of it would fall with each test that asks
+a container. Its routes, settings and limits are tables, and a row without a test fails (tests/image/)."""
 
 
 def shares(coverage: Coverage, rooms: Mapping[str, float]) -> dict[str, float]:
@@ -29,10 +30,11 @@ def main() -> int:
     coverage = Coverage()
     coverage.load()
     found = shares(coverage, AT_LEAST)
-    print("\n".join(verdict(found, AT_LEAST)))
     short = [room for room, share in found.items() if share < AT_LEAST[room]]
     for room in short:
         coverage.report(include=[f"{room}/*"], show_missing=True, skip_covered=True)
+    # Last, where a reader of a long log looks first.
+    print("\n".join(verdict(found, AT_LEAST)))
     return bool(short)
 
 
