@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from containers.loopback import LOOPBACK
 
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 MIB = 1024 * 1024
+
+
+class Command(NamedTuple):
+    """How the engine's command is run, by somebody who does not want to wait for its end.
+
+    Attributes:
+        arguments: The command itself, and its arguments.
+        environment: Its environment.
+        folder: Where it runs.
+    """
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: Path
 
 
 class EngineError(Exception):

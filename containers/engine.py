@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from containers import podman
-from containers.container import MIB, Container, ContainerSpec, EngineError
+from containers.container import MIB, Command, Container, ContainerSpec, EngineError
+from containers.context import with_certificates
 from containers.loopback import unguessable_address
 from containers.private import NotPrivate, scratch_folder
 
@@ -28,22 +29,6 @@ ENGINES = ("podman", "docker")
 HOST = "host.internal"
 SLIRP_HOST = "10.0.2.2"
 _ADDRESS = "localcloud.address"  # the label with the address that podman's containers call from
-CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
-PIP_CERT = "/opt/machine.crt"
-
-
-class Command(NamedTuple):
-    """How the engine's command is run, by somebody who does not want to wait for its end.
-
-    Attributes:
-        arguments: The command itself, and its arguments.
-        environment: Its environment.
-        folder: Where it runs.
-    """
-
-    arguments: list[str]
-    environment: dict[str, str]
-    folder: Path
 
 
 class Bridge(NamedTuple):
@@ -293,23 +278,13 @@ class Engine:
     def build(self, context: Path, reference: str, *, arguments: Mapping[str, str], pull: bool) -> None:
         """Builds a Dockerfile.
 
-        This machine's certificates, if it has a bundle, lie in the context as `machine.crt` for steps that need them.
-        The argument PIP_CERT names the place where a Dockerfile that has use for them copies them to.
-
         Args:
             context: The folder with the Dockerfile.
             reference: The image's name.
-            arguments: Values of the Dockerfile's ARGs.
+            arguments: Values of the Dockerfile's ARGs, beside that of `with_certificates`.
             pull: Whether base images may come from a registry.
         """
-        options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        if self.name == "podman":
-            options.append(f"--pull={'missing' if pull else 'never'}")
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "context"
-            shutil.copytree(context, copy)
-            if CA_BUNDLE.exists():
-                # Not a mount: docker's builders have none, and one over /etc/ssl would break installing Debian's own.
-                shutil.copyfile(CA_BUNDLE, copy / "machine.crt")
-                options.append(f"--build-arg=PIP_CERT={PIP_CERT}")
-            self.run("build", "--network=host", *options, f"--tag={reference}", str(copy))
+        pulling = [f"--pull={'missing' if pull else 'never'}"] if self.name == "podman" else []
+        with with_certificates(context) as (folder, more):
+            options = [f"--build-arg={name}={value}" for name, value in {**arguments, **more}.items()]
+            self.run("build", "--network=host", *options, *pulling, f"--tag={reference}", str(folder))

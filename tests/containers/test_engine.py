@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from containers import engine as engines
+from containers import context as contexts
 from containers.container import ContainerSpec
 from containers.engine import Bridge, Engine, EngineError
 from localcloud import daemon
@@ -138,7 +138,7 @@ def test_a_build_finds_the_certificates_of_this_machine(
     bundle, context = tmp_path / "bundle", tmp_path / "context"
     bundle.write_text("certificates")
     context.mkdir()
-    monkeypatch.setattr(engines, "CA_BUNDLE", bundle)
+    monkeypatch.setattr(contexts, "CA_BUNDLE", bundle)
     told = install(name)
     Engine().build(context, "x", arguments={}, pull=False)
     assert "--build-arg=PIP_CERT=/opt/machine.crt" in told()

@@ -15,7 +15,6 @@ clients of the network: they begin TLS or are refused. The folder has key.pem, c
 must have issued a client's certificate with SSL_MODE=TRUSTED_CLIENT_CERTIFICATE_REQUIRED.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
-https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets.html
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -32,17 +30,27 @@ import ssl
 import sys
 from itertools import cycle
 from pathlib import Path
-from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from packets import (
+    ERROR,
+    MORE_DATA,
+    OK,
+    PLUGIN,
+    SSL,
+    SWITCH,
+    Answer,
+    Greeting,
+    Packets,
+    Refused,
+    first_packet,
+    framed,
+    proof_of,
+)
 
-PLUGIN, SERVERS_PLUGIN = b"caching_sha2_password\0", b"mysql_native_password\0"
 CLEAR_PLUGIN = b"mysql_clear_password\0"
-COMPRESS, CONNECT_WITH_DB, SSL = 0x20, 0x8, 0x800
-OK, MORE_DATA, SWITCH, ERROR = b"\0", b"\x01", b"\xfe", b"\xff"
 FULL_LOGIN, KEY_WANTED = b"\x04", b"\x02"
-HEADER = 4  # the length of a packet, in three bytes, and its number
 NO_PASSWORD = (b"", b"\0")
 SALT_BYTES = 20
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_secure_transport_required
@@ -53,94 +61,6 @@ IN_CLEAR = (
 )
 PIECE = 64 * 1024
 OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - MySQL's choice
-
-
-class Refused(Exception):  # noqa: N818 - what happened
-    """A login that gets no further; the argument is the packet that says so."""
-
-
-class Packets:
-    """One end of a connection while a login is under way."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-        self._number = 0
-
-    async def receive(self) -> bytes:
-        """Returns the next packet; the answer to it has the number after its own."""
-        header = await self.reader.readexactly(HEADER)
-        self._number = header[3] + 1
-        return await self.reader.readexactly(int.from_bytes(header[:3], "little"))
-
-    def send(self, payload: bytes) -> None:
-        """Sends a packet."""
-        self.writer.write(framed(payload, self._number))
-        self._number += 1
-
-
-def framed(payload: bytes, number: int) -> bytes:
-    """Returns a packet as it is sent."""
-    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
-
-
-class Greeting(NamedTuple):
-    """The first packet of a server.
-
-    Attributes:
-        salt: What a password is hashed with.
-        changed: The same greeting, with MySQL's login and no compression.
-    """
-
-    salt: bytes
-    changed: bytes
-
-    @classmethod
-    def of(cls, packet: bytes, *, tls: bool) -> Greeting:
-        """Reads and changes what MariaDB says, which offers no TLS itself."""
-        if packet.startswith(ERROR):  # too many connections
-            raise Refused(packet)
-        at = packet.index(0, 1) + 1  # behind the version
-        offers = int.from_bytes(packet[at + 13 : at + 15], "little") & ~(SSL | COMPRESS) | (SSL if tls else 0)
-        changed = packet[: at + 13] + offers.to_bytes(2, "little") + packet[at + 15 : at + 44] + PLUGIN
-        return cls(packet[at + 4 : at + 12] + packet[at + 31 : at + 43], changed)
-
-
-class Answer(NamedTuple):
-    """A client's answer to the greeting, in parts: all before the proof of its password, the proof, and so on."""
-
-    start: bytes
-    proof: bytes
-    database: bytes
-    plugin: bytes
-    attributes: bytes
-
-    @classmethod
-    def of(cls, packet: bytes) -> Answer:
-        """Takes it to pieces."""
-        at = packet.index(0, 32) + 1  # behind the user's name
-        proof_end = at + 1 + packet[at]
-        wants_database = int.from_bytes(packet[:4], "little") & CONNECT_WITH_DB
-        database_end = packet.index(0, proof_end) + 1 if wants_database else proof_end
-        plugin_end = packet.index(0, database_end) + 1
-        database, plugin = packet[proof_end:database_end], packet[database_end:plugin_end]
-        asks = int.from_bytes(packet[:4], "little") & ~SSL  # which ends here
-        return cls(
-            asks.to_bytes(4, "little") + packet[4:at], packet[at + 1 : proof_end], database, plugin, packet[plugin_end:]
-        )
-
-    @property
-    def user(self) -> str:
-        """The name that is logged in with."""
-        return self.start[32:-1].decode(errors="replace")
-
-    def with_proof(self, proof: bytes) -> bytes:
-        """Returns the packet as MariaDB wants it."""
-        return self.start + bytes([len(proof)]) + proof + self.database + SERVERS_PLUGIN + self.attributes
-
-    def denied(self) -> Refused:
-        """MySQL's words."""
-        said = f"#28000Access denied for user '{self.user}'@'cloudsqlproxy~127.0.0.1' (using password: YES)"
-        return Refused(ERROR + (1045).to_bytes(2, "little") + said.encode())
 
 
 class Front:
@@ -161,7 +81,7 @@ class Front:
                 server = Packets(*await asyncio.open_unix_connection(self._server_socket))
                 greeting = Greeting.of(await server.receive(), tls=network)
                 await loop.sock_sendall(connection, framed(greeting.changed, 0))
-                if network and not int.from_bytes((await _packet(connection))[:4], "little") & SSL:
+                if network and not int.from_bytes((await first_packet(connection))[:4], "little") & SSL:
                     raise Refused(IN_CLEAR)  # noqa: TRY301
                 streams = asyncio.StreamReader()
                 protocol = asyncio.StreamReaderProtocol(streams)
@@ -187,10 +107,10 @@ class Front:
             password = await self._account_password(client, answer)
         else:
             password = await self._password(client, answer, greeting.salt, secure=secure)
-        server.send(answer.with_proof(_proof(password, greeting.salt)))
+        server.send(answer.with_proof(proof_of(password, greeting.salt)))
         said = await server.receive()
         if said.startswith(SWITCH):
-            server.send(_proof(password, said[1:].partition(b"\0")[2][:SALT_BYTES]))
+            server.send(proof_of(password, said[1:].partition(b"\0")[2][:SALT_BYTES]))
             said = await server.receive()
         if not said.startswith(OK):
             raise Refused(said)
@@ -242,28 +162,6 @@ async def _ask(user: str, **more: str) -> dict[str, object]:
         writer.close()
         return said
     return {}
-
-
-def _proof(password: bytes, salt: bytes) -> bytes:
-    """As `mysql_native_password` has it."""
-    if not password:
-        return b""
-    once = hashlib.sha1(password).digest()  # noqa: S324 - MySQL's choice
-    salted = hashlib.sha1(salt + hashlib.sha1(once).digest()).digest()  # noqa: S324
-    return bytes(left ^ right for left, right in zip(once, salted, strict=True))
-
-
-async def _packet(connection: socket.socket) -> bytes:
-    """Reads one packet and not a byte more."""
-    found, size = b"", HEADER
-    while len(found) < size:
-        piece = await asyncio.get_running_loop().sock_recv(connection, size - len(found))
-        if not piece:
-            raise EOFError
-        found += piece
-        if len(found) >= HEADER:
-            size = HEADER + int.from_bytes(found[:3], "little")
-    return found[HEADER:]
 
 
 async def _pass_on(source: Packets, target: Packets) -> None:
