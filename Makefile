@@ -45,8 +45,8 @@ coverage: setup-test #- Run the tests of what runs outside the image, and hold e
 	@pytest --cov --cov-report= $(foreach room,client e2e image policies,--ignore=tests/$(room))
 	@python -m tools.coverage
 
-test-rehearsals: setup-test #- Run the rehearsals, which take too long for each `make test`: the drill of a restore
-	@pytest -n 0 -m rehearsal tests/e2e/test_restore_drill.py
+test-rehearsals: setup-test #- Run the tests that take too long for each `make test`
+	@pytest -n 0 -m rehearsal
 
 test-real-provider: setup-test #- Compare schema, documents and plans with the real provider, which terraform init must find
 	@pytest -n 0 -m real_provider tests/localcloud/test_real_provider.py

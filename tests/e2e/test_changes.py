@@ -96,6 +96,7 @@ def log_in_by(world: World, login: str) -> None:
     change(world)
 
 
+@pytest.mark.rehearsal
 def test_to_logins_without_a_password_and_back_no_acknowledged_write_is_lost(world: World) -> None:
     """As the runbook has it; the jobs log in as accounts of their own."""
     with writing(world, "logins without a password, and back"):

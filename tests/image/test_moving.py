@@ -4,10 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -23,7 +22,8 @@ from tests.image.deployment import ROOT, Deployment, Outcome, deployed
 pytestmark = pytest.mark.long
 
 PROGRAM = Path(__file__).parent / "old_mlflow.py"
-VERSIONS = ["1.30.1", "2.2.2", "2.16.2", "3.0.1"]
+VERSIONS = ["1.30.1", pytest.param("2.2.2", marks=pytest.mark.rehearsal), "2.16.2", "3.0.1"]
+Versions = Callable[[str], Path]
 COUNTS = {
     "experiments": 3,
     "runs": 6,
@@ -46,19 +46,6 @@ def deployment(platform: Platform, scratch: Path) -> Generator[Deployment]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Older MLflows, each in a folder of its own."""
-    folders = {version: tmp_path_factory.mktemp("mlflow") for version in VERSIONS}
-
-    def install(version: str) -> None:
-        old_packages.install(version, folders[version], "setuptools<81")  # the first two import pkg_resources
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(install, VERSIONS))
-    return folders
-
-
 def fill(packages: Path, folder: Path, uri: str, artifacts: str) -> None:
     """Lets an older MLflow fill a store."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -67,20 +54,32 @@ def fill(packages: Path, folder: Path, uri: str, artifacts: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def left_behind(packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders with `mlflow.db` and `files` of each version, and `mlruns` of a 2.x."""
-    folders = {version: tmp_path_factory.mktemp("left") for version in [*VERSIONS, "mlruns"]}
+def package(tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    """Older MLflows, each in a folder of its own, installed when it is asked for first."""
 
-    def make(version: str) -> None:
-        folder = folders[version]
-        uri, artifacts = f"sqlite:///{folder}/mlflow.db", f"{folder}/files"
+    @cache
+    def install(version: str) -> Path:
+        folder = tmp_path_factory.mktemp("mlflow")
+        old_packages.install(version, folder, "setuptools<81")  # the first two import pkg_resources
+        return folder
+
+    return install
+
+
+@pytest.fixture(scope="module")
+def left_behind(package: Versions, tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    """Folders with `mlflow.db` and `files` of a version, and with `mlruns` of a 2.x."""
+
+    @cache
+    def make(version: str) -> Path:
+        folder = tmp_path_factory.mktemp("left")
         if version == "mlruns":
-            uri, artifacts = f"{folder}/mlruns", ""
-        fill(packages.get(version, packages["2.16.2"]), folder, uri, artifacts)
+            fill(package("2.16.2"), folder, f"{folder}/mlruns", "")
+        else:
+            fill(package(version), folder, f"sqlite:///{folder}/mlflow.db", f"{folder}/files")
+        return folder
 
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(make, folders))
-    return folders
+    return make
 
 
 def upload(deployment: Deployment, folder: Path, name: str) -> str:
@@ -105,11 +104,11 @@ def beside(deployment: Deployment, postgres: Postgres, database: str) -> Deploym
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_database_moves_in_with_all_its_rows_and_files(
-    deployment: Deployment, postgres: Postgres, left_behind: dict[str, Path], version: str
+    deployment: Deployment, postgres: Postgres, left_behind: Versions, version: str
 ) -> None:
-    there = upload(deployment, left_behind[version], version)
+    there = upload(deployment, left_behind(version), version)
     target = beside(deployment, postgres, postgres.create())
-    outcome = target.job("import", f"--from={there}/mlflow.db", *roots(left_behind[version], there), "--sample=0")
+    outcome = target.job("import", f"--from={there}/mlflow.db", *roots(left_behind(version), there), "--sample=0")
     assert outcome.status == 0, outcome.log
     for counted in (outcome.summary["source"], outcome.summary["after"]):
         assert COUNTS.items() <= counted.items()
@@ -120,8 +119,8 @@ def test_a_database_moves_in_with_all_its_rows_and_files(
     assert target.count("metrics", "is_nan") == 6
 
 
-def test_an_mlruns_folder_moves_in_and_is_served(deployment: Deployment, left_behind: dict[str, Path]) -> None:
-    there = upload(deployment, left_behind["mlruns"] / "mlruns", "folder/mlruns")
+def test_an_mlruns_folder_moves_in_and_is_served(deployment: Deployment, left_behind: Versions) -> None:
+    there = upload(deployment, left_behind("mlruns") / "mlruns", "folder/mlruns")
     outcome = deployment.job("import", f"--from={there}")
     assert outcome.status == 0, outcome.log
     assert COUNTS.items() <= outcome.summary["after"].items()
@@ -142,10 +141,10 @@ def test_an_mlruns_folder_moves_in_and_is_served(deployment: Deployment, left_be
 
 
 def test_another_servers_database_moves_in_from_one_engine_to_the_other(
-    deployment: Deployment, postgres: Postgres, packages: dict[str, Path], scratch: Path, tmp_path: Path
+    deployment: Deployment, postgres: Postgres, package: Versions, scratch: Path, tmp_path: Path
 ) -> None:
     source = postgres.create()
-    fill(packages["2.16.2"], tmp_path, postgres.uri(source, sockets=str(postgres.sockets)), f"{tmp_path}/files")
+    fill(package("2.16.2"), tmp_path, postgres.uri(source, sockets=str(postgres.sockets)), f"{tmp_path}/files")
     before = postgres.execute("SELECT count(*), max(artifact_uri) FROM runs", database=source)
     there = upload(deployment, tmp_path, "server")
     folder = Path(mkdtemp(dir=scratch))
@@ -170,23 +169,23 @@ def test_another_servers_database_moves_in_from_one_engine_to_the_other(
 
 
 def test_unknown_roots_are_named_before_anything_is_changed(
-    deployment: Deployment, postgres: Postgres, left_behind: dict[str, Path]
+    deployment: Deployment, postgres: Postgres, left_behind: Versions
 ) -> None:
-    there = upload(deployment, left_behind["3.0.1"], "3.0.1")
+    there = upload(deployment, left_behind("3.0.1"), "3.0.1")
     target = beside(deployment, postgres, postgres.create())
     outcome = target.job("import", f"--from={there}/mlflow.db")
     assert outcome.status == EX_DATAERR, outcome.log
-    assert f"{left_behind['3.0.1']}/files/0 (4)" in outcome.log
-    assert f"--root={left_behind['3.0.1']}/" in outcome.log
+    assert f"{left_behind('3.0.1')}/files/0 (4)" in outcome.log
+    assert f"--root={left_behind('3.0.1')}/" in outcome.log
     assert target.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
 def test_a_killed_import_begins_again_and_no_server_starts_on_half_of_it(
-    deployment: Deployment, postgres: Postgres, left_behind: dict[str, Path]
+    deployment: Deployment, postgres: Postgres, left_behind: Versions
 ) -> None:
-    there = upload(deployment, left_behind["3.0.1"], "3.0.1")
+    there = upload(deployment, left_behind("3.0.1"), "3.0.1")
     target = beside(deployment, postgres, postgres.create())
-    command = ("import", f"--from={there}/mlflow.db", *roots(left_behind["3.0.1"], there))
+    command = ("import", f"--from={there}/mlflow.db", *roots(left_behind("3.0.1"), there))
     with target.running(*command) as job:
         wait_for(lambda: target.count("pg_tables", "tablename = 'alembic_cloudrun_import'"), "the import's mark")
         job.signal("KILL")
