@@ -22,17 +22,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
-import os
 import signal
-import socket
-import ssl
 import sys
+from functools import partial
 from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from front import ask, pass_on, run, streams, tls_of
 from packets import (
     ERROR,
     MORE_DATA,
@@ -49,6 +48,10 @@ from packets import (
     proof_of,
 )
 
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
 CLEAR_PLUGIN = b"mysql_clear_password\0"
 FULL_LOGIN, KEY_WANTED = b"\x04", b"\x02"
 NO_PASSWORD = (b"", b"\0")
@@ -59,7 +62,6 @@ IN_CLEAR = (
     + (3159).to_bytes(2, "little")
     + (b"#HY000Connections using insecure transport are prohibited while --require_secure_transport=ON.")
 )
-PIECE = 64 * 1024
 OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - MySQL's choice
 
 
@@ -83,11 +85,7 @@ class Front:
                 await loop.sock_sendall(connection, framed(greeting.changed, 0))
                 if network and not int.from_bytes((await first_packet(connection))[:4], "little") & SSL:
                     raise Refused(IN_CLEAR)  # noqa: TRY301
-                streams = asyncio.StreamReader()
-                protocol = asyncio.StreamReaderProtocol(streams)
-                tls = self._tls if network else None
-                transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls)
-                client = Packets(streams, asyncio.StreamWriter(transport, protocol, streams, loop))
+                client = Packets(*await streams(connection, self._tls if network else None))
                 await self._let_in(client, server, greeting, secure=network or self._secure)
             except Refused as refused:
                 if client:
@@ -103,7 +101,7 @@ class Front:
 
     async def _let_in(self, client: Packets, server: Packets, greeting: Greeting, *, secure: bool) -> None:
         answer = Answer.of(await client.receive())
-        if (await _ask(answer.user)).get("account"):
+        if (await ask(answer.user)).get("account"):
             password = await self._account_password(client, answer)
         else:
             password = await self._password(client, answer, greeting.salt, secure=secure)
@@ -115,16 +113,13 @@ class Front:
         if not said.startswith(OK):
             raise Refused(said)
         client.send(said)
-        await asyncio.wait(
-            [asyncio.create_task(_pass_on(*pair)) for pair in ((client, server), (server, client))],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        await pass_on(client.ends, server.ends)
 
     async def _account_password(self, client: Packets, answer: Answer) -> bytes:
         # https://dev.mysql.com/doc/refman/8.4/en/cleartext-pluggable-authentication.html
         client.send(SWITCH + CLEAR_PLUGIN)
         token = (await client.receive()).removesuffix(b"\0").decode(errors="replace")
-        password = (await _ask(answer.user, token=token)).get("password")
+        password = (await ask(answer.user, token=token)).get("password")
         if not isinstance(password, str):
             sys.stderr.write(f"{answer.user} did not get in\n")
             raise answer.denied()
@@ -153,63 +148,6 @@ class Front:
         return bytes(byte ^ salted for byte, salted in zip(hidden, cycle(salt), strict=False)).removesuffix(b"\0")
 
 
-async def _ask(user: str, **more: str) -> dict[str, object]:
-    """Asks the local cloud about a user; where it does not answer, the user is no account."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        reader, writer = await asyncio.open_unix_connection(f"{os.environ['LOGINS']}/login")
-        writer.write(json.dumps({"instance": os.environ["INSTANCE"], "user": user, **more}).encode() + b"\n")
-        said = json.loads(await reader.readline())
-        writer.close()
-        return said
-    return {}
-
-
-async def _pass_on(source: Packets, target: Packets) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await source.reader.read(PIECE):
-            target.writer.write(piece)
-            await target.writer.drain()
-
-
-def tls_of(folder: Path) -> ssl.SSLContext:
-    """Returns what a server with these files needs."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    if os.environ.get("SSL_MODE") == "TRUSTED_CLIENT_CERTIFICATE_REQUIRED":
-        context.load_verify_locations(folder / "authority.pem")
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-async def listen(front: Front, listening: Path, *, network: bool) -> None:
-    """Takes clients, for ever."""
-    listening.unlink(missing_ok=True)  # noqa: ASYNC240 - once
-    with socket.socket(socket.AF_UNIX) as server:
-        server.setblocking(False)  # noqa: FBT003
-        server.bind(str(listening))
-        listening.chmod(0o777)  # noqa: ASYNC240 - who sees the socket may try to log in
-        server.listen()
-        served: set[asyncio.Task[None]] = set()
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(server)
-            task = asyncio.create_task(front.serve(connection, network=network))
-            served.add(task)  # the event loop alone would forget it
-            task.add_done_callback(served.discard)
-
-
-async def run(front: Front, sockets: dict[Path, bool], server_socket: Path, command: list[str]) -> int:
-    """Runs the server and listens once it does; returns its exit status."""
-    server = await asyncio.create_subprocess_exec(*command)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.terminate)
-    ended = asyncio.create_task(server.wait())
-    while not ended.done() and not server_socket.is_socket():  # noqa: ASYNC110, ASYNC240 - no event tells of it
-        await asyncio.sleep(0.02)
-    listeners = [asyncio.create_task(listen(front, path, network=network)) for path, network in sockets.items()]
-    await asyncio.wait([ended, *listeners], return_when=asyncio.FIRST_COMPLETED)
-    return await ended
-
-
 def main() -> int:
     """Reads the command line, and runs; returns the server's exit status."""
     parser = argparse.ArgumentParser()
@@ -219,10 +157,12 @@ def main() -> int:
     parser.add_argument("server_socket", type=Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     found = parser.parse_args()
-    found.server_socket.unlink(missing_ok=True)  # of a server that was killed
     front = Front(str(found.server_socket), secure=found.secure, tls=tls_of(found.tls) if found.tls else None)
-    sockets: dict[Path, bool] = {found.socket: False} | ({found.socket.with_name("network"): True} if found.tls else {})
-    return asyncio.run(run(front, sockets, found.server_socket, found.command))
+    sockets = {found.socket: partial(front.serve, network=False)}
+    if found.tls:
+        sockets[found.socket.with_name("network")] = partial(front.serve, network=True)
+    signals = dict.fromkeys((signal.SIGINT, signal.SIGTERM), signal.SIGTERM)  # MariaDB goes on after an INT
+    return asyncio.run(run(found.command, found.server_socket, sockets, signals))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from front import exactly
+
 if TYPE_CHECKING:
+    import asyncio
     import socket
 
 PLUGIN, SERVERS_PLUGIN = b"caching_sha2_password\0", b"mysql_native_password\0"
@@ -28,14 +30,14 @@ class Packets:
     """One end of a connection while a login is under way."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
+        self.ends = self._reader, self.writer = reader, writer
         self._number = 0
 
     async def receive(self) -> bytes:
         """Returns the next packet; the answer to it has the number after its own."""
-        header = await self.reader.readexactly(HEADER)
+        header = await self._reader.readexactly(HEADER)
         self._number = header[3] + 1
-        return await self.reader.readexactly(int.from_bytes(header[:3], "little"))
+        return await self._reader.readexactly(int.from_bytes(header[:3], "little"))
 
     def send(self, payload: bytes) -> None:
         """Sends a packet."""
@@ -119,12 +121,5 @@ def proof_of(password: bytes, salt: bytes) -> bytes:
 
 async def first_packet(connection: socket.socket) -> bytes:
     """Reads one packet and not a byte more."""
-    found, size = b"", HEADER
-    while len(found) < size:
-        piece = await asyncio.get_running_loop().sock_recv(connection, size - len(found))
-        if not piece:
-            raise EOFError
-        found += piece
-        if len(found) >= HEADER:
-            size = HEADER + int.from_bytes(found[:3], "little")
-    return found[HEADER:]
+    header = await exactly(connection, HEADER)
+    return await exactly(connection, int.from_bytes(header[:3], "little"))

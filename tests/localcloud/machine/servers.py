@@ -101,7 +101,7 @@ class Local:
         self.servers.create_database(part("mlflow", name))
         self.servers.set_password(part("mlflow", name), PASSWORD)
 
-    def client(
+    def client(  # noqa: PLR0913 - each says how another kind of client is
         self,
         address: str,
         *command: str,
@@ -109,8 +109,9 @@ class Local:
         user: str = "",
         sees: str = "main",
         more: Mapping[str, str] | None = None,
+        helpers: Sequence[ContainerSpec] = (),
     ) -> tuple[int, str]:
-        """Runs a command in a container that names an instance; returns its status and what it printed.
+        """Runs a command in a container that names an instance, or none; returns its status and what it printed.
 
         With `more` variables it has a network: there may be a metadata server in it.
         """
@@ -119,12 +120,13 @@ class Local:
             entrypoint=entrypoint,
             command=command,
             environment={"BACKEND_STORE_URI": address, **(more or {})},
-            mounts={**self.servers.mounts(connection_name(sees))},
+            mounts={**self.servers.mounts(connection_name(sees))} if sees else {},
             tmpfs={"/tmp": 64},  # noqa: S108
             read_only=True,
             isolated=not more,
             user=user,
             labels={"localcloud": self.label},
+            helpers=helpers,
         )
         container = self.engine.start(spec)
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from containers.engine import HOST, Engine
+from image.mlflow_cloudrun import tls
 from localcloud.machine.background import serving
 from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.logins import Logins
@@ -19,8 +20,8 @@ from localcloud.services import iam, sql_logins
 from localcloud.services.sql import Instance
 from localcloud.services.sql_parts import User
 from localcloud.store import Store
-from localcloud.terraform.model import Object, text
-from tests.localcloud.machine.servers import PROJECT, PYTHON, Local, instance, part, uri
+from localcloud.terraform.model import Object, at, text
+from tests.localcloud.machine.servers import CLIENT, PROJECT, PYTHON, Local, instance, part, uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,13 @@ for user, password in json.loads(os.environ["TRIED"]):
         found.append(str(error))
 print(json.dumps(found))
 """
+# What the image does before it connects.
+TRUST = """
+import os, pathlib
+from mlflow_cloudrun import reach, settings, tls
+settings.write_authority(os.environ, pathlib.Path(tls.FILE))
+reach.reach(os.environ["BACKEND_STORE_URI"])
+"""
 # What the image does, one connection after the other; the statements come last.
 USE = """
 import os, sqlalchemy, sys
@@ -64,8 +72,14 @@ except sqlalchemy.exc.DBAPIError as error:
 """
 
 
+ADDRESS: Final = "10.27.0.3"
+PORTS: Final = {"postgresql": 5432, "mysql": 3306}
+IN_CLEAR: Final = {"postgresql": "sslmode=disable", "mysql": "ssl_disabled=true"}
+REFUSED: Final = {"postgresql": "no encryption", "mysql": "insecure transport are prohibited"}
+
+
 class Place:
-    """An instance that takes tokens, in a cloud with two accounts and a metadata server of the first."""
+    """An instance that takes tokens, on its socket and in a network, and two accounts in a cloud."""
 
     def __init__(self, folder: Path, kind: str, stack: ExitStack) -> None:
         self.kind, self.mysql = kind, kind == "mysql"
@@ -82,7 +96,11 @@ class Place:
         self.metadata = stack.enter_context(serving(served, bridge=engine.bridge))
         self.local = Local(engine, folder / "logins")
         described = instance(kind, version=VERSIONS[kind], flags=[{"name": FLAGS[kind], "value": "on"}])
-        self.described: Object = {**described, "region": "europe-west1"}
+        network = {"private_network": "projects/p/global/networks/ml", "ssl_mode": "ENCRYPTED_ONLY"}
+        self.described: Object = {**described, "region": "europe-west1", "private_ip_address": ADDRESS}
+        settings = at(self.described, "settings", 0)
+        assert isinstance(settings, dict)
+        settings["ip_configuration"] = [network]
         self.cloud.store.put(Instance.type, Instance().key(self.described), self.described)
         stack.callback(self.local.servers.remove, self.described)
         self.local.run(self.described)
@@ -129,6 +147,18 @@ class Place:
         bare = uri(self.kind).replace(uri(self.kind).partition("//")[2].partition("/")[0], "", 1)
         more = {"DATABASE_LOGIN": "iam", **variables(f"{HOST}:{self.metadata}")}
         return self.local.client(bare, *command, entrypoint=entrypoint, sees=self.kind, more=more)
+
+    def in_network(self, *command: str, user: str = "", query: str = "") -> tuple[int, str]:
+        """Runs a program that reaches the server by its address alone; without a user as the server's account."""
+        scheme, trusted = next(each for each in tls.QUERIES.items() if each[0].startswith(self.kind))
+        address = f"{scheme}://{user}{ADDRESS}:{PORTS[self.kind]}/mlflow?{query or trusted}"
+        more = {
+            "DATABASE_CA": self.local.identity(self.described).authority,
+            **({} if user else {"DATABASE_LOGIN": "iam"}),
+            **variables(f"{HOST}:{self.metadata}"),
+        }
+        helpers = [self.local.servers.way(self.described)]
+        return self.local.client(address, *command, entrypoint=PYTHON, sees="", more=more, helpers=helpers)
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -225,6 +255,21 @@ def test_a_revoked_role_shuts_out_new_connections_at_once(shared: Place) -> None
     assert status == 1
     assert refused(shared, SERVER) in said
     assert shared.as_account("-c", USE, "1")[0] == 0
+
+
+def test_in_a_network_a_token_is_checked_as_well_and_only_under_tls(shared: Place) -> None:
+    use = f"{TRUST}\n{USE}"
+    assert shared.in_network("-c", use, "1", "SELECT count(*) FROM experiments") == (0, "0")
+    login = uri(shared.kind).partition("//")[2].partition("/")[0]
+    assert shared.in_network("-c", f"{TRUST}\n{CLIENT}", "SELECT 1", user=login) == (0, "1")
+    status, said = shared.in_network("-c", use, "1", query=IN_CLEAR[shared.kind])
+    assert (status, REFUSED[shared.kind] in said) == (1, True), said
+    shared.revoke(SERVER)
+    try:
+        status, said = shared.in_network("-c", use, "1")
+    finally:
+        shared.grant(SERVER)
+    assert (status, refused(shared, SERVER) in said) == (1, True), said
 
 
 def test_a_server_that_was_killed_takes_tokens_again(shared: Place) -> None:
