@@ -161,7 +161,8 @@ def main() -> int:
     sockets = {found.socket: partial(front.serve, network=False)}
     if found.tls:
         sockets[found.socket.with_name("network")] = partial(front.serve, network=True)
-    signals = dict.fromkeys((signal.SIGINT, signal.SIGTERM), signal.SIGTERM)  # MariaDB goes on after an INT
+    # MariaDB goes on after an INT.
+    signals: dict[signal.Signals, signal.Signals] = dict.fromkeys((signal.SIGINT, signal.SIGTERM), signal.SIGTERM)
     return asyncio.run(run(found.command, found.server_socket, sockets, signals))
 
 
