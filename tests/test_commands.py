@@ -8,8 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.test_docs import PAGES
-from tests.test_pages import functions_of
+from tests.pages import PAGES, functions_of
 from tools.docs import CHECKOUT
 
 HELD: Final[dict[str, dict[str, list[str]]]] = tomllib.loads(Path(__file__).with_name("commands.toml").read_text())

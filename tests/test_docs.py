@@ -11,31 +11,12 @@ import pytest
 from stacks.settings.explain import SETTINGS_PAGE
 from stacks.settings.load import load
 from stacks.settings.model import Settings
+from tests.pages import code_in, every_page, make_targets
 from tools import docs, faults
 from tools.docs import CHECKOUT, Part
 
-PAGES = sorted(
-    (CHECKOUT / name)
-    for name in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-)
 CHANGING = CHECKOUT / docs.CHANGING
 EXAMPLE = CHECKOUT / docs.EXAMPLE
-
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
-
-
-def code_in(text: str) -> str:
-    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
-
-
-def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
 
 
 def section_of(text: str, heading: str) -> str:

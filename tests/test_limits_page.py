@@ -9,7 +9,7 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
-from tests.test_pages import TEST
+from tests.pages import TEST
 from tools.docs import CHECKOUT
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """What the pages tell people to type, and what they point to, is there."""
 
-import ast
 import re
 import subprocess
 from pathlib import Path
@@ -9,13 +8,12 @@ import pytest
 
 from stacks.names import CloudNames
 from stacks.settings.model import Settings
+from tests.pages import PAGES, TEST, code_in, every_page, functions_of
 from tests.stacks.documents import STACKS, document
-from tests.test_docs import PAGES, code_in, every_page
 from tools.docs import CHECKOUT, SECURITY
 
 RUNBOOK = CHECKOUT / "docs" / "runbook.md"
 NAMES = CloudNames.of("mlflow")
-TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def shell_blocks(page: Path) -> list[str]:
@@ -30,11 +28,6 @@ def anchors(page: Path) -> set[str]:
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
-
-
-def functions_of(file: str) -> set[str]:
-    body = ast.parse((CHECKOUT / file).read_text()).body
-    return {node.name for node in body if isinstance(node, ast.FunctionDef)}
 
 
 def addresses() -> set[str]:

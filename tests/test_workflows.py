@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from containers.images import pinned_bases
-from tests.test_docs import make_targets
+from tests.pages import make_targets
 from tools.docs import CHECKOUT
 
 WORKFLOWS = {path.name: path.read_text() for path in (CHECKOUT / ".github" / "workflows").iterdir()}

@@ -16,7 +16,7 @@ import requests
 from harness import gate as gates
 from harness.google_endpoints import ADC_AUDIENCE, ROBOT
 from localcloud.machine.identity import GCLOUD_AUDIENCE
-from tests.client.test_tokens import IDENTITY, Source
+from tests.client.package import IDENTITY, Source
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "client" / "src"))
 from mlflow_google import hosts, refusal

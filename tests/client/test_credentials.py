@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +13,13 @@ from harness import credentials
 from harness import google_endpoints as google
 from harness.google_endpoints import ADC_AUDIENCE, PERSON, ROBOT, Google, claims
 from localcloud.machine.identity import GCLOUD_AUDIENCE, IdentityProvider
+from tests.client.package import CLIENT, Variables, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-CLIENT = Path(__file__).parents[2] / "client" / "src"
 SERVICE = "https://mlflow-123456789012.europe-west1.run.app"
-Variables = dict[str, str]
 
 
 @pytest.fixture
@@ -34,12 +33,6 @@ def variables(cloud: Google, tmp_path: Path) -> Iterator[Variables]:
     with google.reached(cloud, tmp_path / "tls") as found:
         home = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin"), "PYTHONPATH": str(CLIENT), "NO_GCE_CHECK": "true"}
         yield found | home
-
-
-def run(variables: Variables, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command in a process of its own."""
-    command = [sys.executable, "-m", "mlflow_google.cli", *arguments]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
 
 
 def token(variables: Variables, **more: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from harness import gate as gates
 from harness import google_endpoints as google
 from harness.google_endpoints import ROBOT, Google
 from localcloud.machine.identity import IdentityProvider
-from tests.client.test_credentials import CLIENT, run
+from tests.client.package import CLIENT, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

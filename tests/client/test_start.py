@@ -14,7 +14,7 @@ from localcloud.machine.background import serving
 from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.identity import IdentityProvider
 from localcloud.machine.metadata import variables
-from tests.client.test_credentials import CLIENT
+from tests.client.package import CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

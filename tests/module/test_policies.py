@@ -6,8 +6,8 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.localcloud.test_policies import CHECKOV_ERRS
 from tests.module.clouds import MODULE, copy_of_module, opened
+from tests.policies.plans import CHECKOV_ERRS
 from tools.scan import scan
 
 if TYPE_CHECKING:
