@@ -21,9 +21,6 @@ EX_DATAERR, EX_TEMPFAIL, EX_CONFIG = 65, 75, 78
 START_LOCK_S = 200  # below Cloud Run's 240 s for a start
 START_MIGRATION_S = 120  # half of that: an estimate may be wrong, and the rest of the start takes its time
 UPGRADE_LOCK_S = 3600  # as long as a job may migrate a large database
-# As much of a request's head as the edge lets through (haproxy.cfg: tune.bufsize). h11 gives up after 16 KiB, if it did
-# not all come at once. https://www.uvicorn.org/settings/#http
-HEAD_BYTES = 65536
 logger = logging.getLogger("mlflow_cloudrun")
 
 
@@ -35,15 +32,14 @@ def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], *
     from mlflow_cloudrun.access import Access  # noqa: PLC0415
 
     os.environ.update(extra_env)
-    from mlflow.server.fastapi_app import app  # noqa: PLC0415  reads the environment when it is imported
-
-    app = authorization.application(app)
+    fastapi = authorization.guarded(application.fastapi_app)
+    application.app = application.protected(Access.of(folder), fastapi)
     # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
     gc.enable()
-    application.protect(app, Access.of(folder))
-    options = command[command.index("uvicorn") + 1 :]
-    uvicorn.main.main(args=[f"--h11-max-incomplete-event-size={HEAD_BYTES}", *options], prog_name="uvicorn")
+    options = command[command.index("uvicorn") + 1 : -1]
+    # It takes a head of any length: the edge bounds it (haproxy.cfg: tune.bufsize). https://www.uvicorn.org/settings/#http
+    uvicorn.main.main(args=["--http=httptools", *options, "mlflow_cloudrun.application:app"], prog_name="uvicorn")
     sys.exit(0)
 
 

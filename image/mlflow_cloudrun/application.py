@@ -1,6 +1,7 @@
-"""The middlewares between oauth2-proxy and MLflow's application: one a module, outermost first."""
+"""The middlewares between oauth2-proxy and MLflow's applications: one a module, outermost first."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from mlflow.server import app as flask_app
@@ -17,7 +18,6 @@ from mlflow_cloudrun import (
     links,
     locations,
     mentions,
-    otlp,
     statements,
     values,
     webhooks,
@@ -27,8 +27,9 @@ from mlflow_cloudrun.admission import Line
 from mlflow_cloudrun.artifacts import StreamedArtifacts
 from mlflow_cloudrun.bodies import BoundedBodies
 from mlflow_cloudrun.credentials import WithoutCredentials
+from mlflow_cloudrun.dispatch import Dispatch
 from mlflow_cloudrun.errors import WholeErrors
-from mlflow_cloudrun.logs import RequestLog
+from mlflow_cloudrun.logs import App, RequestLog
 from mlflow_cloudrun.page import Page
 from mlflow_cloudrun.queries import BoundedQueries
 from mlflow_cloudrun.reads import BoundedReads
@@ -38,16 +39,23 @@ from mlflow_cloudrun.routes import RouteGate, limit_graphql
 REQUESTS_PER_PLACE = 2
 # Nobody has all of them: who comes while somebody calls without a pause is let in at once.
 KEPT_FOR_OTHERS = 2
+app: App
+"""MLflow as uvicorn finds it by its name; __main__.py sets it."""
 
 
-def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class is imported with MLflow alone
-    """Puts the middlewares around MLflow's application; a request meets them from the first line to the last."""
+def protected(access: Access, fastapi: Callable[[], Any]) -> App:
+    """Returns MLflow with the middlewares around it; a request meets them from the first line to the last.
+
+    Args:
+        access: Who gets in.
+        fastapi: Imports the smaller one of MLflow's applications (dispatch.py).
+    """
     limit_graphql(schema.graphql_schema)
     bucket.install()  # both before the locations, which hold for what is registered
     links.install(flask_app)
     locations.limit(os.environ)
     at_a_time = REQUESTS_PER_PLACE * engine.places()
-    onion: list[tuple[type, dict[str, object]]] = [
+    onion: list[tuple[Callable[..., App], dict[str, object]]] = [
         (RequestLog, {}),
         (Page, {}),
         (WholeErrors, {}),
@@ -60,15 +68,26 @@ def protect(app: Any, access: Access) -> None:  # noqa: ANN401  FastAPI's class 
         (StreamedArtifacts, {}),
         (Line, {"at_a_time": at_a_time, "of_one": max(1, at_a_time - KEPT_FOR_OTHERS)}),
     ]
-    for middleware, options in reversed(onion):  # Starlette's last one added is the outermost
-        app.add_middleware(middleware, **options)
+    app: App = Dispatch(flask_app, fastapi)
+    for middleware, options in reversed(onion):
+        app = middleware(app, **options)
     errors.install(flask_app)
     mentions.install(flask_app)
     authors.install()
     assessments.install()
     statements.install()
-    otlp.install()
     values.install()
     filters.install()
     archived.install()
     webhooks.install()
+    return app
+
+
+def fastapi_app() -> Any:  # noqa: ANN401  FastAPI's class is imported with MLflow alone
+    """Imports MLflow's FastAPI application."""
+    from mlflow.server.fastapi_app import app  # noqa: PLC0415
+
+    from mlflow_cloudrun import otlp  # noqa: PLC0415
+
+    otlp.install()
+    return app

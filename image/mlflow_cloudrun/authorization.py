@@ -70,19 +70,23 @@ def install(uri: str, folder: Path, patience_s: int) -> None:
             grants.reconcile(auth.store, here)
 
 
-def application(app: Any) -> Any:  # noqa: ANN401  FastAPI's
-    """Returns MLflow's application, with its permissions where they were installed; uvicorn finds it by its name."""
-    if not permissions.here():
-        return app
-    import mlflow.server  # noqa: PLC0415
-    from mlflow.server import auth, fastapi_app  # noqa: PLC0415
+def guarded(fastapi: Callable[[], Any]) -> Callable[[], Any]:
+    """Returns what gets MLflow's FastAPI application, with its permissions where they were installed.
 
-    fastapi_app.app = guarded = auth.create_app(mlflow.server.app)
-    for middleware in guarded.user_middleware:
+    They are then in the Flask application from here on: what guards the one guards the other.
+    """
+    if not permissions.here():
+        return fastapi
+    import mlflow.server  # noqa: PLC0415
+    from mlflow.server import auth  # noqa: PLC0415
+
+    fastapi()
+    app = auth.create_app(mlflow.server.app)
+    for middleware in app.user_middleware:
         dispatch: Any = middleware.kwargs.get("dispatch")
         if getattr(dispatch, "__name__", "") == "fastapi_permission_middleware":
             middleware.kwargs["dispatch"] = in_a_thread(dispatch)
-            return guarded
+            return lambda: app
     raise LookupError("MLflow's permissions of FastAPI's routes are not where they were")
 
 

@@ -199,7 +199,7 @@ def expected_size(headers: dict[str, str], limit: Limit, applied: list[str]) -> 
     if headers.get("content-type", "").lower().startswith("multipart/"):
         raise LimitError(415, "No route takes a form with files. Send JSON; artifacts are written to the bucket.")
     encodings.check(applied, packed=limit.kind == "otlp")
-    # h11 refuses a length that is no number
+    # httptools refuses a length that is no number
     length = int(headers["content-length"]) if "content-length" in headers else limit.size
     if length > limit.size:
         raise too_large(limit)

@@ -7,12 +7,12 @@ import sys
 import uvicorn  # noqa: F401
 from flask import request
 from mlflow.server import app as flask_app
-from mlflow.server.fastapi_app import app
 from mlflow_cloudrun import application
 from mlflow_cloudrun.access import Access
 
 CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization", "X-Goog-Iap-Jwt-Assertion", "X-Mlflow-Authorization")
 MORE = ("X-Serverless-Authorization", "X-Goog-Authenticated-User-Email", "X-Forwarded-Access-Token")
+app = application.fastapi_app()
 seen: dict[str, dict[str, str]] = {}
 
 
@@ -43,10 +43,10 @@ async def ask(path: str) -> None:
     async def send(_: object) -> None:
         pass
 
-    await app(scope, receive, send)
+    await served(scope, receive, send)
 
 
-application.protect(app, Access(domains=("example.com",), emails=frozenset()))
+served = application.protected(Access(domains=("example.com",), emails=frozenset()), lambda: app)
 asyncio.run(ask("/api/3.0/mlflow/server-info"))
 asyncio.run(ask("/version"))
 json.dump(seen, sys.stdout)

@@ -15,12 +15,13 @@ from mlflow.store.tracking.dbmodels import models as _tracking  # noqa: F401
 from mlflow.store.workspace.dbmodels import models as _workspaces  # noqa: F401
 
 AUTOMATIC = {"HEAD", "OPTIONS"}
-found, mounted = set(), []
+found, native, mounted = set(), set(), []
 for route in iter_route_contexts(app.routes):
     if route.methods:
-        found |= {(method, route.path) for method in route.methods}
+        native |= {(method, route.path) for method in route.methods}
     else:
         mounted.append(f"{type(route.original_route).__name__} {route.original_route.path}")
+found |= native
 for rule in flask_app.url_map.iter_rules():
     template = re.sub(r"<(?:(path):)?(\w+)>", lambda name: f"{{{name[2]}{':path' if name[1] else ''}}}", rule.rule)
     found |= {(method, template) for method in rule.methods - AUTOMATIC}
@@ -32,5 +33,11 @@ columns = sorted(
     for column in table.columns
     if LOCATION.fullmatch(column.name)
 )
-listed = {"routes": sorted(found), "mounted": mounted, "graphql": operations, "columns": columns}
+listed = {
+    "routes": sorted(found),
+    "fastapi": sorted(native),
+    "mounted": mounted,
+    "graphql": operations,
+    "columns": columns,
+}
 json.dump(listed, sys.stdout)

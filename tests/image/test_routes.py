@@ -14,6 +14,7 @@ import pytest
 from harness.service import Service
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
+from mlflow_cloudrun.dispatch import HEALTH, of_fastapi
 from mlflow_cloudrun.features import Feature, features, graphql_operations
 from mlflow_cloudrun.identity import Asked, asked
 from mlflow_cloudrun.routes import PARAMETER, Matcher, RouteGate
@@ -52,6 +53,13 @@ def test_the_table_lists_every_route_of_mlflow_and_no_other(inventory: Any) -> N
 
 def test_nothing_but_flask_is_mounted(inventory: Any) -> None:
     assert inventory["mounted"] == ["Mount "]
+
+
+def test_what_is_on_goes_to_that_application_of_mlflow_that_has_it(inventory: Any) -> None:
+    native = {tuple(route) for route in inventory["fastapi"]} - {("GET", HEALTH)}
+    for feature, method, template in routes():
+        if feature.on or feature.switch:
+            assert of_fastapi(example(template)) == ((method, template) in native), f"{method} {template}"
 
 
 def test_the_table_lists_every_operation_of_graphql(inventory: Any) -> None:
