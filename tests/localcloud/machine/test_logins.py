@@ -31,6 +31,7 @@ SERVER, JOB = (f"mlflow-{name}@{PROJECT}.iam.gserviceaccount.com" for name in ("
 VERSIONS: Final = {"postgresql": "POSTGRES_17", "mysql": "MYSQL_8_4"}
 FLAGS: Final = {"postgresql": "cloudsql.iam_authentication", "mysql": "cloudsql_iam_authentication"}
 RECONNECTS: Final = 200
+PERMISSIONS: Final = json.dumps({"default": "READ", "admins": ["ada@example.com"], "readers": []})
 # Tries each user and password; "in", or what was said.
 TRY = """
 import json, os, sqlalchemy
@@ -145,7 +146,7 @@ class Place:
     def as_account(self, *command: str, entrypoint: str = PYTHON) -> tuple[int, str]:
         """Runs a command of the image that logs in as the server's account."""
         bare = uri(self.kind).replace(uri(self.kind).partition("//")[2].partition("/")[0], "", 1)
-        more = {"DATABASE_LOGIN": "iam", **variables(f"{HOST}:{self.metadata}")}
+        more = {"DATABASE_LOGIN": "iam", "PERMISSIONS": PERMISSIONS, **variables(f"{HOST}:{self.metadata}")}
         return self.local.client(bare, *command, entrypoint=entrypoint, sees=self.kind, more=more)
 
     def in_network(self, *command: str, user: str = "", query: str = "") -> tuple[int, str]:
@@ -212,8 +213,8 @@ def test_before_the_tables_are_shared_an_account_is_told_what_to_do(place: Place
 
 @pytest.fixture(scope="module")
 def shared(place: Place) -> Place:
-    """The schema, made by the user with the password and shared by it, twice."""
-    accounts = {"DATABASE_LOGIN": "both", "DATABASE_ACCOUNTS": f"{SERVER},{JOB}"}
+    """Both schemas, made by the user with the password and shared by it, twice."""
+    accounts = {"DATABASE_LOGIN": "both", "DATABASE_ACCOUNTS": f"{SERVER},{JOB}", "PERMISSIONS": PERMISSIONS}
     run = partial(place.local.client, uri(place.kind), "db-upgrade", sees=place.kind)
     assert run()[0] == 0  # a deployment that exists
     for _ in range(2):
@@ -235,6 +236,7 @@ def test_a_token_for_each_of_many_connections(shared: Place) -> None:
 
 def test_tables_are_everybodys_there_and_back(shared: Place) -> None:
     assert shared.as_account("db-upgrade", entrypoint="")[0] == 0
+    assert shared.as_account("-c", USE, "0", "DELETE FROM users", "SELECT count(*) FROM users") == (0, "0")
     change = ("ALTER TABLE experiments ADD COLUMN {0} INT", "CREATE TABLE {0} (id INT)", "INSERT INTO {0} VALUES (7)")
     made = shared.as_account("-c", USE, "0", *(statement.format("by_account") for statement in change))
     assert made == (0, "")
