@@ -180,7 +180,7 @@ def main() -> int:
     """Measures, prints and writes."""
     bindings.install(os.environ)
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    world = World(folder, f"--idle={IDLE_S}")
+    world = World(folder, f"--idle={IDLE_S}", SERVICE__MAX_INSTANCES="1")  # what one instance does
     try:
         tell("deploying the demo's document")
         world.deploy()

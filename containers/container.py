@@ -199,11 +199,7 @@ class Container:
 
     def cpu_seconds(self) -> float:
         """Returns the CPU time that its processes took so far, those that ended included."""
-        cgroup = control_group(self.pid, "cpuacct")
-        if (cgroup / "cpu.stat").exists() and not (cgroup / "cpuacct.usage").exists():
-            stat = dict(line.split() for line in (cgroup / "cpu.stat").read_text().splitlines())
-            return int(stat["usage_usec"]) / 1e6
-        return int((cgroup / "cpuacct.usage").read_text()) / 1e9
+        return cpu_seconds(control_group(self.pid, "cpuacct"))
 
     def stop(self, grace_s: int = 10) -> None:
         """Sends TERM, and KILL after the grace period, as Cloud Run does."""
@@ -221,6 +217,14 @@ def control_group(pid: int, controller: str) -> Path:
         if controller in controllers.split(","):
             return Path(f"/sys/fs/cgroup/{controller}{path}")
     return Path(f"/sys/fs/cgroup{path}")  # pyright: ignore[reportPossiblyUnboundVariable]  version 2 has one line
+
+
+def cpu_seconds(cgroup: Path) -> float:
+    """Returns the CPU time that the processes of a control group took so far, those that ended included."""
+    if (cgroup / "cpu.stat").exists() and not (cgroup / "cpuacct.usage").exists():
+        stat = dict(line.split() for line in (cgroup / "cpu.stat").read_text().splitlines())
+        return int(stat["usage_usec"]) / 1e6
+    return int((cgroup / "cpuacct.usage").read_text()) / 1e9
 
 
 def memory_kills(cgroup: Path) -> int:

@@ -17,9 +17,10 @@ from aiohttp import ClientError, web
 
 from localcloud.machine.callers import OWN_NAMES, name_of
 from localcloud.machine.forwarding import AnswerTooLarge, forward, same_path
-from localcloud.machine.instance import StartFailed
+from localcloud.machine.instance import StartFailed, labels_of
 from localcloud.machine.logbook import Source
-from localcloud.machine.revision import Overloaded, Retired, Revision
+from localcloud.machine.places import Overloaded
+from localcloud.machine.revision import Retired, Revision
 from localcloud.services import iam, run
 from localcloud.terraform.model import Object, strings, text
 
@@ -38,6 +39,9 @@ MAX_REQUEST_BYTES = MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_HEADER_BYTES = 64 * 1024
 _ALL = "INGRESS_TRAFFIC_ALL"
 _CLIENT_CLOSED = 499
+# What is noted of a request: the labels of the instance that it was for, and why there was none.
+_LABELS = web.RequestKey("labels", dict[str, str])
+_SAID = web.RequestKey("said", str)
 
 
 class FrontDoor:
@@ -86,7 +90,8 @@ class FrontDoor:
         revision = self._services.revisions.get(text(service, "id"))
         names = {"configuration_name": name, "location": location, "service_name": name}
         names["revision_name"] = revision.spec.name if revision else ""
-        source = Source(project=project, resource="cloud_run_revision", resource_labels=names, labels={})
+        labels = request.get(_LABELS, {})
+        source = Source(project=project, resource="cloud_run_revision", resource_labels=names, labels=labels)
         fields = {
             "protocol": f"HTTP/{request.version.major}.{request.version.minor}",
             "remoteIp": request.remote or "",
@@ -94,7 +99,7 @@ class FrontDoor:
             "requestUrl": f"https://{request.host}{request.rel_url}",
             "userAgent": request.headers.get("User-Agent", ""),
         }
-        self._telemetry.request(source, status, latency_s, fields)
+        self._telemetry.request(source, status, latency_s, fields, request.get(_SAID, ""))
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if _header_bytes(request) > MAX_HEADER_BYTES:
@@ -122,6 +127,7 @@ class FrontDoor:
         except TimeoutError:
             return _error(504, "Gateway Timeout", "The request has been terminated: it reached the maximum timeout.")
         except Overloaded:
+            request[_SAID] = "The request was aborted because there was no available instance."
             return _error(429, "Too Many Requests", "Rate exceeded: there was no available instance.")
         except (StartFailed, ClientError, ConnectionError) as error:
             _LOG.warning("%s: %s %s failed: %s", revision.spec.name, request.method, request.path, error)
@@ -131,6 +137,7 @@ class FrontDoor:
 
     async def _ask(self, request: web.Request, revision: Revision) -> web.StreamResponse:
         async with revision.instance() as instance:
+            request[_LABELS] = labels_of(instance.container)
             target = same_path(request, instance.origin)
             # A body without a length can only be counted as it comes.
             body = _Counted(request) if request.can_read_body and request.content_length is None else None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, ClientTimeout
 
-from containers.container import control_group, memory_kills
+from containers.container import control_group, cpu_seconds, memory_kills
 from containers.engine import Engine, EngineError
 from localcloud.machine.forwarding import client
 from localcloud.machine.journal import printed
@@ -52,6 +53,9 @@ class Instance:
 
     Attributes:
         in_flight: The requests that it has.
+        unused: It has none.
+        used_at: When that changed last, or when it was ready, by the monotonic clock.
+        listening: Its port was open when `look` looked last.
         ended: Its first process is gone.
         ready: Its startup probe has passed.
     """
@@ -60,6 +64,10 @@ class Instance:
         self.container = container
         self.spec = spec
         self.in_flight = 0
+        self.unused = asyncio.Event()
+        self.unused.set()
+        self.used_at = time.monotonic()
+        self.listening = True
         self.ended = asyncio.Event()
         self.ready = False
         self._journal = journal
@@ -72,7 +80,9 @@ class Instance:
         asyncio.get_running_loop().add_reader(self._pidfd, self._note_end)
         self._memory_kills = 0
         self._memory = control_group(place.pid, "memory")
-        self._following = journal.follow(container, _source(spec))
+        self._cpu_time = control_group(place.pid, "cpuacct")
+        self._cpu_seconds = cpu_seconds(self._cpu_time)
+        self._following = journal.follow(container, _source(spec, container))
         self.origin = f"http://{place.published}"
         self.session = client()
 
@@ -134,7 +144,7 @@ class Instance:
             if self.ended.is_set():
                 break
             if await self.passes(probe):
-                self.ready = True
+                self.ready, self.used_at = True, time.monotonic()
                 await self._settle_cpu()
                 return
         reason = f"The container failed its startup probe {probe.failure_threshold} times in a row."
@@ -174,7 +184,7 @@ class Instance:
         await self._pause(probe.initial_delay_s)
         while not self.ended.is_set() and self._stopping is None and failures < probe.failure_threshold:
             await self._pause(probe.period_s)
-            async with self._awake_for_a_while():
+            async with self.awake():
                 failures = 0 if await self.passes(probe) else failures + 1
         if failures == probe.failure_threshold:
             _LOG.warning("%s: liveness probe failed %s times; ending the instance", self.spec.name, failures)
@@ -183,18 +193,33 @@ class Instance:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.ended.wait(), seconds)
 
-    @asynccontextmanager
-    async def using(self) -> AsyncGenerator[None]:
-        """While a request is under way: it counts, and the CPU is there."""
+    def take(self) -> None:
+        """Counts a request more."""
         self.in_flight += 1
-        try:
-            async with self._awake_for_a_while():
-                yield
-        finally:
-            self.in_flight -= 1
+        self.unused.clear()
+        self.used_at = time.monotonic()
+
+    def give_back(self) -> None:
+        """Counts one less."""
+        self.in_flight -= 1
+        self.used_at = time.monotonic()
+        if not self.in_flight:
+            self.unused.set()
+
+    def look(self) -> None:
+        """Looks whether its port is open: when a container dies, ports close before its first process is gone."""
+        self.listening = self._listens(self.spec.port)
+
+    def cpu_seconds_since(self) -> float:
+        """Returns the CPU time that it took since this was asked last, or since its start."""
+        before = self._cpu_seconds
+        with contextlib.suppress(OSError):  # it has just ended
+            self._cpu_seconds = cpu_seconds(self._cpu_time)
+        return self._cpu_seconds - before
 
     @asynccontextmanager
-    async def _awake_for_a_while(self) -> AsyncGenerator[None]:
+    async def awake(self) -> AsyncGenerator[None]:
+        """While a request or a probe is under way: the CPU is there."""
         self._awake += 1
         try:
             await self._settle_cpu()
@@ -260,8 +285,13 @@ def _ended_early(spec: RevisionSpec) -> str:
     return f"The container ended before it answered on the port that PORT={spec.port} names."
 
 
-def _source(spec: RevisionSpec) -> Source:
-    """The source of the log entries of a revision's instances."""
+def _source(spec: RevisionSpec, container: Container) -> Source:
+    """The source of the log entries of an instance."""
     _, project, _, location, _, service = spec.service.split("/")
     names = {"configuration_name": service, "location": location, "revision_name": spec.name, "service_name": service}
-    return Source(project=project, resource="cloud_run_revision", resource_labels=names, labels={})
+    return Source(project=project, resource="cloud_run_revision", resource_labels=names, labels=labels_of(container))
+
+
+def labels_of(container: Container) -> dict[str, str]:
+    """The labels of a log entry that say which instance it is of."""
+    return {"instanceId": container.id}

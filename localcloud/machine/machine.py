@@ -6,6 +6,7 @@
 | bucket, and who may use it | an object store emulator behind a gate that asks IAM (`storage.py`) |
 | secrets | files and variables of the containers, by version number (`template.py`) |
 | Cloud Run service | containers behind a front door (`services.py`, `revision.py`, `instance.py`, `frontdoor.py`) |
+| how many instances | as many as load asks (`scaling.py`); requests wait for one (`places.py`) |
 | Cloud Run job | a container for each task (`executions.py`, `tasks.py`), run by Google's interface (`interfaces.py`) |
 | schedule of Cloud Scheduler | calls, by a clock that can be pushed (`scheduler.py`) |
 | log entries, metrics | what containers print and what is counted (`logbook.py`, `telemetry.py`, `samples.py`) |

@@ -20,7 +20,7 @@ class Options:
         label: The name of this local cloud, on everything that it makes.
         port: The front door's port; 0 for any.
         https: A host name and a second port, for https with a certificate that it makes itself; None for none.
-        idle_s: Seconds without a request after which an instance above the minimum ends.
+        idle_s: Seconds without a request after which an instance ends that load does not ask for.
         users: People at this machine, by address: each gets a metadata server, so that Google's clients find them.
         uptime_checks: Uptime checks are made.
         disk_gb_mib: How many MiB of this machine stand for a GB of a database's disk.
@@ -76,7 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--https", type=_host_and_port, metavar="HOST:PORT", help="a second port, with a certificate for HOST"
     )
     parser.add_argument(
-        "--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900)"
+        "--idle", type=float, default=900, help="seconds after which an idle instance ends (default: 900, as Google's)"
     )
     parser.add_argument("--uptime-checks", action="store_true", help="run the uptime checks (default: off)")
     parser.add_argument(

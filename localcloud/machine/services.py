@@ -47,7 +47,7 @@ class Services:
             engine: Where containers run.
             surroundings: What the platform adds to each container.
             journal: Where what containers print and leave behind goes.
-            idle_s: Seconds without a request after which instances above the minimum end.
+            idle_s: Seconds without a request after which an instance ends that load does not ask for.
         """
         self.revisions: dict[str, Revision] = {}
         self._cloud = cloud

@@ -100,7 +100,7 @@ class Telemetry:
         else:
             self.logbook.system(source, "WARNING", f"Container called exit({status}).")
 
-    def request(self, source: Source, status: int, latency_s: float, fields: Mapping[str, str]) -> None:
+    def request(self, source: Source, status: int, latency_s: float, fields: Mapping[str, str], said: str = "") -> None:
         """Notes a request that was answered.
 
         Args:
@@ -108,10 +108,17 @@ class Telemetry:
             status: Of the answer.
             latency_s: Seconds from its arrival to the end of the answer.
             fields: More fields of an HttpRequest.
+            said: Why the platform answered by itself.
         """
         labels = {"response_code": str(status), "response_code_class": f"{status // 100}xx", "route": ""}
         self.measure(source, "run.googleapis.com/request_count", 1, **labels)
         self.measure(source, "run.googleapis.com/request_latencies", latency_s * 1000, **labels)
         severity = "ERROR" if status >= _SERVER_ERROR else "WARNING" if status >= _CLIENT_ERROR else "INFO"
         asked: Object = {**fields, "latency": f"{latency_s:.9f}s", "status": status}
-        self.logbook.write(source, "run.googleapis.com/requests", severity, httpRequest=asked)
+        self.logbook.write(
+            source,
+            "run.googleapis.com/requests",
+            severity,
+            httpRequest=asked,
+            **({"textPayload": said} if said else {}),
+        )

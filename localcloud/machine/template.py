@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from containers.container import ContainerSpec
 from containers.loopback import unguessable_address
 from localcloud.clock import seconds
+from localcloud.machine.scaling import Terms
 from localcloud.services import networks, secretmanager
 from localcloud.terraform.model import Object, Problem, Refused, Value, at, objects, strings, text
 
@@ -34,6 +35,7 @@ _MEMORY_UNITS = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024}
 # What Cloud Run assumes: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
 _DEFAULT_PORT = 8080
 _DEFAULT_CONCURRENCY = 80
+_DEFAULT_MAX_INSTANCES = 100
 _DEFAULT_TIMEOUT_S = 300
 
 
@@ -69,8 +71,7 @@ class RevisionSpec:
         port: The container's port for requests.
         startup: Until it passes, an instance gets no requests.
         liveness: When it fails, an instance is replaced; None for no such probe.
-        min_instances: So many are kept running.
-        concurrency: Most requests at a time for one instance.
+        scaling: How many instances there are.
         timeout_s: Longest request.
         cpu_idle: The CPU is taken away between requests.
     """
@@ -81,8 +82,7 @@ class RevisionSpec:
     port: int
     startup: Probe
     liveness: Probe | None
-    min_instances: int
-    concurrency: int
+    scaling: Terms
     timeout_s: float
     cpu_idle: bool
 
@@ -140,8 +140,12 @@ async def read(cloud: Cloud, service: Object, revision: str, surroundings: Surro
         port=port,
         startup=_probe(at(container, "startup_probe", 0), port) or _listens(port),
         liveness=_probe(at(container, "liveness_probe", 0), port),
-        min_instances=whole(at(template, "scaling", 0, "min_instance_count"), 0),
-        concurrency=whole(at(template, "max_instance_request_concurrency"), 0) or _DEFAULT_CONCURRENCY,
+        scaling=Terms(
+            min_instances=whole(at(template, "scaling", 0, "min_instance_count"), 0),
+            max_instances=whole(at(template, "scaling", 0, "max_instance_count"), 0) or _DEFAULT_MAX_INSTANCES,
+            concurrency=whole(at(template, "max_instance_request_concurrency"), 0) or _DEFAULT_CONCURRENCY,
+            cpus=spec.cpus or 1,
+        ),
         timeout_s=seconds(template.get("timeout")) or _DEFAULT_TIMEOUT_S,
         cpu_idle=at(container, "resources", 0, "cpu_idle") is not False,
     )

@@ -47,8 +47,8 @@ def make_world() -> MakeWorld:
 
 @pytest.fixture(scope="module")
 def world(make_world: MakeWorld) -> Iterator[World]:
-    """The demo as it comes."""
-    with make_world() as deployed:
+    """The demo as it comes, with one instance: more of them are the business of test_instances.py."""
+    with make_world(SERVICE__MAX_INSTANCES="1") as deployed:
         yield deployed
 
 
@@ -58,6 +58,7 @@ def shared_world(make_world: MakeWorld) -> Iterator[World]:
     access = {
         "ACCESS__SERVICE_ACCOUNTS": f'["{SERVICE_ACCOUNT}"]',
         "ACCESS__EXTRA_AUDIENCES": f'["{SERVICE_URL}"]',
+        "SERVICE__MAX_INSTANCES": "1",  # the one that is attacked
     }
     with make_world(**access) as deployed:
         yield deployed

@@ -25,7 +25,8 @@ IDLE_S = 5
 
 @pytest.fixture(scope="module")
 def world(make_world: MakeWorld) -> Iterator[World]:
-    with make_world(f"--idle={IDLE_S}") as deployed:
+    # One instance, which is what breaks; more of them are the business of test_instances.py.
+    with make_world(f"--idle={IDLE_S}", SERVICE__MAX_INSTANCES="1") as deployed:
         yield deployed
 
 

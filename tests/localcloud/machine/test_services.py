@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,18 +15,20 @@ import pytest
 from containers import images
 from containers.engine import Engine
 from harness.waiting import wait_for
+from localcloud.machine import scaling
 from localcloud.machine.background import serving
 from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.frontdoor import MAX_ANSWER_BYTES, MAX_HEADER_BYTES, MAX_REQUEST_BYTES
 from localcloud.machine.template import REVISION_LABEL
 from localcloud.terraform.model import Refused
-from tests.localcloud.machine.echo_service import NAME, Place, restarted
+from tests.localcloud.machine.echo_service import NAME, SERVER, Place, restarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
+ONE_AT_A_TIME = {"max_instance_request_concurrency": 1, "scaling": [{"max_instance_count": 1}]}
 PIECE = b"x" * (1 << 20)
 LIVENESS = {"http_get": [{"path": "/"}], "period_seconds": 1, "timeout_seconds": 1, "failure_threshold": 2}
 
@@ -128,7 +132,7 @@ def test_an_answer_that_lasts_too_long_is_cut_off_and_nothing_is_put_behind_it(p
 
 
 def test_requests_wait_for_a_place_when_an_instance_takes_one_at_a_time(place: Place) -> None:
-    place.deploy(container={"liveness_probe": [LIVENESS]}, max_instance_request_concurrency=1)
+    place.deploy(container={"liveness_probe": [LIVENESS]}, **ONE_AT_A_TIME)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: place.get(seconds=0.5), range(6)))
     # Probes are beside the count: https://cloud.google.com/run/docs/configuring/healthchecks
@@ -172,6 +176,64 @@ def test_a_hung_instance_is_replaced_when_its_liveness_probe_fails(place: Place)
     hung.pause()
     wait_for(lambda: hung.id not in {container.id for container in place.containers()}, "the end of the hung one")
     assert not hung.id.startswith(place.get()["instance"])
+
+
+@pytest.mark.parametrize("idle_s", [3])
+def test_load_starts_instances_up_to_the_maximum_and_cuts_off_nothing_when_they_end(place: Place) -> None:
+    """Two requests at a time for each of at most three: eight need four."""
+    place.deploy(max_instance_request_concurrency=2, scaling=[{"max_instance_count": 3}])
+    with ThreadPoolExecutor(9) as pool:
+        answers = list(pool.map(lambda _: place.get(seconds=1.5), range(8)))
+        assert len({answer["instance"] for answer in answers}) == 3
+        assert max(answer["most"] for answer in answers) <= 3  # a probe is beside the count
+        assert len(place.containers()) == 3
+
+        long = pool.submit(place.get, seconds=6)
+        wait_for(lambda: len(place.containers()) == 1, "the end of those that are idle")
+        (left,) = place.containers()
+        assert left.id.startswith(long.result()["instance"])
+        wait_for(lambda: not place.containers(), "scale to zero")
+
+
+def test_of_an_instance_killed_under_load_only_the_requests_that_it_has_fail(place: Place) -> None:
+    place.deploy(max_instance_request_concurrency=4, scaling=[{"min_instance_count": 2, "max_instance_count": 2}])
+    before = {container.id for container in place.containers()}
+    with ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(place.http.get, "/", params={"seconds": 3}) for _ in range(16)]
+        instances = place.services.revisions[NAME].instances
+        wait_for(lambda: [instance.in_flight for instance in instances] == [4, 4], "the requests")
+        place.containers()[0].signal("KILL")
+        statuses = sorted(future.result().status_code for future in asked)
+        assert statuses == [200] * 12 + [503] * 4  # no one who waits is sent to the dead one
+        assert place.get(seconds=0.1)
+    wait_for(lambda: len({it.id for it in place.containers()} - before) == 1, "another instance")
+
+
+SERVER_AS_CHILD = {"command": ["sh"], "args": ["-c", 'python3 -c "$0" & wait; sleep 600', SERVER]}
+KILL_SERVER = """
+import glob, os
+for path in glob.glob("/proc/[0-9]*/cmdline"):
+    process = int(path.split("/")[2])
+    if process not in (1, os.getpid()) and b"ThreadingHTTPServer" in open(path, "rb").read():
+        os.kill(process, 9)
+"""
+
+
+def test_an_instance_whose_port_has_closed_gets_no_further_request(place: Place) -> None:
+    """As of a container that is dying, whose first process is the last to go."""
+    place.deploy(container=SERVER_AS_CHILD, scaling=[{"min_instance_count": 2}])
+    place.containers()[0].execute("python3", "-c", KILL_SERVER)
+    assert Counter(place.http.get("/").status_code for _ in range(8)) == {503: 1, 200: 7}
+
+
+def test_who_finds_no_instance_in_time_gets_429(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "PENDING_S", 0.5)
+    monkeypatch.setattr(scaling, "PENDING_STARTS", 0)
+    place.deploy(**ONE_AT_A_TIME)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(place.http.get, "/", params={"seconds": 3}) for _ in range(2))
+        assert sorted((first.result().status_code, second.result().status_code)) == [200, 429]
+    assert place.get()
 
 
 @pytest.mark.parametrize("idle_s", [0.5])
@@ -228,13 +290,13 @@ def test_a_new_revision_takes_over_without_a_failed_request_and_lets_the_old_one
 
 
 def test_requests_that_wait_for_a_place_move_to_the_new_revision(place: Place) -> None:
-    old = place.deploy(max_instance_request_concurrency=1)
+    old = place.deploy(**ONE_AT_A_TIME)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(place.get, seconds=8)
         revision = place.services.revisions[NAME]
         wait_for(lambda: revision.instances[0].in_flight == 1, "the first request")
         second = pool.submit(place.get)
-        new = place.deploy(max_instance_request_concurrency=1)
+        new = place.deploy(**ONE_AT_A_TIME)
         assert second.result()["revision"] == new
         assert first.result()["revision"] == old
 
@@ -252,6 +314,15 @@ def test_with_cpu_idle_a_container_stands_still_between_requests(place: Place) -
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: place.get(), range(40)))
     wait_for(lambda: frozen(place), "a frozen container")
+
+
+@pytest.mark.parametrize("idle_s", [3])
+def test_an_instance_is_idle_from_the_moment_it_is_ready(place: Place) -> None:
+    """However long it took to start."""
+    place.deploy(container={"startup_probe": [{"http_get": [{"path": "/"}], "initial_delay_seconds": 4}]})
+    (instance,) = place.services.revisions[NAME].instances
+    assert time.monotonic() - instance.used_at < 3
+    wait_for(lambda: not place.containers(), "scale to zero")
 
 
 @pytest.mark.parametrize("idle_s", [0.5])

@@ -57,6 +57,7 @@ def test_a_request_is_an_entry_and_is_counted(place: Place) -> None:
     assert entry["resource"]["labels"]["service_name"] == "echo"
     assert entry["resource"]["labels"]["revision_name"] == "echo-00001"
     assert entry["severity"] == "INFO"
+    assert [container.id for container in place.containers()] == [entry["labels"]["instanceId"]]
     assert place.telemetry
     found = place.telemetry.series.find(MetricFilter.parse(f'{COUNTED} AND metric.labels.response_code_class="2xx"'))
     assert sum(value for _, value in found[0].points) >= 1
