@@ -16,7 +16,7 @@ TOFU_TESTS ?= tests/localcloud tests/module tests/stacks tests/policies --ignore
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help synth size check test coverage test-rehearsals test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down restore-drill bench-synth bench-apply bench-rows image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
+.PHONY: help synth size check test coverage test-rehearsals test-real-provider lint synth-cdktn test-tofu scan snapshots module docs lock proto demo demo-status demo-logs demo-down restore-drill bench-synth bench-apply bench-rows bench-search image image-push image-scan release publish bench-image bench-service bench-client client-matrix screenshots clean setup-synth setup-test
 
 # `##` marks what users need and `make help` lists, `#-` what only changes of this project need (docs/changing.md).
 help: ## List the commands
@@ -129,6 +129,9 @@ bench-service: setup-test #- Measure the applied demo against MLflow asked direc
 
 bench-rows: setup-test #- Measure what MLflow's rows cost on disk, on both engines; rewrites docs/bench/rows.md
 	@python -m bench.rows
+
+bench-search: setup-test #- Measure searches for runs against MLflow's own, on both engines; rewrites docs/bench/search.md
+	@python -m bench.search
 
 bench-client: setup-test #- Measure the client package against a static token; rewrites docs/bench/client.md
 	@python -m bench.client

@@ -22,7 +22,7 @@ from mlflow.entities import (
 )
 from mlflow.entities.span import Span, create_mlflow_span
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow_cloudrun import mysql_login
+from mlflow_cloudrun import indexes, mysql_login
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 from sqlalchemy import text
@@ -44,6 +44,7 @@ class Rows:
 
     def __init__(self, uri: str) -> None:
         self._store = SqlAlchemyStore(uri, "gs://artifacts")
+        indexes.make(self._store.engine)
         self._runs: list[str] = []
 
     def size(self) -> int:

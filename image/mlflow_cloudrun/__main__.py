@@ -24,11 +24,11 @@ UPGRADE_LOCK_S = 3600  # as long as a job may migrate a large database
 logger = logging.getLogger("mlflow_cloudrun")
 
 
-def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], **_: object) -> NoReturn:
+def serve_here(command: list[str], *, uri: str, folder: Path, extra_env: dict[str, str], **_: object) -> NoReturn:
     """Stands in for the call with which `mlflow server` would start `python -m uvicorn ...` as a child."""
     import uvicorn.main  # noqa: PLC0415  not for the jobs
 
-    from mlflow_cloudrun import application, authorization  # noqa: PLC0415
+    from mlflow_cloudrun import application, authorization, engine, indexes  # noqa: PLC0415
     from mlflow_cloudrun.access import Access  # noqa: PLC0415
 
     os.environ.update(extra_env)
@@ -37,6 +37,7 @@ def serve_here(command: list[str], *, folder: Path, extra_env: dict[str, str], *
     # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
     gc.enable()
+    indexes.keep(engine.create(uri))
     options = command[command.index("uvicorn") + 1 : -1]
     # It takes a head of any length: the edge bounds it (haproxy.cfg: tune.bufsize). https://www.uvicorn.org/settings/#http
     uvicorn.main.main(args=["--http=httptools", *options, "mlflow_cloudrun.application:app"], prog_name="uvicorn")
@@ -72,6 +73,15 @@ def upgrade(uri: str, *, patience_s: int, longest_s: float, served: tuple[str, .
         database.upgrade(uri, patience_s=patience_s, longest_s=longest_s, served=served, accounts=accounts)
 
 
+def make_indexes(uri: str) -> None:
+    """Makes the indexes that a migration has dropped, so that the service need not."""
+    import sqlalchemy  # noqa: PLC0415  settings.py runs without it
+
+    from mlflow_cloudrun import indexes  # noqa: PLC0415
+
+    indexes.try_to_make(sqlalchemy.create_engine(uri))
+
+
 def serve(uri: str, folder: Path) -> None:
     """Brings the schema up to date, then becomes `mlflow server`; its options are in MLFLOW_* variables."""
     import uvicorn  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  mlflow.server switches its checks of hosts on where a web server is loaded
@@ -86,7 +96,7 @@ def serve(uri: str, folder: Path) -> None:
 
     engine.install()
     authorization.install(uri, folder, START_LOCK_S)
-    mlflow.server._exec_cmd = partial(serve_here, folder=folder)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+    mlflow.server._exec_cmd = partial(serve_here, uri=uri, folder=folder)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
     os.environ |= {
         "MLFLOW_BACKEND_STORE_URI": uri,
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ["DEFAULT_ARTIFACT_ROOT"],
@@ -125,6 +135,7 @@ def main() -> None:
     elif command == "db-upgrade":
         upgrade(uri, patience_s=UPGRADE_LOCK_S, longest_s=math.inf)
         logger.info("The schema is up to date")
+        make_indexes(uri)
     else:
         from mlflow_cloudrun.jobs.command import run  # noqa: PLC0415  the server has no jobs
 

@@ -14,7 +14,7 @@ from mlflow.store.db import utils
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mlflow_cloudrun import migration, ownership, roots, schemas
+from mlflow_cloudrun import indexes, migration, ownership, roots, schemas
 from mlflow_cloudrun.schemas import Schema
 
 logger = logging.getLogger(__name__)
@@ -205,6 +205,7 @@ def migrate(engine: Engine, longest_s: float) -> None:
 
     Raises:
         LongMigrationError: As above.
+        BusyError: Another instance is making an index all the time.
     """
     if is_right(engine):
         return
@@ -225,6 +226,8 @@ def migrate(engine: Engine, longest_s: float) -> None:
             f"Migrating the database from {told} may take {seconds:.0f} s, and Cloud Run gives a start 240 s. Nothing "
             "was changed. Run this image's db-upgrade as a job (docs/runbook.md, Upgrade), then deploy it again."
         )
+    if not indexes.drop(engine, pending):
+        raise BusyError("Another instance has been making an index all the time. Nothing was changed; start again.")
     for schema, found in older:
         newest = schemas.known_revisions(schema)[0]
         logger.info("The %s is %s; migrating it to %s", schema.what, found or "empty", newest)

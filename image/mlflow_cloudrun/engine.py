@@ -18,7 +18,7 @@ from mlflow.store.db import utils
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from mlflow_cloudrun import cursors, errors, pages, reads, searches
+from mlflow_cloudrun import cursors, errors, pages, reads, run_pages, searches
 
 # tests/image/test_parallel.py calls every route and sees that none nests deeper.
 CONNECTIONS_PER_PLACE = 2
@@ -127,3 +127,4 @@ def install() -> None:
     sessions._get_managed_session_maker = errors.reading_values(sessions._get_managed_session_maker)  # noqa: SLF001
     searches.install()
     pages.install()
+    run_pages.install()

@@ -1,17 +1,20 @@
 """Schemas: empty, older, newer, several starts at once; and MySQL."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.databases import MySql, Postgres
 from harness.service import Platform, Service
+from harness.waiting import wait_for
 from tests.image import old_packages
 from tests.image.client import use_everything
 from tests.image.test_searches import conditions, runs
@@ -20,6 +23,11 @@ ROOT = Path(__file__).parents[2]
 SEED = Path(__file__).parent / "seed_old_mlflow.py"
 OLD_VERSIONS = ["2.22.5", "3.0.1"]
 EX_DATAERR = 65
+BOTH_WAYS = Path(__file__).parent / "search_both_ways.py"
+INDEX = "cloudrun_runs_by_start"
+SEARCHES = 60
+KEYS_OF_RUNS = "SELECT index_name FROM information_schema.statistics WHERE table_name = 'runs'"
+LONGEST_S = 300
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +108,7 @@ def test_mysql_serves_the_whole_client(
         sys.stderr.write("[image] MySQL is Debian's MariaDB here, behind MySQL's login\n")
     with platform.service(mysql.uri(), sockets=mysql.sockets) as service:
         use_everything(service, storage_port)
+        wait_for(lambda: (INDEX,) in mysql.execute(KEYS_OF_RUNS), "the index, which is made while the service runs")
 
 
 def test_mysql_bounds_a_search_too(platform: Platform, mysql: MySql) -> None:
@@ -115,3 +124,33 @@ def test_mysql_bounds_a_search_too(platform: Platform, mysql: MySql) -> None:
             mysql.execute("DROP VIEW experiments; RENAME TABLE slow TO experiments", database="mlflow")
         assert answer.status_code == 422
         assert "Narrow it" in answer.json()["message"]
+
+
+def searched_both_ways(platform: Platform, uri: str, sockets: Path) -> dict[str, object]:
+    """Asserts that the image searches for runs as MLflow does, and looks after the index that it follows."""
+    spec = platform.spec(uri, sockets=sockets)
+    mounts = {**spec.mounts, BOTH_WAYS: "/search.py"}
+    script = replace(spec, mounts=mounts, entrypoint="/opt/mlflow/bin/python", command=["-W", "ignore", "/search.py"])
+    status, log = platform.ends(script, timeout_s=LONGEST_S)
+    assert status == 0, log
+    outcome = json.loads(log.splitlines()[-1])
+    assert outcome["differ"] == []
+    assert outcome["searches"] > SEARCHES
+    assert outcome["runs"] > 10 * SEARCHES
+    for words in ("page", "no order", "condition"):
+        assert INDEX in outcome[words], outcome[words]
+    for promise in ("kept", "dropped", "one at a time", "made", "invalid made again"):
+        assert outcome[promise], promise
+    return outcome
+
+
+@pytest.mark.fault("the making of an index is killed", "what it left is noticed, and made again; searches are slower")
+def test_runs_are_found_along_an_index_and_are_those_that_mlflow_finds(
+    platform: Platform, postgres: Postgres, database: str
+) -> None:
+    outcome = searched_both_ways(platform, postgres.uri(database), postgres.sockets)
+    assert outcome["were there"], "db-upgrade makes the index"
+
+
+def test_mysql_finds_them_along_an_index_too(platform: Platform, mysql: MySql) -> None:
+    searched_both_ways(platform, mysql.uri(), mysql.sockets)

@@ -25,7 +25,7 @@ OLDEST = "451aebb31d03"  # MLflow's first; all others are to be made
 COLUMNS = """SELECT table_name, column_name, column_type, is_nullable, column_default FROM information_schema.columns
   WHERE table_schema = '{schema}' ORDER BY 1, 2"""
 KEYS = """SELECT table_name, index_name, seq_in_index, column_name, non_unique FROM information_schema.statistics
-  WHERE table_schema = '{schema}' ORDER BY 1, 2, 3"""
+  WHERE table_schema = '{schema}' AND index_name NOT LIKE 'cloudrun%' ORDER BY 1, 2, 3"""
 CONSTRAINTS = """SELECT table_name, constraint_type, count(*) FROM information_schema.table_constraints
   WHERE table_schema = '{schema}' GROUP BY 1, 2 ORDER BY 1, 2"""
 
