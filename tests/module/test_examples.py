@@ -1,8 +1,9 @@
-"""Every example can be applied as it stands; a second plan is empty, and destroying it leaves nothing."""
+"""Every example can be applied as it stands and changed; a second plan is empty, and a destroy leaves nothing."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,16 @@ def _there(home: Path) -> set[tuple[str, str]]:
     return there
 
 
+def _change(main: Path) -> None:
+    """Gives everything that takes labels another one, by each call of a module."""
+    text = re.sub(r"\n  labels( *)= \{", r'\n  labels\1= { changed = "yes",', main.read_text())
+    if "changed" not in text:
+        text = re.sub(r'(\n  source = "\.\./\.\.[^"]*")', r'\1\n  labels = { changed = "yes" }', text)
+    main.write_text(text)
+
+
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if example != ADOPT])
-def test_an_example_is_applied_and_destroyed(tmp_path: Path, enabled: Path, example: str) -> None:
+def test_an_example_is_applied_changed_and_destroyed(tmp_path: Path, enabled: Path, example: str) -> None:
     home = shutil.copytree(enabled, tmp_path / "cloud")
     if example in FIRST:
         prepare(home, tmp_path, FIRST[example])
@@ -52,6 +61,10 @@ def test_an_example_is_applied_and_destroyed(tmp_path: Path, enabled: Path, exam
         workspace.apply()
         assert workspace.plans_nothing()
         assert len(workspace.addresses()) == COUNTED[example][1], "the count in tools/module_pages.py"
+        _change(workspace.folder / "main.tf")
+        assert set(actions(workspace.plan()).values()) == {"update"}
+        workspace.terraform("apply", "-input=false", "plan.bin")
+        assert workspace.plans_nothing()
         if example in UNPROTECTED:
             workspace.apply(*UNPROTECTED[example])
         workspace.terraform("destroy", "-auto-approve", "-input=false", *UNPROTECTED.get(example, ()))
