@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stacks.kinds import KINDS
-from stacks.settings.load import load
+from stacks.settings.database import Engine
+from stacks.settings.load import OVERRIDE_PREFIX, load
 from stacks.settings.problems import SettingsError
 from tools import size
 from tools.sizing import figures
+from tools.sizing.instances import COUNTS, ENGINES, growth
 from tools.sizing.load import Demand, Load
-from tools.sizing.plan import Plan, plan
+from tools.sizing.plan import TIERS, Plan, plan
 from tools.sizing.standing import BILLED, FREE, billed
 
 CHECKOUT = Path(__file__).parents[1]
@@ -196,3 +199,33 @@ def test_it_asks_for_what_is_missing() -> None:
         "runs": "500",
         "metrics": "7",
     }
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("count", COUNTS)
+def test_the_tiers_of_so_many_instances_are_those_that_the_settings_rules_accept(engine: Engine, count: int) -> None:
+    """And no smaller one; where none has the connections, the largest is refused."""
+    names = [tier.name for tier in TIERS["prod"]]
+    tier = growth(engine, count, FIGURES).by_connections
+
+    def accepted(name: str) -> bool:
+        changed = {"DATABASE__ENGINE": engine, "DATABASE__TIER": name, "SERVICE__MAX_INSTANCES": str(count)}
+        try:
+            load(size.EXAMPLE, {f"{OVERRIDE_PREFIX}{field}": value for field, value in changed.items()})
+        except SettingsError as error:
+            assert "connections" in str(error)  # noqa: PT017 - and nothing else is wrong
+            return False
+        return True
+
+    first = names.index(tier.name) if tier else len(names)
+    assert [accepted(name) for name in names] == [False] * first + [True] * (len(names) - first)
+
+
+def test_the_database_is_the_limit_that_instances_reach() -> None:
+    """More calls for each CPU of the database let more instances be carried; the connections stay."""
+    ten, hundred = (growth("postgresql", count, FIGURES) for count in (10, 100))
+    assert (hundred.by_connections, hundred.first) == (None, "connections")
+    assert hundred.most < 100 < growth("mysql", 100, FIGURES).most
+    assert ten.connections * 10 > hundred.connections > ten.connections
+    lighter = growth("postgresql", 10, replace(FIGURES, database_cpu_ms=FIGURES.database_cpu_ms / 100))
+    assert lighter.first == "connections"

@@ -130,7 +130,11 @@ def generate() -> list[Part]:
             "routes": routes_page.route_table(),
         },
         RUNBOOK: {"alerts": alerts_page.table()},
-        SIZING: {"assumptions": sizing_page.assumptions(), "examples": sizing_page.examples()},
+        SIZING: {
+            "assumptions": sizing_page.assumptions(),
+            "examples": sizing_page.examples(),
+            "instances": sizing_page.instances(),
+        },
         SECURITY: {"gate": _gate_table()},
         LOCAL_CLOUD: {
             "resources": local_cloud_page.resource_table(),

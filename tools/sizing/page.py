@@ -1,8 +1,9 @@
 """The generated parts of docs/sizing.md."""
 
 from tools.sizing import figures
+from tools.sizing.instances import CALL, COUNTS, ENGINES, growth
 from tools.sizing.load import ASSUMED, Load
-from tools.sizing.plan import Plan, plan
+from tools.sizing.plan import Plan, Tier, plan
 
 TEAMS = (
     Load(people=3, runs=20, metrics=100, profile="dev"),
@@ -44,3 +45,31 @@ def _row(made: Plan) -> str:
         f"{made.limits[0].name}, {made.limits[0].share:.0%}",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def instances() -> str:
+    """A row for each number of instances on each engine."""
+    known = figures.read()
+    header = (
+        f"| instances | engine | {CALL} calls/s | connections | tier that has them | tier that has the CPUs"
+        " | reached first, at so many instances |"
+    )
+    rows = [header, "| --- " * 7 + "|"]
+    for count in COUNTS:
+        for engine in ENGINES:
+            grown = growth(engine, count, known)
+            cells = (
+                f"{count}",
+                engine,
+                f"{grown.calls:,.0f}",
+                f"{grown.connections:,}",
+                _tier(grown.by_connections),
+                _tier(grown.by_cpu),
+                f"{grown.first}, {grown.most}",
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _tier(tier: Tier | None) -> str:
+    return f"`{tier.name}`" if tier else "none"
