@@ -170,13 +170,13 @@ main() {
   (($# == 0)) || shift
   case "$command" in
     serve) serve ;;
-    db-upgrade | gc | archive-traces | verify | import | rewrite-roots)
+    db-upgrade | gc | archive-traces | verify | import | rewrite-roots | leave-teams)
       check_environment "$command"
       exec "$PYTHON" -m mlflow_cloudrun "$command" "$@"
       ;;
     version) show_versions ;;
     *)
-      log ERROR "Unknown command; known are serve, db-upgrade, gc, archive-traces, verify, import, rewrite-roots, version"
+      log ERROR "Unknown command; known are serve, db-upgrade, gc, archive-traces, verify, import, rewrite-roots, leave-teams, version"
       exit "$EX_USAGE"
       ;;
   esac

@@ -183,6 +183,7 @@ _TOKENS: Final[dict[str, Callable[[IResolvable], Any]]] = {
     "bool": Token.as_any,
     "list(string)": Token.as_list,
     "map(string)": Token.as_string_map,
+    "map(list(string))": Token.as_any,
 }
 
 

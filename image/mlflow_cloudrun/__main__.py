@@ -92,9 +92,11 @@ def serve(uri: str, folder: Path) -> None:
     import mlflow.server  # noqa: PLC0415
     from mlflow.cli import cli  # noqa: PLC0415
 
-    from mlflow_cloudrun import authorization, engine  # noqa: PLC0415
+    from mlflow_cloudrun import authorization, engine, workspaces  # noqa: PLC0415
 
     engine.install()
+    with ending({workspaces.LeftOverError: EX_CONFIG}):
+        workspaces.prepare(engine.create(uri))
     authorization.install(uri, folder, START_LOCK_S)
     mlflow.server._exec_cmd = partial(serve_here, uri=uri, folder=folder)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
     os.environ |= {

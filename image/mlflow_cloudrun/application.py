@@ -21,6 +21,7 @@ from mlflow_cloudrun import (
     statements,
     values,
     webhooks,
+    workspaces,
 )
 from mlflow_cloudrun.access import Access, OrganizationAccounts
 from mlflow_cloudrun.admission import Line
@@ -61,6 +62,7 @@ def protected(access: Access, fastapi: Callable[[], Any]) -> App:
         (WholeErrors, {}),
         (OrganizationAccounts, {"access": access}),
         (WithoutCredentials, {}),
+        (workspaces.OneWorkspace, {}),
         (RouteGate, {}),
         (BoundedBodies, {}),
         (BoundedQueries, {}),

@@ -13,6 +13,7 @@ Whoever makes an experiment, a model, a prompt or the like manages it: MLflow gr
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 
 from anyio import from_thread, to_thread
 from flask import Response
+from mlflow.utils.workspace_context import get_request_workspace
+from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 from starlette.requests import Request
 from starlette.responses import Response as AsgiResponse
 from werkzeug.datastructures import Authorization
@@ -27,11 +30,17 @@ from werkzeug.datastructures import Authorization
 from mlflow_cloudrun import database, permissions
 from mlflow_cloudrun.identity import asked
 
-CONFIG = "[mlflow]\ndefault_permission = {default}\ndatabase_uri = unused\nauthorization_function = {function}\n"
+CONFIG = """[mlflow]
+default_permission = {default}
+database_uri = unused
+authorization_function = {function}
+grant_default_workspace_access = true
+"""
 NOBODY = "Nobody has signed in."
 READ_ONLY = "You may read here, and change nothing: your address is among permissions.readers."
 FORBIDDEN = "You may not do this with what somebody else made. Who made it may, and the admins of this deployment."
 FORBIDDEN_STATUS = 403
+WORKSPACE = re.compile(r"/(ajax-)?api/3\.0/mlflow/workspaces/[^/]+")  # its GET alone is served (routes.toml)
 Next = Callable[[Request], Awaitable[Any]]
 
 known: set[str] = set()
@@ -64,10 +73,38 @@ def install(uri: str, folder: Path, patience_s: int) -> None:
     auth.auth_config = auth.auth_config._replace(database_uri=uri)  # in no file: it has the password
     auth.make_forbidden_response = lambda: refused(FORBIDDEN)
     auth.store.init_db(uri)
+    auth._can_create_in_workspace = everybody_in_the_default(auth._can_create_in_workspace)  # noqa: SLF001
+    auth._find_validator = also_of_workspaces(auth)  # noqa: SLF001
     lookups.install(auth)
     if not grants.right(auth.store, here):
         with database.locked(engine.create(uri), patience_s):
             grants.reconcile(auth.store, here)
+
+
+def everybody_in_the_default(may_create: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Wraps MLflow's answer to who may make new things: in the workspace of everybody all may, with teams or without.
+
+    MLflow would want a grant there, which also shows everything in it.
+    """
+
+    def answer(email: str) -> bool:
+        return get_request_workspace() == DEFAULT_WORKSPACE_NAME or may_create(email)
+
+    return answer
+
+
+def also_of_workspaces(auth: Any) -> Callable[[Any], Any]:  # noqa: ANN401  MLflow's module
+    """Returns MLflow's lookup of a route's rule, which also finds that of one workspace.
+
+    MLflow has a rule for `/workspaces/NAME`, and looks it up by the path as it came, under which it is not.
+    """
+    find = auth._find_validator  # noqa: SLF001
+
+    def find_rule(request: Any) -> Any:  # noqa: ANN401  Flask's
+        rule = find(request)
+        return auth.validate_can_view_workspace if rule is None and WORKSPACE.fullmatch(request.path) else rule
+
+    return find_rule
 
 
 def guarded(fastapi: Callable[[], Any]) -> Callable[[], Any]:

@@ -111,7 +111,7 @@ def refusal() -> MlflowException:
 
 
 def key_of(row: Any) -> Iterator[object]:  # noqa: ANN401
-    """Yields what identifies a thing; a deployment is one workspace."""
+    """Yields what identifies a thing; its workspace is the request's."""
     for column in inspect(type(row)).primary_key:
         if column.key != "workspace":
             yield getattr(row, column.key)

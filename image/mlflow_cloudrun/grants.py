@@ -1,7 +1,7 @@
 """MLflow's users, roles and grants in the database, which follow from the variable PERMISSIONS alone.
 
 Every start makes them so: who has left a list loses what it gave. What people make is theirs by grants of MLflow's own,
-which stay. Nobody has a password.
+which stay; in a team's workspace they go with the member. Nobody has a password.
 """
 
 # MLflow's permissions have no types.
@@ -11,7 +11,7 @@ which stay. Nobody has a password.
 from typing import Any, NamedTuple
 
 from mlflow.server.auth.db.models import SqlRole, SqlRolePermission, SqlUser, SqlUserRoleAssignment
-from mlflow.server.auth.permissions import READ, RESOURCE_TYPE_WORKSPACE, TYPE
+from mlflow.server.auth.permissions import MANAGE, READ, RESOURCE_TYPE_WORKSPACE, TYPE
 from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 
 from mlflow_cloudrun.permissions import Permissions
 
-READERS = "gate-readers"
-ROLES = (READERS,)
+READERS, MEMBERS = "gate-readers", "gate-members"
+ROLES = (READERS, MEMBERS)
 ALL = "*"
 NO_HASH = "!"  # werkzeug's check_password_hash: no password matches what is no hash
 
@@ -84,26 +84,35 @@ class Grant(NamedTuple):
 def wanted(permissions: Permissions) -> set[Admin | Member | Grant]:
     """Returns what must be in the database."""
     kinds = set(TYPE) - {RESOURCE_TYPE_WORKSPACE}
+    everywhere = (DEFAULT_WORKSPACE_NAME, *permissions.teams)
     return {
         *map(Admin, permissions.admins),
-        *(Member(email, DEFAULT_WORKSPACE_NAME, READERS) for email in permissions.readers),
-        *(Grant(DEFAULT_WORKSPACE_NAME, READERS, kind, READ.name) for kind in kinds),
+        *(Member(email, place, READERS) for email in permissions.readers for place in everywhere),
+        *(Grant(place, READERS, kind, READ.name) for kind in kinds for place in everywhere),
+        *(Member(email, team, MEMBERS) for team, people in permissions.teams.items() for email in people),
+        *(Grant(team, MEMBERS, RESOURCE_TYPE_WORKSPACE, MANAGE.name) for team in permissions.teams),
     }
 
 
-def found(session: Session) -> set[Admin | Member | Grant]:
+def found(session: Session, permissions: Permissions) -> set[Admin | Member | Grant]:
     """Returns what of this is there, or should no longer be."""
     admins = select(SqlUser.username).where(SqlUser.is_admin)
     members = select(SqlUser.username, SqlRole.workspace, SqlRole.name).join(
         SqlUserRoleAssignment, SqlUserRoleAssignment.user_id == SqlUser.id
     )
-    members = members.join(SqlRole, SqlRole.id == SqlUserRoleAssignment.role_id).where(SqlRole.name.in_(ROLES))
+    members = members.join(SqlRole, SqlRole.id == SqlUserRoleAssignment.role_id)
+    # What somebody made in a team's workspace, or was once given there, counts only for its members.
+    members = members.where(SqlRole.name.in_(ROLES) | (SqlRole.workspace != DEFAULT_WORKSPACE_NAME))
     grant = SqlRolePermission
     grants = select(SqlRole.workspace, SqlRole.name, grant.resource_type, grant.permission)
     grants = grants.join(grant, grant.role_id == SqlRole.id).where(SqlRole.name.in_(ROLES))
     return {
         *(Admin(*row) for row in session.execute(admins)),
-        *(Member(*row) for row in session.execute(members)),
+        *(
+            Member(email, place, role)
+            for email, place, role in session.execute(members)
+            if role in ROLES or email not in permissions.teams.get(place, ())
+        ),
         *(Grant(*row) for row in session.execute(grants)),
     }
 
@@ -126,15 +135,15 @@ def role_of(session: Session, workspace: str, name: str) -> Any:  # noqa: ANN401
 def right(store: Any, permissions: Permissions) -> bool:  # noqa: ANN401
     """Returns whether the database has what it must have, and no more: then a start waits for no lock."""
     with store.ManagedSessionMaker() as session:
-        return found(session) == wanted(permissions)
+        return found(session, permissions) == wanted(permissions)
 
 
 def reconcile(store: Any, permissions: Permissions) -> None:  # noqa: ANN401
     """Makes users and roles what the variable says; call it under the lock of migrations."""
-    for email in sorted(permissions.admins | permissions.readers):
+    for email in sorted(permissions.admins.union(permissions.readers, *permissions.teams.values())):
         know(store, email)
     with store.ManagedSessionMaker(read_only=False) as session:
-        have, want = found(session), wanted(permissions)
+        have, want = found(session, permissions), wanted(permissions)
         for fact in have - want:
             fact.take(session)
         session.flush()

@@ -33,12 +33,14 @@ class Asked:
         by: The address of who sent it.
         operation: Its method and MLflow's route without parameters filled in; empty before the route is known.
         ids: The ids and names of the things that it is about.
+        workspace: The team's, once it was named and is theirs; empty for that of everybody.
         users: MLflow's users by their addresses, once they were looked up for it (lookups.py).
     """
 
     by: str
     operation: str = ""
     ids: dict[str, None] = field(default_factory=dict[str, None])
+    workspace: str = ""
     users: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def name(self, *names: object) -> None:
@@ -54,9 +56,10 @@ class Asked:
         return bool(route) and method not in ("GET", "HEAD", "OPTIONS") and route.rpartition("/")[2] not in READS
 
     def entry(self) -> dict[str, Any]:
-        """Returns what a line of the log tells of it: `user`, and `write` if it changes something."""
+        """Returns what a line of the log tells of it: `user`, a team's `workspace`, `write` if it changes something."""
+        place = {"workspace": self.workspace} if self.workspace else {}
         write = {"write": {"operation": self.operation, "ids": [*self.ids]}} if self.writes else {}
-        return {"user": self.by, **write}
+        return {"user": self.by, **place, **write}
 
 
 asked: ContextVar[Asked] = ContextVar("asked")

@@ -19,6 +19,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION, MLFLOW_TRACE_ARCHIVE_LOCATION
 from sqlalchemy import event
 
+from mlflow_cloudrun import folders
+
 BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[^?#\\]*)?")
 OF_MLFLOW = re.compile(r"(runs|models):/[^/].*", re.DOTALL)  # MLflow resolves them to a location, which is checked then
 # What MLflow writes over the source of a version that is deleted (SqlAlchemyStore.delete_model_version).
@@ -75,14 +77,19 @@ class Locations:
     def write_only_served(self) -> None:
         """Makes MLflow store no other location for an experiment, the version of a model or a trace."""
 
-        def check_experiment(_: object, value: str | None, *__: object) -> None:
+        def check_experiment(experiment: Any, value: str | None, *_: object) -> None:  # noqa: ANN401
             if value and not self.serves(value):
                 raise self.refuse("artifact_location", INVALID_PARAMETER_VALUE)
+            chosen = experiment.experiment_id is None  # MLflow makes one of its number
+            if value and chosen and not folders.may_name(value, new=True):
+                raise refuse_others("artifact_location")
 
         def check_source(_: object, value: str | None, *__: object) -> None:
             harmless = not value or value in {*_PROMPT_SOURCE_PLACEHOLDERS, DELETED} or OF_MLFLOW.fullmatch(value)
             if not (harmless or self.serves(str(value))):
                 raise self.refuse("source", INVALID_PARAMETER_VALUE)
+            if not (harmless or folders.may_name(str(value))):
+                raise refuse_others("source")
 
         event.listen(SqlExperiment.artifact_location, "set", check_experiment)
         for column in (SqlModelVersion.source, SqlModelVersion.storage_location):
@@ -103,10 +110,17 @@ class Locations:
             of_mlflow = getattr(tag, "of_mlflow", None) == tag.value
             if tag.key in TRACE_TAGS and not of_mlflow and not self.serves(str(tag.value)):
                 raise self.refuse(f"The tag {tag.key}", INVALID_PARAMETER_VALUE)
+            if tag.key in TRACE_TAGS and not of_mlflow and not folders.may_name(str(tag.value)):
+                raise refuse_others(f"The tag {tag.key}")
 
         store._get_trace_artifact_location_tag = marked  # noqa: SLF001
         for moment in ("before_insert", "before_update"):
             event.listen(SqlTraceTag, moment, check_tag)
+
+
+def refuse_others(what: str) -> MlflowException:
+    """Returns the error for a location of files that are others'."""
+    return MlflowException(f"{what} must name files of yours, in an experiment that you may read.", PERMISSION_DENIED)
 
 
 def below(uri: str, root: str) -> bool:

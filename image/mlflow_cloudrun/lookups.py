@@ -12,6 +12,8 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
+from mlflow.utils.workspace_context import get_request_workspace
+
 from mlflow_cloudrun.identity import asked
 
 RUNS = 10_000  # some 2 MiB
@@ -38,13 +40,16 @@ def once_a_request(get_user: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def without_reading_runs(fetch: Callable[[Callable[[str], Any], str], Any]) -> Callable[..., Any]:
-    """Wraps MLflow's lookup of a thing by its id, which for runs wants the experiment alone: a run never changes it."""
+    """Wraps MLflow's lookup of a thing by its id, which for runs wants the experiment alone: a run never changes it.
+
+    A run of one workspace is none in another, and MLflow's lookup says so.
+    """
 
     class MissingError(Exception):
         """There is no such run, today."""
 
     @lru_cache(RUNS)
-    def experiment_of(get_run: Callable[[str], Any], run: str) -> str:
+    def experiment_of(get_run: Callable[[str], Any], run: str, _: str | None) -> str:
         if (found := fetch(get_run, run)) is None:
             raise MissingError
         return str(found.info.experiment_id)
@@ -53,7 +58,9 @@ def without_reading_runs(fetch: Callable[[Callable[[str], Any], str], Any]) -> C
         if getattr(get, "__name__", "") != "get_run":
             return fetch(get, name)
         try:
-            return SimpleNamespace(info=SimpleNamespace(experiment_id=experiment_of(get, name)))
+            return SimpleNamespace(
+                info=SimpleNamespace(experiment_id=experiment_of(get, name, get_request_workspace()))
+            )
         except MissingError:
             return None
 

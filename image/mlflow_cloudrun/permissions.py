@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,10 @@ from typing import Any, cast
 
 VARIABLE = "PERMISSIONS"
 DEFAULTS = ("NO_PERMISSIONS", "READ", "EDIT", "MANAGE")
+FIELDS = {"default", "admins", "readers", "teams"}
+# As MLflow has it for workspaces, in mlflow.store.workspace.abstract_store; "default" is everybody's.
+TEAM = r"[a-z0-9][a-z0-9-]{0,61}[a-z0-9]"
+NO_TEAMS = ("default", "workspaces", "api", "ajax-api", "static-files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +24,13 @@ class Permissions:
         default: What everybody may do with what others made.
         admins: Who may do everything.
         readers: Who may read everything, and change nothing.
+        teams: Who may do everything in a team's workspace, by the team's name.
     """
 
     default: str
     admins: frozenset[str]
     readers: frozenset[str]
+    teams: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Permissions | None":
@@ -35,8 +42,8 @@ class Permissions:
         if not (text := environ.get(VARIABLE)):
             return None
         told = cast("dict[str, Any]", json.loads(text))
-        if not isinstance(told, dict) or set(told) != {"default", "admins", "readers"}:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError("it must be a JSON object of default, admins and readers")
+        if not isinstance(told, dict) or set(told) != FIELDS:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError("it must be a JSON object of default, admins, readers and teams")
         if told["default"] not in DEFAULTS:
             raise ValueError(f"default must be one of {', '.join(DEFAULTS)}")
         admins, readers = addresses("admins", told["admins"]), addresses("readers", told["readers"])
@@ -44,7 +51,33 @@ class Permissions:
             raise ValueError(f"{', '.join(both)} cannot be among admins and readers")
         if not admins:
             raise ValueError("somebody must be among admins")
-        return cls(told["default"], admins, readers)
+        teams = members(told["teams"])
+        if both := sorted(readers.intersection(frozenset[str]().union(*teams.values()))):
+            raise ValueError(f"{', '.join(both)} cannot be among readers and in a team")
+        return cls(told["default"], admins, readers, teams)
+
+    def may_enter(self, email: str, team: str) -> bool:
+        """Returns whether somebody may name the workspace of a team; what is allowed there is another question."""
+        return team in self.teams and email in self.admins | self.readers | self.teams[team]
+
+
+def members(value: object) -> dict[str, frozenset[str]]:
+    """Returns the people of each team.
+
+    Raises:
+        ValueError: A name cannot be that of a workspace, or somebody has no address.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004  one kind of error for what is wrong with it
+            "teams must be an object of lists of addresses"
+        )
+    teams = {
+        str(name): addresses(f"teams.{name}", people) for name, people in cast("dict[object, object]", value).items()
+    }
+    for name in teams:
+        if not re.fullmatch(TEAM, name) or name in NO_TEAMS:
+            raise ValueError(f"{name} cannot be a team's name")
+    return teams
 
 
 def addresses(name: str, value: object) -> frozenset[str]:

@@ -21,7 +21,8 @@ class Permissions(Construct):
         default = local(self, f"{prefix}_default", inputs.default)
         admins = local(self, f"{prefix}_admins", inputs.admins)
         readers = local(self, f"{prefix}_readers", inputs.readers)
-        told = f"{{ default = {default}, admins = {admins}, readers = {readers} }}"
+        teams = local(self, f"{prefix}_teams", inputs.teams)
+        told = f"{{ default = {default}, admins = {admins}, readers = {readers}, teams = {teams} }}"
         self._value = string(f'{enabled} ? jsonencode({told}) : ""')
 
     def give(self, workload: Workload) -> None:

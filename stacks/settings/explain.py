@@ -72,9 +72,10 @@ def _may_be_secret(path: Sequence[str], value: object, *, unknown: bool) -> bool
         return False  # it is not shown either
     if re.search(environment.GIVEAWAY_VALUE, text) or path[:2] == ["service", "env"]:
         return True
-    # A table or a list in the wrong place brings its own names along.
-    named = f"{path[-1]} {text}" if unknown else text if isinstance(value, dict | list) else ""
-    return _SECRET_NAME.search(named) is not None
+    # A table or a list in the wrong place brings its own names along; those of a field that is a map are a person's.
+    names = path[-1:] if unknown else path[2:]
+    shown = [text] if unknown or isinstance(value, dict | list) else []
+    return any(_SECRET_NAME.search(named) for named in (*names, *shown))
 
 
 def _example(path: Sequence[str]) -> str:

@@ -50,6 +50,10 @@ def _common(one: Iterable[str], other: Iterable[str]) -> list[str]:
     return sorted({value.lower() for value in one} & {value.lower() for value in other})
 
 
+def _listed(lists: Mapping[str, Iterable[Any]]) -> list[Any]:
+    return [value for key in sorted(lists) for value in lists[key]]
+
+
 def _last(values: Sequence[Any]) -> Any:  # noqa: ANN401
     return values[-1]
 
@@ -75,6 +79,8 @@ FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], str]]] = {
     "concat": (_concat, "concat({}, {}, {})"),
     # What two lists have in common, in any case.
     "common": (_common, "setintersection([for one in {} : lower(one)], [for one in {} : lower(one)])"),
+    # What is in any of the lists of a map.
+    "listed": (_listed, "flatten(values({}))"),
     "contains": (operator.contains, "contains({}, {})"),
     "join": (str.join, "join({}, {})"),
     "has": (operator.contains, "strcontains({}, {})"),

@@ -9,7 +9,9 @@ from stacks.settings.permissions import PERMISSIONS_URL
 _ENABLED: Final = Setting("permissions.enabled")
 _ADMINS: Final = Setting("permissions.admins")
 _READERS: Final = Setting("permissions.readers")
+_TEAMS: Final = Setting("permissions.teams")
 _BOTH: Final = Call("common", _ADMINS, _READERS)
+_READING_MEMBERS: Final = Call("common", Call("listed", _TEAMS), _READERS)
 
 PERMISSION_RULES: Final = (
     rule(
@@ -23,9 +25,9 @@ PERMISSION_RULES: Final = (
     rule(
         "permissions_are_meant",
         "permissions.enabled",
-        _ENABLED | equal(Call("length", _ADMINS) + Call("length", _READERS), 0),
-        "admins and readers need permissions, without which everybody may do everything",
-        "set permissions.enabled = true, or leave admins and readers out",
+        _ENABLED | equal(Call("length", _ADMINS) + Call("length", _READERS) + Call("length", _TEAMS), 0),
+        "admins, readers and teams need permissions, without which everybody may do everything",
+        "set permissions.enabled = true, or leave admins, readers and teams out",
         PERMISSIONS_URL,
     ),
     rule(
@@ -37,6 +39,17 @@ PERMISSION_RULES: Final = (
             both=Call("join", ", ", _BOTH),
         ),
         "remove the address from one of the two lists",
+        PERMISSIONS_URL,
+    ),
+    rule(
+        "nobody_is_reader_and_member",
+        "permissions.teams",
+        equal(Call("length", _READING_MEMBERS), 0),
+        text(
+            "a member of a team may change everything in its workspace, and a reader nothing: {both} cannot be both",
+            both=Call("join", ", ", _READING_MEMBERS),
+        ),
+        "remove the address from readers, or from the team; admins need not be members",
         PERMISSIONS_URL,
     ),
 )

@@ -46,7 +46,7 @@ def message(name: str, rule: str, remedy: str, url: str, *, found: str = "") -> 
 
 
 def field_validations(path: str, field: FieldInfo) -> list[Validation]:
-    """The validations of one setting, of its entries where it is a list or a map, and of a map's keys.
+    """The validations of one setting, of its entries where it is a list or a map, of a map's keys and lists.
 
     Args:
         path: The setting, such as `access.emails`.
@@ -62,6 +62,8 @@ def field_validations(path: str, field: FieldInfo) -> list[Validation]:
         parts = {given(path): kinds[0]}
     elif origin is dict:
         parts = {f"keys({given(path)})": kinds[0], f"values({given(path)})": kinds[1]}
+        if get_origin(kinds[1]) is list:
+            parts[f"flatten(values({given(path)}))"] = get_args(kinds[1])[0]
     return [
         *whole,
         *(_validation_of_each(path, entries, rule) for entries, kind in parts.items() for rule in _rules_of(kind)),

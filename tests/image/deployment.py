@@ -156,11 +156,12 @@ def signing(place: Place, bridge: Bridge | None, relay: Relay) -> Generator[dict
     place.cloud.store.put(ServiceAccountMember.type, key, binding)
     place.cloud.store.put(ENABLED_API, f"{PROJECT}/{API_OF_LINKS.name}", {"id": API_OF_LINKS.name})
     with serving(interfaces, bridge=bridge) as port, relay.standing(urlsplit(place.url).port or 0) as bucket:
+        permissions = {"default": "READ", "admins": [USER], "readers": [], "teams": {"vision": [USER]}}
         yield {
             "ARTIFACT_LINKS": "true",
             "CLIENTS_STORAGE_ENDPOINT": bucket,
             "IAMCREDENTIALS_ENDPOINT": f"http://{HOST}:{port}",
-            "PERMISSIONS": json.dumps({"default": "READ", "admins": [USER], "readers": []}),
+            "PERMISSIONS": json.dumps(permissions),
         }
 
 

@@ -110,7 +110,7 @@ def call(person: Person, route: Route, things: dict[str, str]) -> httpx.Response
     method, template, called = route
     words = things | {"request_id": things["trace_id"], "name": things["server"]}
     path = PARAMETER.sub(lambda it: words.get(it["name"], "x"), template)
-    headers = person.service.bearer(email=person.email) | {"x-mlflow-experiment-id": things["experiment_id"]}
+    headers = person.headers() | {"x-mlflow-experiment-id": things["experiment_id"]}
     body = body_for(template, called, things)
     if method == "GET":
         query = {key: value for key, value in body.items() if key not in {"tags", "locations"}}

@@ -140,6 +140,25 @@ def test_whoever_may_not_change_a_run_gets_no_session_for_it(linked: Deployment,
     assert httpx.get(may_read.json()["presigned_url"]).content == b"x"
 
 
+def test_a_team_writes_and_reads_its_files_by_links_and_nobody_else_does(linked: Deployment) -> None:
+    ours, http = linked.service.bearer() | {"X-MLFLOW-WORKSPACE": "vision"}, linked.service.http
+    made = http.post(f"{API}/experiments/create", json={"name": "of the team"}, headers=ours).json()["experiment_id"]
+    body = {"experiment_id": made}
+    info = http.post(f"{API}/runs/create", json=body, headers=ours).json()["run"]["info"]
+    file = {"run_id": info["run_id"], "path": "read.txt"}
+    session = http.post(UPLOAD, json=file, headers=ours)
+    assert httpx.put(session.json()["presigned_url"], content=b"ours").is_success
+    prefix = f"workspaces/vision/{made}/"
+    assert linked.files(prefix) == [f"{prefix}{info['run_id']}/artifacts/read.txt"]
+    link = http.post(DOWNLOAD, json=file, headers=ours)
+    assert httpx.get(link.json()["presigned_url"]).content == b"ours"
+    sam = linked.service.bearer(email="sam@example.com")
+    for headers in (linked.service.bearer(), sam, sam | {"X-MLFLOW-WORKSPACE": "vision"}):
+        for route in (UPLOAD, DOWNLOAD):
+            refused = http.post(route, json=file, headers=headers)
+            assert refused.status_code in (403, 404), refused.text
+
+
 def test_a_link_lives_no_longer_than_an_hour(linked: Deployment, run: str) -> None:
     httpx.put(session_of(linked, run_id=run, path="f.txt"), content=b"x")
     assert "X-Goog-Expires=300&" in link_of(linked, run_id=run, path="f.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from harness import google_endpoints as google
-from harness.clients import LETS_IN, build_wheel, client_of, installed
+from harness.clients import LETS_IN, ROBOT, build_wheel, client_of, installed
 from harness.google_endpoints import Google
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
     from harness.service import Platform
 
-PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "clients.md").read_text()
+# Everybody may do everything, and in addition the program is in a team.
+PERMISSIONS = {"default": "MANAGE", "admins": ["ada@example.com"], "readers": [], "teams": {"vision": [ROBOT]}}
 TRACE = Path(__file__).with_name("trace_with_otlp.py")
 
 
@@ -39,7 +43,10 @@ def variables(platform: Platform, migrated: str, tmp_path_factory: pytest.TempPa
     python = installed(folder / "venv", build_wheel(folder / "wheel"), *packages)
     database = platform.postgres.create(template=migrated)
     uri = platform.postgres.uri(database)
-    with platform.service(uri, **LETS_IN) as service, google.metadata(Google(service.identity)) as there:
+    with (
+        platform.service(uri, PERMISSIONS=json.dumps(PERMISSIONS), **LETS_IN) as service,
+        google.metadata(Google(service.identity)) as there,
+    ):
         client = client_of(service.url)
         yield client | there | {"PATH": f"{python.parent}:{client['PATH']}"}
 
@@ -58,6 +65,15 @@ def test_the_two_variables_are_a_shells(variables: dict[str, str]) -> None:
 def test_python(variables: dict[str, str]) -> None:
     told = f"{block('Python')}\nprint(mlflow.search_runs(output_format='list')[0].info.status)"
     assert run(variables, "python", "-c", told).splitlines()[-1] == "FINISHED"
+
+
+def test_python_in_a_teams_workspace(variables: dict[str, str]) -> None:
+    (said,) = re.findall(r"^```python\n(.*?)^```$", (DOCS / "teams.md").read_text(), re.MULTILINE | re.DOTALL)
+    then = "with mlflow.start_run():\n    pass\nprint(mlflow.search_runs(output_format='list')[0].info.artifact_uri)"
+    assert "/workspaces/vision/" in run(variables, "python", "-c", f"{said}\n{then}").splitlines()[-1]
+    elsewhere = "import mlflow; print([one.name for one in mlflow.search_experiments()])"
+    assert "detector" not in run(variables, "python", "-c", elsewhere)
+    assert "detector" in run(variables | {"MLFLOW_WORKSPACE": "vision"}, "python", "-c", elsewhere)
 
 
 def test_a_notebook(variables: dict[str, str]) -> None:

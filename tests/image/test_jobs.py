@@ -139,14 +139,23 @@ def test_archived_traces_lie_in_the_bucket_are_read_by_the_server_and_go_when_th
     deployment: Deployment,
 ) -> None:
     archived, recent = trace(deployment, "0"), trace(deployment, "0")
-    deployment.execute(f"UPDATE trace_info SET timestamp_ms = {LONG_AGO} WHERE request_id = '{archived}'")  # noqa: S608
+    of_team = deployment.call("POST", "experiments/create", name="of a team")["experiment_id"]
+    teams = trace(deployment, of_team)
+    old = f"request_id IN ('{archived}', '{teams}')"
+    deployment.execute(f"UPDATE trace_info SET timestamp_ms = {LONG_AGO} WHERE {old}")  # noqa: S608
+    place = f"UPDATE experiments SET workspace = '%s' WHERE experiment_id = {of_team}"  # noqa: S608
+    deployment.execute(place % "vision")
     refused = deployment.job("archive-traces", "--older-than=1d", account=deployment.server)
     assert refused.status == EX_NOPERM, refused.log
     assert f"{deployment.server} may not create objects in {ROOT}: it needs roles/storage.objectUser" in refused.log
     assert "Traceback" not in refused.log
     outcome = deployment.job("archive-traces", "--older-than=1d")
     assert outcome.status == 0, outcome.log
-    assert outcome.summary["archived"] == {"traces": 1}
+    assert outcome.summary["archived"] == {"traces": 2}
+    deployment.execute(place % "default")
+    in_team = f"workspaces/vision/{of_team}/traces/{teams}/"
+    assert deployment.files(in_team) == [f"{in_team}artifacts/traces.pb"]
+    assert spans_of(deployment, teams) == ["asked"]
     assert f"0/traces/{archived}/artifacts/traces.pb" in deployment.files(f"0/traces/{archived}/")
     assert deployment.count("spans", f"trace_id = '{archived}' AND content <> ''") == 0
     assert deployment.count("spans", f"trace_id = '{recent}' AND content <> ''") == 1

@@ -154,7 +154,7 @@ def test_another_servers_database_moves_in_from_one_engine_to_the_other(
         target = replace(
             deployment, uri=mysql.uri(), sockets=mysql.sockets, execute=partial(mysql.execute, database="mlflow")
         )
-        permissions = json.dumps({"default": "READ", "admins": ["ada@example.com"], "readers": []})
+        permissions = json.dumps({"default": "READ", "admins": ["ada@example.com"], "readers": [], "teams": {}})
         named = {"IMPORT_STORE_URI": postgres.uri(source, sockets="/other"), "PERMISSIONS": permissions}
         spec = target.spec("import", *roots(tmp_path, there), "--sample=0", **named)
         outcome = Outcome(*target.platform.ends(replace(spec, mounts={**spec.mounts, postgres.sockets: "/other"})))

@@ -18,7 +18,7 @@ from harness.local import scratch_folder
 from harness.service import Platform, Service
 from harness.waiting import wait_for
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
-from tests.image.owned import Route, call, make, routes, shows
+from tests.image.owned import Route, call, make, routes, shows, trace_in
 from tests.image.things import API, API3, Person, name
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
@@ -29,7 +29,8 @@ from mlflow_cloudrun.permissions import Permissions
 from mlflow_cloudrun.routes import operation
 
 ADMIN, OWNER, STRANGER, READER = (f"{name}@example.com" for name in ("root", "olga", "sam", "rita"))
-SETTINGS: dict[str, object] = {"default": "NO_PERMISSIONS", "admins": [ADMIN], "readers": [READER]}
+SETTINGS: dict[str, object] = {"default": "NO_PERMISSIONS", "admins": [ADMIN], "readers": [READER], "teams": {}}
+MYSQL_PEOPLE = (ADMIN, OWNER, STRANGER, READER)
 # Everybody may make new ones; MLflow lists what the person may see.
 CREATES = {"experiments/create", "registered-models/create", "mcp-servers"}
 # MLflow keeps these for its admins, or for who is in a queue, whatever the default is.
@@ -150,6 +151,38 @@ def test_a_password_changes_nothing(service: Service, things: dict[str, str]) ->
         assert answer.status_code == httpx.codes.NOT_FOUND
 
 
+def test_no_location_that_a_person_writes_down_opens_others_files(service: Service, things: dict[str, str]) -> None:
+    """The server opens what the version of a model, or a trace, names; the owner may name it."""
+    owner, sam = Person(service, OWNER), Person(service, STRANGER)
+    theirs = str(owner.ask("GET", f"{API}/runs/get?run_id={things['run_id']}")["run"]["info"]["artifact_uri"])
+    own = sam.ask("POST", f"{API}/experiments/create", {"name": name()})["experiment_id"]
+    trace = trace_in(sam, own)
+    folder = theirs.rpartition("/")[0]
+
+    def tries(person: Person, place: str) -> list[int]:
+        called = person.ask("POST", f"{API}/registered-models/create", {"name": name()})["registered_model"]["name"]
+        tag = {"key": "mlflow.artifactLocation", "value": place}
+        return [
+            person.send("POST", f"{API}/model-versions/create", {"name": called, "source": place}).status_code,
+            person.send("PATCH", f"{API3}/traces/{trace}/tags", tag).status_code,
+            person.send("POST", f"{API}/experiments/create", {"name": name(), "artifact_location": place}).status_code,
+        ]
+
+    for place in (theirs, f"{theirs}/f/", folder, "gs://artifacts", "gs://artifacts/"):
+        assert {*tries(sam, place)} <= {400, 403}, place
+    named = owner.send("POST", f"{API}/model-versions/create", {"name": things["name"], "source": theirs})
+    assert named.is_success
+    assert sam.send("POST", f"{API}/runs/create", {"experiment_id": own}).is_success
+    assert tries(sam, f"gs://artifacts/{own}/x")[:2] == [200, 200]
+    # A folder that is nobody's yet is no way to the files of whoever gets it.
+    ahead = f"gs://artifacts/{int(own) + 5}"
+    assert sam.send("POST", f"{API}/experiments/create", {"name": name(), "artifact_location": ahead}).is_success
+    for _ in range(9):
+        last = owner.ask("POST", f"{API}/experiments/create", {"name": name()})["experiment_id"]
+    assert int(last) > int(own) + 5
+    assert tries(sam, f"{ahead}/run/artifacts")[:2] == [403, 403]
+
+
 def test_without_its_database_it_lets_nobody_do_anything(
     service: Service, platform: Platform, things: dict[str, str]
 ) -> None:
@@ -184,7 +217,7 @@ def test_two_instances_let_whoever_comes_first_to_both_in(
 ) -> None:
     """The second one starts with other lists: who has left one loses what it gave."""
     with ExitStack() as stack:
-        lists = {"default": "NO_PERMISSIONS", "admins": [STRANGER], "readers": []}
+        lists = SETTINGS | {"admins": [STRANGER], "readers": []}
         other = stack.enter_context(platform.service(platform.postgres.uri(database), PERMISSIONS=json.dumps(lists)))
         path = f"{API}/experiments/get?experiment_id={things['experiment_id']}"
         statuses = {
@@ -221,8 +254,8 @@ def test_a_job_knows_the_schema_of_permissions(service: Service, platform: Platf
         platform.postgres.execute(back, database=database)
 
 
-def test_on_mysql_who_may_edit_may_not_delete(platform: Platform) -> None:
-    chosen = json.dumps(SETTINGS | {"default": "EDIT"})
+def test_on_mysql_who_may_edit_may_not_delete_and_a_team_is_among_itself(platform: Platform) -> None:
+    chosen = json.dumps(SETTINGS | {"default": "EDIT", "teams": {"vision": [OWNER]}})
     with scratch_folder() as folder:
         mysql = MySql(folder / "mysql")
         try:
@@ -230,7 +263,7 @@ def test_on_mysql_who_may_edit_may_not_delete(platform: Platform) -> None:
                 made = Person(running, OWNER).ask("POST", f"{API}/experiments/create", {"name": name()})
                 path = f"{API}/experiments/get?experiment_id={made['experiment_id']}"
                 tag = {"experiment_id": made["experiment_id"], "key": "k", "value": "v"}
-                people = [Person(running, email) for email in (ADMIN, OWNER, STRANGER, READER)]
+                people = [Person(running, email) for email in MYSQL_PEOPLE]
                 assert [one.send("GET", path).status_code for one in people] == [200] * 4
                 changed = [one.send("POST", f"{API}/experiments/set-experiment-tag", tag).status_code for one in people]
                 assert changed == [200, 200, 200, 403]
@@ -238,11 +271,20 @@ def test_on_mysql_who_may_edit_may_not_delete(platform: Platform) -> None:
                 for similar in ("r\u00f3ot@example.com", "r\u00f6ot@example.com", "root@example.com\u00a0"):
                     answer = Person(running, similar).send("GET", f"{API}/webhooks")
                     assert answer.status_code == httpx.codes.FORBIDDEN, similar
+                ours = Person(running, OWNER, "vision")
+                made_there = ours.ask("POST", f"{API}/experiments/create", {"name": name()})
+                there = f"{API}/experiments/get?experiment_id={made_there['experiment_id']}"
+                statuses = [Person(running, email, "vision").send("GET", there).status_code for email in MYSQL_PEOPLE]
+                assert statuses == [200, 200, 404, 200]
+                assert not Person(running, OWNER).send("GET", there).is_success
                 deleted = [
                     one.send("POST", f"{API}/experiments/delete", {"experiment_id": made["experiment_id"]}).status_code
                     for one in reversed(people)
                 ]
                 assert deleted[:3] == [403, 403, 200]
+            off = platform.spec(mysql.uri(), sockets=mysql.sockets)
+            status, log = platform.ends(replace(off, command=("leave-teams",)))
+            assert (status, json.loads(log.splitlines()[-1])["summary"]["moved"]) == (0, {"experiments": 1}), log
         finally:
             mysql.stop()
 
@@ -284,6 +326,13 @@ def test_a_person_is_looked_up_once_a_request_and_a_run_once() -> None:
         json.dumps(SETTINGS | {"admins": ["root"]}),
         json.dumps(SETTINGS | {"readers": [ADMIN]}),
         json.dumps(SETTINGS | {"more": 1}),
+        json.dumps(SETTINGS | {"teams": []}),
+        *(
+            json.dumps(SETTINGS | {"teams": {team: [OWNER]}})
+            for team in ("a", "Vision", "..", "-a", "a_b", "default", "api")
+        ),
+        json.dumps(SETTINGS | {"teams": {"vision": OWNER}}),
+        json.dumps(SETTINGS | {"teams": {"vision": [READER]}}),
     ],
 )
 def test_a_wrong_variable_is_refused(text: str) -> None:

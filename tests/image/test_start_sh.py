@@ -58,7 +58,10 @@ def test_nobody_there_is_no_answer() -> None:
 def test_a_command_that_it_does_not_know_is_refused() -> None:
     done = run("main serv")
     assert done.returncode == 64
-    assert "known are serve, db-upgrade, gc, archive-traces, verify, import, rewrite-roots, version" in done.stderr
+    assert (
+        "known are serve, db-upgrade, gc, archive-traces, verify, import, rewrite-roots, leave-teams, version"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,20 @@ LIES = [{"key": TAG, "value": LIE}]
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who calls the service."""
+    """Somebody who calls the service, in a workspace of MLflow's."""
 
     service: Service
     email: str
+    workspace: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Returns what says who calls, and where."""
+        place = {"X-MLFLOW-WORKSPACE": self.workspace} if self.workspace else {}
+        return self.service.bearer(email=self.email) | place
 
     def send(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         """Sends JSON."""
-        own = self.service.bearer(email=self.email) | headers
+        own = self.headers() | headers
         return self.service.http.request(method, path, json=body, headers=own)
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Any:
@@ -40,7 +46,7 @@ class Person:
 
     def get(self, path: str, **query: str) -> Any:
         """Returns what the service answers."""
-        answer = self.service.http.get(path, params=query, headers=self.service.bearer(email=self.email))
+        answer = self.service.http.get(path, params=query, headers=self.headers())
         assert answer.is_success, answer.text
         return answer.json()
 

@@ -93,7 +93,8 @@ def test_permissions_arrive_as_the_image_reads_them(first_plan: Callable[[str, s
     assert len(found) >= 2  # of the service, and of the jobs
     for value in found:
         told = Permissions.of({"PERMISSIONS": json.loads(value)})
-        assert told == Permissions(wanted.default, frozenset(wanted.admins), frozenset(wanted.readers))
+        teams = {team: frozenset(people) for team, people in wanted.teams.items()}
+        assert told == Permissions(wanted.default, frozenset(wanted.admins), frozenset(wanted.readers), teams)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -254,12 +254,29 @@ CASES: Final = [
         )
     ),
     _case(
+        "permissions_are_meant",
+        "permissions.enabled",
+        {"permissions.teams": {"vision": []}},
+        {"permissions.enabled": True, "permissions.admins": ["bob@example.org"]},
+    ),
+    _case(
         "nobody_is_admin_and_reader",
         "permissions.readers",
         {
             "permissions.enabled": True,
             "permissions.admins": ["Ada@example.org", "bob@example.org"],
             "permissions.readers": ["carl@example.org", "ada@example.org"],
+        },
+        {"permissions.readers": ["carl@example.org"]},
+    ),
+    _case(
+        "nobody_is_reader_and_member",
+        "permissions.teams",
+        {
+            "permissions.enabled": True,
+            "permissions.admins": ["bob@example.org"],
+            "permissions.readers": ["carl@example.org", "Ada@example.org"],
+            "permissions.teams": {"vision": ["ada@example.org"], "speech": ["bob@example.org"]},
         },
         {"permissions.readers": ["carl@example.org"]},
     ),

@@ -104,4 +104,21 @@ OPERATIONS: Final[dict[str, Row]] = {
         bad=_NO_ADDRESSES,
         beside=_PERMITTED,
     ),
+    "permissions.teams": Row(
+        good=(
+            {},
+            {"vision": []},
+            {"vision": ["ada@example.org", "trainer@acme-ml-prod.iam.gserviceaccount.com"], "a1": ["Bob@example.org"]},
+            {"a" + "-" * 61 + "b": ["ada@example.org"]},
+        ),
+        bad=(
+            *({"vision": bad} for bad in _NO_ADDRESSES),
+            *(
+                {bad: ["ada@example.org"]}
+                for bad in ("", "a", "a" * 64, "Vision", "-a", "a-", "a_b", "a.b", "..", "\u00e9a", "ab\n")
+            ),
+            *({bad: []} for bad in ("default", "workspaces", "api", "ajax-api", "static-files")),
+        ),
+        beside=_PERMITTED,
+    ),
 }

@@ -163,7 +163,8 @@ def test_tables_nested_deeper_than_python_can_follow(tmp_path: Path) -> None:
 
 def test_the_permissions_of_the_page_are_taken(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs/teams.md").read_text()
-    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    block, teams = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert sorted(read(tmp_path, toml(GOOD) + teams).permissions.teams) == ["speech", "vision"]
     found = read(tmp_path, toml(GOOD) + block).permissions
     assert (found.enabled, found.default, found.admins, found.readers) == (
         True,

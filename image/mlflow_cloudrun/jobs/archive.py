@@ -1,7 +1,8 @@
 """`archive-traces`: moves the spans of old traces from the database to the bucket, where the server reads them.
 
 MLflow's own archival does the work, one trace at a time; what it would log as a traceback is counted and told in a
-sentence. An experiment may ask for another age by its tag `mlflow.trace.archivalRetention`.
+sentence. An experiment may ask for another age by its tag `mlflow.trace.archivalRetention`. Each workspace has its
+turn, also that of a team which the settings no longer name.
 """
 
 # MLflow and SQLAlchemy's tables have few types; what deletes and archives is MLflow's own.
@@ -17,11 +18,17 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
 from mlflow.store.artifact.gcs_artifact_repo import GCSArtifactRepository
 from mlflow.store.db import utils
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.store.tracking.dbmodels.models import SqlExperiment
+from mlflow.store.tracking.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from mlflow.tracing.otel.otel_archival import TRACE_ARCHIVAL_FILENAME
+from mlflow.utils.workspace_context import ServerWorkspaceContext
+from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME, WORKSPACES_DIR_NAME
 from requests.exceptions import RequestException
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
+from mlflow_cloudrun import workspaces
 from mlflow_cloudrun.jobs.connection import Database
 from mlflow_cloudrun.jobs.objects import CREATE, PATIENCE, TIMEOUT_S, Objects
 from mlflow_cloudrun.jobs.report import LeftError, Report
@@ -61,7 +68,7 @@ class Archive(GCSArtifactRepository):
             self.objects.log.info("%s; gc deletes that file", error)
 
 
-class Archiver(SqlAlchemyStore):
+class Archiver(WorkspaceAwareSqlAlchemyStore):
     """MLflow's store, which archives each trace in a turn of its own.
 
     Args:
@@ -106,9 +113,20 @@ def run(database: Database, objects: Objects, report: Report, options: argparse.
     repositories: dict[str, Any] = get_registered_artifact_repositories()
     repositories["gs"] = Archive
     root = objects.served.served[0]
+    workspaces.install()  # also where there are no teams: then all is in the workspace of everybody
     store = Archiver(str(options.uri), root, database, report)
     retention = f"{max(1, options.older_than // SECONDS_OF_A_MINUTE)}m"
-    while store.archive_traces(
-        resolved_trace_archival_location=root, broader_retention=retention, max_traces_per_pass=TRACES_AT_A_TIME
-    ):
-        pass
+    for name in database.outside_turns(names):
+        with ServerWorkspaceContext(name):
+            place = root if name == DEFAULT_WORKSPACE_NAME else f"{root}/{WORKSPACES_DIR_NAME}/{name}"
+            while store.archive_traces(
+                resolved_trace_archival_location=place,
+                broader_retention=retention,
+                max_traces_per_pass=TRACES_AT_A_TIME,
+            ):
+                pass
+
+
+def names(session: Session) -> list[str]:
+    """Returns the workspaces that have experiments."""
+    return sorted(session.scalars(select(SqlExperiment.workspace).distinct()))

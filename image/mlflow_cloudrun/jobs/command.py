@@ -80,7 +80,7 @@ def parser_of(command: str) -> Parser:
         parser.add_argument("--sample", type=natural, default=100, metavar="NUMBER, 0 for all")
     if command in ("import", "rewrite-roots"):
         parser.add_argument("--root", type=root, action="append", default=[], metavar="OLD=NEW")
-    if command == "rewrite-roots":
+    if command in ("rewrite-roots", "leave-teams"):
         parser.add_argument("--dry-run", action="store_true")
     if command == "import":
         parser.add_argument("--from", dest="source", default="", metavar="FOLDER or SQLite file, here or in gs://")
@@ -94,6 +94,7 @@ JOBS = {
     "verify": "verify",
     "import": "moving",
     "rewrite-roots": "rewrite",
+    "leave-teams": "leave",
 }
 
 

@@ -60,6 +60,7 @@ module "mlflow" {
     default = "READ"
     admins  = ["ada@example.org"]
     readers = ["auditor@example.com"]
+    teams   = { vision = ["ada@example.org"], speech = ["grace@example.com"] }
   }
   jobs = {
     enabled                 = true
