@@ -104,7 +104,7 @@ def main() -> None:
     store = SqlAlchemyStore(uri, "gs://artifacts")
     with engine.connect() as connection:
         runs = int(connection.execute(text("SELECT COUNT(*) FROM runs")).scalar_one())
-        for index in indexes.ALL:
+        for index in indexes.wanted(engine.dialect.name):
             if index.name in indexes.there(connection):
                 indexes.drop_one(connection, index)
         connection.commit()

@@ -1,4 +1,4 @@
-"""Indexes beside MLflow's: what a search follows instead of sorting all runs of an experiment (run_pages.py).
+"""Indexes beside MLflow's: what a search follows instead of sorting all runs or traces of an experiment (run_pages.py).
 
 They are made while the service runs, by one instance at a time, on a connection of its pool, in statements that stop
 no other; no start waits for one. What is there is in the database's own catalogue, and nowhere else. MLflow's
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlflow.exceptions import MlflowException
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,9 +31,10 @@ class Index:
     Attributes:
         name: Begins with PREFIX; it changes with the columns.
         table: Of MLflow's.
-        columns: In SQL, by the dialect. All that a page is found by is in the index: the table is not read. The first
-            is none that refers to another table: for such an index MySQL drops the one that it has made itself, and
-            does not let it go any more. https://dev.mysql.com/doc/refman/8.4/en/create-table-foreign-keys.html
+        columns: In SQL, by the dialect; there is none in others. All that a page is found by is in the index: the table
+            is not read. The first refers to another table only where MLflow also has an index of that: MySQL would
+            drop the one that it has made itself, and not let this one go any more.
+            https://dev.mysql.com/doc/refman/8.4/en/create-table-foreign-keys.html
     """
 
     name: str
@@ -49,7 +51,15 @@ ALL = (
             "mysql": "lifecycle_stage, experiment_id, start_time DESC, run_uuid",
         },
     ),
+    # PostgreSQL follows MLflow's own, and sorts within each millisecond.
+    Index(f"{PREFIX}traces_by_time", "trace_info", {"mysql": "experiment_id, timestamp_ms DESC, request_id"}),
 )
+
+
+def wanted(dialect: str) -> list[Index]:
+    """Returns the indexes of a dialect."""
+    return [index for index in ALL if dialect in index.columns]
+
 
 # Of its own: whoever waits for the lock of migrations would be waited for by CREATE INDEX CONCURRENTLY.
 LOCK_NUMBER = 653_570
@@ -102,7 +112,7 @@ def missing(engine: Engine) -> list[Index]:
     """Returns those that are not there, or not whole."""
     with engine.connect() as connection:
         found = there(connection)
-    return [index for index in ALL if not found.get(index.name)]
+    return [index for index in wanted(engine.dialect.name) if not found.get(index.name)]
 
 
 def make(engine: Engine) -> bool:
@@ -115,7 +125,7 @@ def make(engine: Engine) -> bool:
             return False
         for statement in PATIENT[dialect]:
             connection.execute(text(statement))
-        for index in ALL:
+        for index in wanted(dialect):
             found = there(connection)
             if found.get(index.name):
                 continue
@@ -142,7 +152,9 @@ def drop(engine: Engine, revisions: Iterable[Path]) -> bool:
         revisions: The files of those that are to be made.
     """
     sources = "\n".join(path.read_text(encoding="utf-8") for path in revisions)
-    in_the_way = [index for index in ALL if re.search(rf"""["']{re.escape(index.table)}["']""", sources)]
+    in_the_way = [
+        index for index in wanted(engine.dialect.name) if re.search(rf"""["']{re.escape(index.table)}["']""", sources)
+    ]
     deadline = time.monotonic() + DROP_PATIENCE_S
     while in_the_way:
         with locked(engine) as connection:
@@ -162,8 +174,8 @@ def try_to_make(engine: Engine) -> bool:
     """Makes what is missing; returns whether all are there then. Without them a search is slow, and right."""
     try:
         return make(engine)
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+    except (SQLAlchemyError, MlflowException) as error:  # the latter from the service's engine (errors.py)
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
         logger.warning("An index could not be made, and searches are slower until it is: %s", reason)
         return False
 
