@@ -57,7 +57,7 @@ class Revision:
         self._look = asyncio.Event()
         self._places = Places(self._terms.concurrency, self._look.set)
         self._seen: deque[scaling.Observation] = deque()
-        self._observed = time.monotonic()
+        self._observed = 0.0
         self._startups: deque[float] = deque(maxlen=_STARTUPS)
         self._starting: dict[asyncio.Task[None], float] = {}
         self._failures = 0
@@ -99,6 +99,7 @@ class Revision:
 
     def keep(self) -> None:
         """Begins to keep the number of instances right, until `retire`."""
+        self._observed = time.monotonic()
         self._keeper = asyncio.create_task(self._keep())
 
     @asynccontextmanager
@@ -127,11 +128,17 @@ class Revision:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _TICK_S)
             self._look.clear()
-            self._observe()
-            self._look_again()
-            under_way = [time.monotonic() - began for began in self._starting.values()]
-            self._places.refuse(Overloaded(), after_s=scaling.pending_s([*self._startups, *under_way]))
-            self._scale()
+            try:
+                self._tend()
+            except Exception:  # noqa: BLE001 - the next time is another try
+                _LOG.exception("%s stumbled", self.spec.name)
+
+    def _tend(self) -> None:
+        self._observe()
+        self._look_again()
+        under_way = [time.monotonic() - began for began in self._starting.values()]
+        self._places.refuse(Overloaded(), after_s=scaling.pending_s([*self._startups, *under_way]))
+        self._scale()
 
     def _observe(self) -> None:
         now = time.monotonic()

@@ -45,6 +45,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"half")
             self.wfile.flush()
         time.sleep(float(query.get("seconds", 0)))
+        busy_until = time.monotonic() + float(query.get("busy", 0))
+        while time.monotonic() < busy_until:
+            pass
         if path == "/large":
             self.send_large(int(query["bytes"]), chunked="chunked" in query)
             return

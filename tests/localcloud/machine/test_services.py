@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -182,8 +182,16 @@ def test_a_hung_instance_is_replaced_when_its_liveness_probe_fails(place: Place)
 def test_load_starts_instances_up_to_the_maximum_and_cuts_off_nothing_when_they_end(place: Place) -> None:
     """Two requests at a time for each of at most three: eight need four."""
     place.deploy(max_instance_request_concurrency=2, scaling=[{"max_instance_count": 3}])
+    instances = place.services.revisions[NAME].instances
+
+    def ask_until_all_run(_: int) -> dict[str, Any]:
+        while True:
+            all_run, answer = len(instances) == 3, place.get(seconds=0.5)
+            if all_run:
+                return answer
+
     with ThreadPoolExecutor(9) as pool:
-        answers = list(pool.map(lambda _: place.get(seconds=1.5), range(8)))
+        answers = list(pool.map(ask_until_all_run, range(8)))
         assert len({answer["instance"] for answer in answers}) == 3
         assert max(answer["most"] for answer in answers) <= 3  # a probe is beside the count
         assert len(place.containers()) == 3
@@ -207,6 +215,17 @@ def test_of_an_instance_killed_under_load_only_the_requests_that_it_has_fail(pla
         assert statuses == [200] * 12 + [503] * 4  # no one who waits is sent to the dead one
         assert place.get(seconds=0.1)
     wait_for(lambda: len({it.id for it in place.containers()} - before) == 1, "another instance")
+
+
+@pytest.mark.parametrize("idle_s", [2])
+def test_a_busy_cpu_starts_an_instance_however_few_requests_there_are(place: Place) -> None:
+    """A share of a CPU, so that it is busy also on a machine with more to do."""
+    small = {"limits": {"memory": "128Mi", "cpu": "200m"}, "cpu_idle": False}
+    place.deploy(container={"resources": [small]}, scaling=[{"max_instance_count": 2}])
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(place.get, busy=6)
+        wait_for(lambda: len(place.services.revisions[NAME].instances) == 2, "another instance")
+        assert asked.result()
 
 
 SERVER_AS_CHILD = {"command": ["sh"], "args": ["-c", 'python3 -c "$0" & wait; sleep 600', SERVER]}
