@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs MLflow, oauth2-proxy and HAProxy (the edge) as one: the port opens when MLflow answers, and the container ends
+# Runs MLflow, oauth2-proxy (unless IAP_AUDIENCE says that Identity-Aware Proxy is the gate) and HAProxy (the edge) as one: the port opens when MLflow answers, and the container ends
 # when any of them does. Under `tini -g`, which sends a signal to this process group.
 #
 #   start.sh [serve]            the service (default)
@@ -50,8 +50,8 @@ start_proxy() {
 
 # It opens the port, so it comes last.
 start_edge() {
-  setsid env -i PORT="$PORT" REQUEST_TIMEOUT_SECONDS="$REQUEST_TIMEOUT_SECONDS" "$EDGE" -db -q -f "$EDGE_CONFIG" \
-    3>"$FRONT_LOG" &
+  setsid env -i ${IAP_AUDIENCE:+GATE=iap} PORT="$PORT" REQUEST_TIMEOUT_SECONDS="$REQUEST_TIMEOUT_SECONDS" \
+    "$EDGE" -db -q -f "$EDGE_CONFIG" 3>"$FRONT_LOG" &
   edge=$!
 }
 
@@ -152,11 +152,14 @@ serve() {
   start_mlflow
   wait_until_mlflow_answers
   kill -0 "$mlflow" || wait_for_first_exit "$mlflow"
-  start_proxy
-  wait_until_proxy_listens
+  if [[ -z "${IAP_AUDIENCE:-}" ]]; then
+    start_proxy
+    wait_until_proxy_listens
+  fi
   start_edge
   watch_mlflow &
-  wait_for_first_exit "$mlflow" "$proxy" "$edge" "$!"
+  # shellcheck disable=SC2086  # no word where it does not run
+  wait_for_first_exit "$mlflow" $proxy "$edge" "$!"
 }
 
 show_versions() {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.provider import ResourceProvider, SchemaSource, Services
 from localcloud.services import RESOURCES, authorize
-from localcloud.terraform.documents import resource_types
+from localcloud.terraform.documents import STATES, names, resource_types
 from localcloud.terraform.model import Attribute, Block, NestedBlock, Nesting
 from localcloud.terraform.schema import Bindings
 
@@ -40,6 +40,20 @@ BINDINGS = Bindings(
 SERVICES = Services(resources=[resource() for resource in RESOURCES], authorize=authorize)
 
 
+def newer_attributes(cloud: Cloud, documents: Path) -> dict[str, dict[str, Attribute]]:
+    """The attributes of later versions that a document names, which asks for such a version, or that an object has."""
+    return {
+        resource.type: {
+            name: attribute
+            for name, attribute in resource.corrections.newer.items()
+            if names(documents, cloud.store.home / STATES, name)
+            or any(one.get(name) is not None for one in cloud.store.all(resource.type))
+        }
+        for resource in RESOURCES
+        if resource.corrections.newer
+    }
+
+
 def provider(cloud: Cloud, documents: Path, traffic: Traffic, fault: Fault) -> ResourceProvider:
     """Makes the provider.
 
@@ -56,6 +70,7 @@ def provider(cloud: Cloud, documents: Path, traffic: Traffic, fault: Fault) -> R
             provider=BINDINGS.provider_schema(),
             resources=BINDINGS.resource_schemas,
             mentioned=lambda: resource_types(documents, BINDINGS.provider),
+            newer=lambda: newer_attributes(cloud, documents),
         ),
         traffic=traffic,
         fault=fault,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from localcloud.circumstances import Delays
 from localcloud.resource import Cloud, Kept, Resource, require_api
 from localcloud.terraform import planning
-from localcloud.terraform.model import UNKNOWN, Block, Object, Problem, Refused, text
+from localcloud.terraform.model import UNKNOWN, Attribute, Block, Object, Problem, Refused, text
 from localcloud.terraform.protocol import Schemas
 
 if TYPE_CHECKING:
@@ -35,11 +35,13 @@ class SchemaSource:
         provider: the schema of the provider block.
         resources: gives the schemas of resource types; leaves out those that do not exist.
         mentioned: the types that the documents at hand name, with a meaning here or not.
+        newer: by type, the attributes of later versions of the provider that are in use.
     """
 
     provider: Block
     resources: Callable[[Iterable[str]], Mapping[str, Block]]
     mentioned: Callable[[], set[str]]
+    newer: Callable[[], Mapping[str, Mapping[str, Attribute]]] = dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,8 @@ class ResourceProvider:
         missing = self._schema.mentioned() - self._blocks.keys()
         if missing:
             self._blocks |= self._schema.resources(missing)
+        for kind, attributes in self._schema.newer().items():
+            self._blocks[kind].attributes.update(attributes)
         return Schemas(provider=self._schema.provider, resources=self._blocks)
 
     def configure(self, config: Object) -> None:

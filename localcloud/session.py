@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from containers.private import private_folder
 from localcloud.daemon import facts
 from localcloud.server import running
-from localcloud.terraform.documents import keep_state_local
+from localcloud.terraform.documents import STATES, keep_state_local
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -63,7 +63,7 @@ def session(home: Path, documents: Path, *options: str) -> Generator[dict[str, s
                 "TF_REATTACH_PROVIDERS": reattach,
                 "TF_DATA_DIR": _DATA_FOLDER,
                 "CHECKPOINT_DISABLE": "1",  # no call home for a newer version
-                _STATES: str(home.resolve() / "states"),
+                _STATES: str(home.resolve() / STATES),
                 _OVERRIDES: str(overrides),
             }
         finally:

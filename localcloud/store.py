@@ -36,7 +36,7 @@ class Store:
     def __init__(self, home: Path) -> None:
         """Opens, or makes, the store in the folder `home`."""
         private_folder(home)
-        self._home = home
+        self.home = home
         self.changes = 0
         """How often anything was written: what was read before is still true while it stays the same."""
         self._lock = threading.Lock()
@@ -123,7 +123,7 @@ class Store:
 
     def secret_path(self, name: str) -> Path:
         """Where a secret value is kept; names have slashes and colons, so the file is called by their digest."""
-        return self._home / "secrets" / hashlib.sha256(name.encode()).hexdigest()
+        return self.home / "secrets" / hashlib.sha256(name.encode()).hexdigest()
 
     def _query(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
         self.changes += not statement.startswith("SELECT")

@@ -27,8 +27,11 @@ class DeploymentStack(RootStack):
         )
         self.add_override("terraform.required_providers.random.version", versions.RANDOM)
 
-        declare(self, {SECRET: secret()})
-        inputs = settings_to_inputs(settings, oauth_client_secret=f"var.{SECRET}")
+        if settings.iap.enabled:
+            self.add_override("terraform.required_providers.google.version", versions.GOOGLE_WITH_IAP)
+        else:
+            declare(self, {SECRET: secret()})
+        inputs = settings_to_inputs(settings, oauth_client_secret="" if settings.iap.enabled else f"var.{SECRET}")
         server = TrackingServer(self, "tracking-server", inputs=inputs)
         add_outputs(self, [*addresses(server.foundation, server.serving), *commands(self, server.serving)])
 

@@ -1,7 +1,8 @@
 """Inputs of the constructs: sections of a settings file, or the same sections made of a module's variables.
 
 A section that is made of variables holds Terraform tokens. A value is passed through, and what depends on it is written
-in Terraform's language; the two exceptions, of which checkov reads the plain form alone, ask Token.is_unresolved.
+in Terraform's language; the two exceptions, of which checkov reads the plain form alone, ask Token.is_unresolved. Which
+gate there is, `iap.enabled`, is never a token: the two are different resources, and not for the same providers.
 """
 
 from collections.abc import Mapping
@@ -113,7 +114,8 @@ class Inputs:
 
     Attributes:
         settings: The sections of a settings file; of `database`, what runs on an instance reads `login` and `rotation`.
-        oauth_client_secret: An ephemeral expression without its `${` and `}`; the one input that is no setting.
+        oauth_client_secret: An ephemeral expression without its `${` and `}`; the one input that is no setting. Empty
+            where Identity-Aware Proxy is the gate.
     """
 
     placement: Placement

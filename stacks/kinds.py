@@ -38,9 +38,13 @@ KINDS: Final = {
         api="run", why="MLflow behind oauth2-proxy in one container, with CPU that is always on."
     ),
     "google_cloud_run_v2_service_iam_member": Kind(
-        api="run", why="Lets the public reach the sign-in; none when the invoker check is off."
+        api="run",
+        why="Lets the public reach the sign-in, or Identity-Aware Proxy alone; none when the invoker check is off.",
     ),
     "google_cloud_scheduler_job": Kind(api="cloudscheduler", why="Starts a job on its schedule."),
+    "google_iap_web_cloud_run_service_iam_member": Kind(
+        api="iap", why="Lets people, accounts and groups pass Identity-Aware Proxy, where it is the gate."
+    ),
     "google_monitoring_alert_policy": Kind(
         api="monitoring", why="Notifies somebody of errors, slowness, reached limits and failed jobs."
     ),

@@ -1,6 +1,6 @@
 """The modules that platform teams call: variables to inputs, outputs; no provider, no backend."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 from cdktf import App, IResolvable, TerraformStack, Token
@@ -18,23 +18,38 @@ from stacks.outputs import add_outputs, addresses
 from stacks.resources import moved_in
 from stacks.serving import Serving
 from stacks.settings.database import Database
+from stacks.settings.iap import Iap
 from stacks.settings.model import Settings, section_of
 from stacks.settings.section import Section
 from stacks.tracking import TrackingServer
-from stacks.variables.declarations import ABSENT, LEFT_OUT, SECRET, declare, module_variables, service_variables
+from stacks.variables.declarations import (
+    ABSENT,
+    LEFT_OUT,
+    OF_OAUTH2_PROXY,
+    SECRET,
+    declare,
+    iap_variables,
+    module_variables,
+    service_variables,
+)
 from stacks.variables.values import cloud_names, effective
 
 Document = dict[str, Any]
 
-VERSIONS: Final[Document] = {
-    "terraform": {
-        "required_version": versions.TERRAFORM,
-        "required_providers": {
-            "google": {"source": "hashicorp/google", "version": versions.GOOGLE},
-            "random": {"source": "hashicorp/random", "version": versions.RANDOM},
-        },
+
+def _versions(google: str) -> Document:
+    return {
+        "terraform": {
+            "required_version": versions.TERRAFORM,
+            "required_providers": {
+                "google": {"source": "hashicorp/google", "version": google},
+                "random": {"source": "hashicorp/random", "version": versions.RANDOM},
+            },
+        }
     }
-}
+
+
+VERSIONS: Final = _versions(versions.GOOGLE)
 
 WAITING: Final = "waiting/db_upgrade.json"
 """Below module/: what lets an apply run `db-upgrade` and wait for it.
@@ -48,19 +63,25 @@ _DROPPED: Final = ("//", "terraform")
 
 
 class ModuleStack(TerraformStack):
-    """A tracking server as a module: account, instance, bucket, and the service on them."""
+    """A tracking server as a module: account, instance, bucket, and the service on them.
 
-    def __init__(self, scope: Construct, id_: str) -> None:
+    Args:
+        iap: Whether Identity-Aware Proxy is its gate. A module cannot leave that to a variable: the argument is unknown
+            to the oldest provider that the other documents fit, and Terraform has no condition for that.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, iap: bool) -> None:
         super().__init__(scope, id_)
-        declare(self, module_variables())
-        settings = _of_variables(Settings.model_fields.keys() - LEFT_OUT.keys())
+        declare(self, iap_variables() if iap else module_variables())
+        sections = Settings.model_fields.keys() - LEFT_OUT.keys()
+        settings = _behind_iap(sections) if iap else _of_variables(sections)
         server = TrackingServer(
             self,
             "tracking-server",
             inputs=Inputs(
                 placement=Placement.of(settings, cloud_names()),
                 settings=settings,
-                oauth_client_secret=f"var.{SECRET}",
+                oauth_client_secret="" if iap else f"var.{SECRET}",
             ),
         )
         add_outputs(self, addresses(server.foundation, server.serving))
@@ -110,13 +131,18 @@ class ServiceModuleStack(TerraformStack):
 def module_files() -> dict[str, Document]:
     """The documents of the modules by their path below module/."""
     app = App(skip_validation=True)
-    modules = {"": ModuleStack(app, "module"), "modules/service/": ServiceModuleStack(app, "service")}
+    modules = {
+        "": ModuleStack(app, "module", iap=False),
+        "modules/iap/": ModuleStack(app, "iap", iap=True),
+        "modules/service/": ServiceModuleStack(app, "service"),
+    }
     apis = apis_of({kind for stack in modules.values() for kind in types_in(stack)})
     files = {
         f"{folder}{name}": document
         for folder, stack in modules.items()
         for name, document in split(stack.to_terraform(), moved_in(stack)).items()
     }
+    files["modules/iap/versions.tf.json"] = _versions(versions.GOOGLE_WITH_IAP)
     # A module of its own: what the others depend on cannot be their output.
     return {**files, "modules/apis/outputs.tf.json": _apis_module(apis)}
 
@@ -163,17 +189,24 @@ def split(document: Document, moved: list[dict[str, str]] | None = None) -> dict
     }
 
 
-def _of_variables(names: Iterable[str]) -> Settings:
-    """Settings of these names whose fields are the attributes of the variables of the same names."""
+def _behind_iap(sections: Iterable[str]) -> Settings:
+    groups = _field("iap.groups", Iap.model_fields["groups"])
+    settings = _of_variables(sections, without=OF_OAUTH2_PROXY)
+    return settings.model_copy(update={"iap": Iap.model_construct(enabled=True, groups=groups)})
+
+
+def _of_variables(names: Iterable[str], without: Collection[str] = ()) -> Settings:
+    """Settings of these names whose fields are the attributes of the variables of the same names, without some."""
     fields: dict[str, Any] = {}
     for name in sorted(names):
         section = section_of(name)
-        fields[name] = _section(name, section) if section else _field(name, Settings.model_fields[name])
+        fields[name] = _section(name, section, without) if section else _field(name, Settings.model_fields[name])
     return Settings.model_construct(None, **fields)
 
 
-def _section(name: str, section: type[Section]) -> Section:
-    tokens = {field: _field(f"{name}.{field}", info) for field, info in section.model_fields.items()}
+def _section(name: str, section: type[Section], without: Collection[str]) -> Section:
+    fields = ((field, info) for field, info in section.model_fields.items() if f"{name}.{field}" not in without)
+    tokens = {field: _field(f"{name}.{field}", info) for field, info in fields}
     return section.model_construct(None, **tokens)
 
 

@@ -16,6 +16,9 @@ _ANY_ALLOWED_ACCOUNT = "AN_ALLOWED_SERVICE_ACCOUNT"
 
 Output = tuple[str, Any, str]
 
+_OF_OAUTH2_PROXY = ("client_environment", "redirect_uri")
+"""Outputs that another gate has no use for."""
+
 
 def add_outputs(stack: TerraformStack, outputs: Iterable[Output]) -> None:
     """Adds outputs, each with its description; none is a secret."""
@@ -27,7 +30,7 @@ def add_outputs(stack: TerraformStack, outputs: Iterable[Output]) -> None:
 
 def addresses(foundation: FoundationInputs, serving: Serving) -> list[Output]:
     """Outputs for other Terraform, the same in a deployment and in a module."""
-    return [
+    found: list[Output] = [
         ("bucket_name", foundation.bucket_name, "Name of the bucket that holds the artifacts."),
         (
             "client_environment",
@@ -58,10 +61,13 @@ def addresses(foundation: FoundationInputs, serving: Serving) -> list[Output]:
         ),
         ("url", serving.url, "The URL that Cloud Run gives the service; known before it exists."),
     ]
+    return found if serving.redirect_uri else [one for one in found if one[0] not in _OF_OAUTH2_PROXY]
 
 
 def commands(stack: TerraformStack, serving: Serving) -> list[Output]:
-    """Commands to paste into a shell."""
+    """Commands to paste into a shell; none where programs need another token than gcloud prints (docs/clients.md)."""
+    if not serving.redirect_uri:
+        return []
     token = _identity_token_command(stack)
     return [
         (

@@ -8,23 +8,25 @@ from stacks.constructs.artifacts import ArtifactAccess, ArtifactAccessConfig
 from stacks.constructs.database import Database, DatabaseConfig
 from stacks.constructs.encryption import Encryption
 from stacks.constructs.guard import Origin
+from stacks.constructs.iap import IapGate
 from stacks.constructs.jobs import Jobs, JobsConfig
 from stacks.constructs.monitoring import Monitoring, MonitoringConfig
 from stacks.constructs.permissions import Permissions
 from stacks.constructs.service import Service, ServiceConfig
 from stacks.constructs.sign_in import SignIn, SignInConfig
+from stacks.constructs.urls import Urls
 from stacks.constructs.workload import Workload
 from stacks.inputs import FoundationInputs, Inputs
 from stacks.names import service_host
 
 
 class Serving(Construct):
-    """MLflow on Cloud Run behind Google sign-in.
+    """MLflow on Cloud Run behind Google sign-in, by oauth2-proxy or Identity-Aware Proxy.
 
     Attributes:
         url: The URL that Cloud Run gives the service, known at plan time.
         base_url: Where people open it: the public URL if there is one, else `url`.
-        redirect_uri: What to register with the OAuth client.
+        redirect_uri: What to register with the OAuth client; empty where there is none.
         service: The Cloud Run service.
         jobs: The names of the jobs by what they do.
         secrets: The secrets by what they hold.
@@ -57,26 +59,17 @@ class Serving(Construct):
                 roots=settings.service.artifact_roots,
             ),
         )
-        sign_in = SignIn(
-            self,
-            "sign-in",
-            config=SignInConfig(
-                inputs=settings.access,
-                placement=placement,
-                secret_id=placement.names.oauth2_proxy_secret,
-                oauth_client_secret=inputs.oauth_client_secret,
-                service_url=self.url,
-                public_url=settings.service.public_url,
-            ),
-        )
-        self.base_url = sign_in.base_url
-        self.redirect_uri = sign_in.redirect_uri
+        public_url = settings.service.public_url
+        urls = Urls(self, "urls", prefix=placement.prefix, service_url=self.url, public_url=public_url)
+        self.base_url = urls.base
+        gate = self._gate(inputs, urls)
+        self.redirect_uri = gate.redirect_uri if isinstance(gate, SignIn) else ""
         encryption = Encryption(self, "encryption", placement=placement, webhooks=settings.service.webhooks)
         permissions = Permissions(self, "permissions", placement=placement, inputs=settings.permissions)
         self.secrets = {
             "backend_store_uri": database.secret,
             "encryption_key": encryption.secret,
-            "oauth2_proxy": sign_in.secret,
+            **({"oauth2_proxy": gate.secret} if isinstance(gate, SignIn) else {}),
         }
 
         server = Workload(account=foundation.account)
@@ -90,7 +83,8 @@ class Serving(Construct):
         )
         database.connect(server)
         artifacts.let_read(server, links=settings.service.artifact_links)
-        sign_in.guard(server)
+        gate.guard(server)
+        urls.tell(server)
         encryption.give(server)
         permissions.give(server)
         server.set_of_user(settings.service.env)
@@ -118,10 +112,13 @@ class Serving(Construct):
                 placement=placement,
                 name=placement.names.service,
                 workload=server,
-                invoker_iam_disabled=settings.access.invoker_iam_disabled,
+                invoker_iam_disabled=False if isinstance(gate, IapGate) else settings.access.invoker_iam_disabled,
+                iap_agent=gate.agent if isinstance(gate, IapGate) else "",
                 stays=origin.stays,
             ),
         )
+        if isinstance(gate, IapGate):
+            gate.admit(self.service)
         Monitoring(
             self,
             "monitoring",
@@ -132,5 +129,21 @@ class Serving(Construct):
                 service=settings.service,
                 url=self.url,
                 answering=self.service.open,
+            ),
+        )
+
+    def _gate(self, inputs: Inputs, urls: Urls) -> SignIn | IapGate:
+        placement, settings = inputs.placement, inputs.settings
+        if settings.iap.enabled:
+            return IapGate(self, "iap", placement=placement, access=settings.access, inputs=settings.iap)
+        return SignIn(
+            self,
+            "sign-in",
+            config=SignInConfig(
+                inputs=settings.access,
+                placement=placement,
+                secret_id=placement.names.oauth2_proxy_secret,
+                oauth_client_secret=inputs.oauth_client_secret,
+                urls=urls,
             ),
         )

@@ -47,7 +47,7 @@ _EXAMPLE_HEAD: Final = """\
 # Every field of a settings file. Generated from stacks/settings/ by `make docs`: do not edit it here.
 # Copy it to environments/NAME.toml. A field that stays commented out has the default of docs/settings.md.
 """
-_FROM_THE_START: Final = ("profile", "email_domains")
+_FROM_THE_START: Final = ("profile", "oauth_client_id", "email_domains")
 """Fields without which nobody gets far, beside those that are required."""
 
 _COMMENTED_OUT: Final = re.compile(r"^#(?=\w+ = )", re.MULTILINE)

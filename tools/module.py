@@ -13,6 +13,7 @@ from tools import module_pages
 from tools.docs import CHECKOUT, Part, refresh
 
 FOLDER: Final = "module"
+IAP: Final = "modules/iap/"
 SERVICE: Final = "modules/service/"
 
 _BY_HAND: Final = ("*.md", "*.tf", "*.hcl")

@@ -10,12 +10,13 @@ from typing import Any, Final
 from stacks.settings.cross_rules import CROSS_RULES
 from stacks.settings.derived import FLAGS
 from stacks.variables import declarations
-from stacks.variables.declarations import REQUIRED, Variable, module_variables, service_variables
+from stacks.variables.declarations import REQUIRED, Variable, iap_variables, module_variables, service_variables
 from tools.overview import resource_table, role_table
 from tools.scan import CONFIG, scan
 
 _APIS: Final = "modules/apis/"
 _SERVICE: Final = "modules/service/"
+_IAP: Final = "modules/iap/"
 _EXISTING: Final = ("examples/existing-bucket-and-database/main.tf", "examples/existing-bucket-and-database/inputs.tf")
 _ADOPT: Final = ("examples/adopt/main.tf", "examples/adopt/imports.tf", "examples/adopt/inputs.tf")
 
@@ -26,6 +27,7 @@ EXAMPLES: Final = {
     "teams": ("one for each team, by `for_each`", 41),
     "customer-key": ("all data at rest under a key of your own", 25),
     "private-network": ("a database without a public address, in a VPC network", 19),
+    "iap": ("Identity-Aware Proxy as the gate: no OAuth client, and groups", 21),
     "domain": ("a domain with a load balancer, and a limit of requests for each address", 30),
     "existing-bucket-and-database": ("only the service, on a bucket, an instance and an account that exist", 16),
     "adopt": ("takes over what was made by hand", 19),
@@ -55,6 +57,11 @@ def contents(documents: dict[str, dict[str, Any]], folder: Path) -> dict[str, di
             "existing": _hcl(folder, _EXISTING),
             "variables": _variable_table(service_variables()),
             **_tables(documents, _SERVICE),
+        },
+        f"{_IAP}README.md": {
+            "example": _hcl(folder, ("examples/iap/main.tf",)),
+            "variables": _variable_table(iap_variables()),
+            **_tables(documents, _IAP),
         },
         f"{_APIS}README.md": {"outputs": _output_table(documents[f"{_APIS}outputs.tf.json"])},
         "ADOPT.md": {"adopt": _hcl(folder, _ADOPT)},
@@ -127,7 +134,7 @@ def _not_expressed() -> str:
         for section, why in declarations.LEFT_OUT.items():
             yield f"- The settings `{section}.*`. {why}"
             for rule in CROSS_RULES:
-                if any(path.startswith(f"{section}.") for path in rule.reads()):
+                if section != "iap" and any(path.startswith(f"{section}.") for path in rule.reads()):
                     yield f"- The rule `{rule.name}`, which reads them."
 
     return "\n".join(lines())

@@ -29,11 +29,10 @@ def serve_here(command: list[str], *, uri: str, folder: Path, extra_env: dict[st
     import uvicorn.main  # noqa: PLC0415  not for the jobs
 
     from mlflow_cloudrun import application, authorization, engine, indexes  # noqa: PLC0415
-    from mlflow_cloudrun.access import Access  # noqa: PLC0415
 
     os.environ.update(extra_env)
     fastapi = authorization.guarded(application.fastapi_app)
-    application.app = application.protected(Access.of(folder), fastapi)
+    application.app = application.protected(folder, fastapi)
     # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
     gc.enable()

@@ -1,7 +1,8 @@
-"""The middlewares between oauth2-proxy and MLflow's applications: one a module, outermost first."""
+"""The middlewares between the gate and MLflow's applications: one a module, outermost first."""
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mlflow.server import app as flask_app
@@ -35,6 +36,7 @@ from mlflow_cloudrun.page import Page
 from mlflow_cloudrun.queries import BoundedQueries
 from mlflow_cloudrun.reads import BoundedReads
 from mlflow_cloudrun.routes import RouteGate, limit_graphql
+from mlflow_cloudrun.settings import IAP_AUDIENCE, IAP_KEYS_URL
 
 # Half of them may use the database; as many again may wait for the bucket, or put an answer together.
 REQUESTS_PER_PLACE = 2
@@ -44,11 +46,11 @@ app: App
 """MLflow as uvicorn finds it by its name; __main__.py sets it."""
 
 
-def protected(access: Access, fastapi: Callable[[], Any]) -> App:
+def protected(folder: Path, fastapi: Callable[[], Any]) -> App:
     """Returns MLflow with the middlewares around it; a request meets them from the first line to the last.
 
     Args:
-        access: Who gets in.
+        folder: Where settings.py has written who gets in.
         fastapi: Imports the smaller one of MLflow's applications (dispatch.py).
     """
     limit_graphql(schema.graphql_schema)
@@ -56,11 +58,21 @@ def protected(access: Access, fastapi: Callable[[], Any]) -> App:
     links.install(flask_app)
     locations.limit(os.environ)
     at_a_time = REQUESTS_PER_PLACE * engine.places()
+    iap: list[tuple[Callable[..., App], dict[str, object]]] = []
+    proxy: list[tuple[Callable[..., App], dict[str, object]]] = []
+    if audience := os.environ.get(IAP_AUDIENCE):
+        from mlflow_cloudrun.iap import GOOGLE_KEYS, Assertions, Keys  # noqa: PLC0415  not behind oauth2-proxy
+
+        keys = Keys(os.environ.get(IAP_KEYS_URL, GOOGLE_KEYS))
+        iap.append((Assertions, {"audience": audience, "keys": keys}))
+    else:
+        proxy.append((OrganizationAccounts, {"access": Access.of(folder)}))
     onion: list[tuple[Callable[..., App], dict[str, object]]] = [
         (RequestLog, {}),
+        *iap,
         (Page, {}),
         (WholeErrors, {}),
-        (OrganizationAccounts, {"access": access}),
+        *proxy,
         (WithoutCredentials, {}),
         (workspaces.OneWorkspace, {}),
         (RouteGate, {}),

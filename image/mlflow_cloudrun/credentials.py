@@ -1,4 +1,4 @@
-"""Keeps what proves who somebody is from MLflow: oauth2-proxy has checked it, and nothing behind it needs it."""
+"""Keeps what proves who somebody is from MLflow: the gate has checked it, and nothing behind it needs it."""
 
 from mlflow_cloudrun.logs import App, Message, Receive, Send
 

@@ -1,7 +1,7 @@
 """The caller and the things of a request: the address that the gate saw, and what is named, created and deleted.
 
 The one place where the gate's word is read. oauth2-proxy sets it, when it has checked the credential, and drops a
-client's own; MLflow listens on the loopback interface only.
+client's own; behind Identity-Aware Proxy iap.py does. MLflow listens on the loopback interface only.
 """
 
 from collections.abc import Iterable

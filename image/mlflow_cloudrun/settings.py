@@ -15,6 +15,13 @@ EX_USAGE = 64
 HIGHEST_PORT = 65535
 LONGEST_REQUEST_S = 3600  # https://cloud.google.com/run/docs/configuring/request-timeout
 ARTIFACT_ROOT = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/[A-Za-z0-9._/-]*)?")
+IAP_AUDIENCE, IAP_KEYS_URL = "IAP_AUDIENCE", "IAP_KEYS_URL"
+# https://cloud.google.com/iap/docs/signed-headers-howto#verifying_the_jwt_payload
+AUDIENCE = re.compile(r"/projects/[1-9][0-9]{5,17}/locations/[a-z]+-[a-z]+[0-9]+/services/[a-z]([a-z0-9-]*[a-z0-9])?")
+OF_OAUTH2_PROXY = (
+    *("OAUTH_PROXY_CONFIG", "OAUTH_PROXY_EMAILS", "OAUTH2_PROXY_EMAIL_DOMAINS"),
+    *("OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES", "OAUTH2_PROXY_REDIRECT_URL"),
+)
 WEBHOOKS, ARTIFACT_LINKS = "WEBHOOKS", "ARTIFACT_LINKS"
 WEBHOOK_KEY, STORED_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "MLFLOW_CRYPTO_KEK_PASSPHRASE"
 FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")  # https://github.com/fernet/spec/blob/master/Spec.md#key-format
@@ -128,6 +135,17 @@ def check_server(environ: Mapping[str, str], problems: Problems) -> None:
             problems.append(f"{name} must name the service's own addresses, and not *")
 
 
+def check_iap(environ: Mapping[str, str], problems: Problems) -> None:
+    """Identity-Aware Proxy alone is the gate, for this service alone."""
+    if not AUDIENCE.fullmatch(environ[IAP_AUDIENCE]):
+        problems.append(f"{IAP_AUDIENCE} must be /projects/NUMBER/locations/REGION/services/NAME of this service")
+    problems.extend(
+        f"{name} is for oauth2-proxy, which does not run behind Identity-Aware Proxy: leave out it or {IAP_AUDIENCE}"
+        for name in OF_OAUTH2_PROXY
+        if environ.get(name)
+    )
+
+
 def configure(command: str, environ: Mapping[str, str], folder: Path) -> Problems:
     """Checks what the command needs; for `serve`, writes the proxy's configuration when all is well.
 
@@ -145,7 +163,11 @@ def configure(command: str, environ: Mapping[str, str], folder: Path) -> Problem
         problems.append("IMPORT_STORE_URI is for import alone")
     if command == "serve":
         check_server(environ, problems)
-        proxy_options.configure(environ, folder, problems)
+        if IAP_AUDIENCE in environ:
+            check_iap(environ, problems)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        else:
+            proxy_options.configure(environ, folder, problems)
     return problems
 
 

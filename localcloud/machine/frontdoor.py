@@ -25,8 +25,9 @@ from localcloud.services import iam, run
 from localcloud.terraform.model import Object, strings, text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
+    from localcloud.machine.iap import IdentityAwareProxy
     from localcloud.machine.services import Services
     from localcloud.machine.telemetry import Telemetry
     from localcloud.resource import Cloud
@@ -48,7 +49,13 @@ class FrontDoor:
     """Answers for every service of the local cloud."""
 
     def __init__(
-        self, cloud: Cloud, services: Services, *, domain: str = "", telemetry: Telemetry | None = None
+        self,
+        cloud: Cloud,
+        services: Services,
+        *,
+        domain: str = "",
+        telemetry: Telemetry | None = None,
+        iap: IdentityAwareProxy | None = None,
     ) -> None:
         """Knows no service yet.
 
@@ -57,11 +64,13 @@ class FrontDoor:
             services: What runs.
             domain: A custom domain of the only service.
             telemetry: Where requests are noted; None for nowhere.
+            iap: What stands in front of services with `iap_enabled`; None lets nobody through to those.
         """
         self._domains = OWN_NAMES | {domain.lower()}
         self._cloud = cloud
         self._services = services
         self._telemetry = telemetry
+        self._iap = iap
         self._routes: dict[str, Object] = {}
         self._public: set[str] = set()
         self._changes = -1
@@ -75,12 +84,16 @@ class FrontDoor:
 
     async def _noted(self, request: web.Request) -> web.StreamResponse:
         """Answers, and notes how."""
-        began, answer = time.monotonic(), None
+        began, status = time.monotonic(), _CLIENT_CLOSED
         try:
             answer = await self._answer(request)
-            return answer
+            status = answer.status
+        except web.HTTPException as error:
+            status = error.status
+            raise
         finally:
-            self._note(request, answer.status if answer else _CLIENT_CLOSED, time.monotonic() - began)
+            self._note(request, status, time.monotonic() - began)
+        return answer
 
     def _note(self, request: web.Request, status: int, latency_s: float) -> None:
         service = self._find(request.host)
@@ -108,22 +121,27 @@ class FrontDoor:
         service = self._find(request.host)
         if service is None or text(service, "ingress") != _ALL:
             return _error(404, "Page not found", "The requested URL was not found on this server.")
-        name = text(service, "id")
-        if name not in self._public:
+        name, proven = text(service, "id"), dict[str, str]()
+        if service.get("iap_enabled") is True:
+            proven = await self._iap.headers(request, service) if self._iap else {}
+            may_call = bool(proven) and self._iap is not None and self._iap.may_call(service)
+        else:
+            may_call = name in self._public
+        if not may_call:
             return _error(403, "Forbidden", "Your client does not have permission to get this URL from this server.")
         if (request.content_length or 0) > MAX_REQUEST_BYTES:
             return _too_large()
-        return await self._pass_on(request, name)
+        return await self._pass_on(request, name, proven)
 
-    async def _pass_on(self, request: web.Request, service: str) -> web.StreamResponse:
+    async def _pass_on(self, request: web.Request, service: str, proven: Mapping[str, str]) -> web.StreamResponse:
         revision = self._services.revisions.get(service)
         if revision is None:
             return _error(503, "Service Unavailable", "The service has no revision that is ready.")
         try:
             async with asyncio.timeout(revision.spec.timeout_s):
-                return await self._ask(request, revision)
+                return await self._ask(request, revision, proven)
         except Retired:
-            return await self._pass_on(request, service)
+            return await self._pass_on(request, service, proven)
         except TimeoutError:
             return _error(504, "Gateway Timeout", "The request has been terminated: it reached the maximum timeout.")
         except Overloaded:
@@ -135,7 +153,7 @@ class FrontDoor:
                 503, "Service Unavailable", "The request failed: the instance could not start or ended early."
             )
 
-    async def _ask(self, request: web.Request, revision: Revision) -> web.StreamResponse:
+    async def _ask(self, request: web.Request, revision: Revision, proven: Mapping[str, str]) -> web.StreamResponse:
         async with revision.instance() as instance:
             request[_LABELS] = labels_of(instance.container)
             target = same_path(request, instance.origin)
@@ -147,7 +165,7 @@ class FrontDoor:
                     request,
                     instance.session,
                     target,
-                    headers=_added_headers(request),
+                    headers={**_added_headers(request), **proven},
                     body=pieces,
                     largest_answer=MAX_ANSWER_BYTES,
                 )

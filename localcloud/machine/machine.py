@@ -30,6 +30,7 @@ from localcloud.machine.callers import CONTAINERS, EVERYBODY, PROGRAMS
 from localcloud.machine.database import DatabaseServers
 from localcloud.machine.executions import Executions
 from localcloud.machine.frontdoor import FrontDoor
+from localcloud.machine.iap import KEYS_PATH, IdentityAwareProxy, kept_key
 from localcloud.machine.identity import SIGN_IN_PATH, IdentityProvider
 from localcloud.machine.interfaces import SITE, Interfaces
 from localcloud.machine.journal import Journal
@@ -97,6 +98,7 @@ class Machine(Platform):
             logins=home / "logins",
         )
         self._identity = IdentityProvider.kept(home, OAuthClients(cloud.store).get)
+        self._iap = IdentityAwareProxy(cloud, self._identity.account_keys, kept_key(home / "iap-key.json"))
         self._logins = Logins(cloud, self._identity, home / "logins")
         self._objects = ObjectStore(home / "objects")
         self.versions = ObjectVersions(home / "versions", self._objects, lambda: Clock(cloud.store).now().timestamp())
@@ -128,7 +130,7 @@ class Machine(Platform):
         """
         self._loop = asyncio.get_running_loop()
         host, https_port = self._options.https or ("", 0)
-        front_door = FrontDoor(self._cloud, self._services, domain=host, telemetry=self._telemetry)
+        front_door = FrontDoor(self._cloud, self._services, domain=host, telemetry=self._telemetry, iap=self._iap)
         self._ports["front door"] = await self._sites.open(
             "front door", front_door.application(), EVERYBODY, port=self._options.port
         )
@@ -138,7 +140,9 @@ class Machine(Platform):
                 "https", front_door.application(), EVERYBODY, port=https_port, tls=tls
             )
         people = replace(CONTAINERS, destinations=frozenset({SIGN_IN_PATH}))
-        self._ports["sign-in"] = await self._sites.open("sign-in", self._identity.application(), people)
+        sign_in = self._identity.application()
+        sign_in.router.add_get(KEYS_PATH, self._iap.answer_keys)
+        self._ports["sign-in"] = await self._sites.open("sign-in", sign_in, people)
         self._objects.start()
         storage = gate(self._cloud, self._identity, self._objects, self.versions.keep)
         self._ports["storage"] = await self._sites.open("storage", storage, CALLERS)

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from localcloud.machine.iap import KEYS_PATH
 from localcloud.machine.identity import SIGN_IN_PATH
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Options:
 
 
 def sign_in_places(*, browser: str, container: str) -> dict[str, str]:
-    """Where a program finds the three endpoints of Google's sign-in.
+    """Where a program finds the endpoints of Google's sign-in.
 
     Args:
         browser: The origin of the sign-in as browsers call it.
@@ -62,6 +63,7 @@ def sign_in_places(*, browser: str, container: str) -> dict[str, str]:
         "login_url": f"{browser}{SIGN_IN_PATH}",
         "token_url": f"{container}/token",
         "certs_url": f"{container}/certs",
+        "iap_keys_url": f"{container}{KEYS_PATH}",
     }
 
 

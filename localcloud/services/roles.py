@@ -36,6 +36,8 @@ _PERMISSIONS: dict[str, set[str]] = {
     | {f"iam.serviceAccounts.{it}" for it in ("create", "delete", "getIamPolicy", "setIamPolicy", "update")},
     "roles/iam.serviceAccountTokenCreator": {"iam.serviceAccounts.signBlob"},
     "roles/iam.serviceAccountUser": {*_ACCOUNTS, "iam.serviceAccounts.actAs"},
+    "roles/iap.admin": {f"iap.webServices.{verb}IamPolicy" for verb in ("get", "set")},
+    "roles/iap.httpsResourceAccessor": {"iap.webServiceVersions.accessViaIAP"},
     "roles/monitoring.admin": {"monitoring.*"},
     "roles/monitoring.alertPolicyEditor": {"monitoring.alertPolicies.*"},
     "roles/monitoring.dashboardEditor": {"monitoring.dashboards.*"},

@@ -23,11 +23,13 @@ from localcloud.resource import (
     now,
     policy,
     protected,
+    require_api,
     stable_number,
 )
 from localcloud.services import revision
 from localcloud.services.iam import Member, Target
-from localcloud.terraform.model import UNKNOWN, Object, Problem, Refused, Value, at, objects, text
+from localcloud.terraform.model import UNKNOWN, Attribute, Object, Problem, Refused, Value, at, objects, text
+from localcloud.terraform.schema import Corrections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from localcloud.resource import ApiDefault
 
 API = Api("run.googleapis.com", "Cloud Run Admin API")
+API_OF_IAP = Api("iap.googleapis.com", "Cloud Identity-Aware Proxy API")
 _SQL_FOLDER = "/cloudsql"
 _REVISION = "run.revision"  # a service as it was when one of its revisions was made, by the revision's full name
 _REGION_CODES = {
@@ -63,6 +66,8 @@ class Service(Resource):
     type = "google_cloud_run_v2_service"
     api = API
     permissions = crud("run.services")
+    # https://github.com/hashicorp/terraform-provider-google/releases/tag/v7.21.0
+    corrections = Corrections(newer={"iap_enabled": Attribute(type="bool", optional=True)})
     unset = frozenset({"effective_annotations"})
     id_format = "projects/{project}/locations/{location}/services/{name}"
     requires_replace = frozenset({"location", "name", "project"})
@@ -134,6 +139,8 @@ class Service(Resource):
         del config
         for template in objects(planned, "template"):
             revision.require_places(cloud, text(planned, "location"), template)
+        if planned.get("iap_enabled") is True:
+            require_api(cloud, API_OF_IAP, text(planned, "project"))
 
     def create(self, cloud: Cloud, planned: Object, config: Object) -> Object:
         """Starts the first revision."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _OVERRIDE = "backend_override.tf.json"
+_FOLDERS = "folders"
+STATES = "states"
+"""Below the folder of a local cloud: where the states go."""
+_SOURCE = re.compile(r'\bsource"?\s*[=:]\s*"(\.{1,2}/[^"]*)"')
 
 
 def folders(root: Path) -> list[Path]:
@@ -29,6 +33,29 @@ def resource_types(root: Path, provider: str) -> set[str]:
         for path in _files(folder)
         for name in form.findall(path.read_text(errors="replace"))
     }
+
+
+def names(root: Path, states: Path, word: str) -> bool:
+    """Whether the documents, or the modules of this machine that they call, name a word.
+
+    Args:
+        root: where the documents are.
+        states: where `keep_state_local` has noted for which folders it was called.
+        word: the word.
+    """
+    noted = states / _FOLDERS
+    called_in = noted.read_text().splitlines() if noted.exists() else []
+    seen: set[Path] = set()
+    left = [folder.resolve() for folder in (*folders(root), *map(Path, called_in))]
+    while left:
+        folder = left.pop()
+        seen.add(folder)
+        texts = [path.read_text(errors="replace") for path in _files(folder)]
+        if any(re.search(rf"\b{word}\b", text) for text in texts):
+            return True
+        called = {(folder / source).resolve() for text in texts for source in _SOURCE.findall(text)}
+        left += called - seen
+    return False
 
 
 def keep_state_local(folder: Path, states: Path) -> Path | None:
@@ -51,7 +78,16 @@ def keep_state_local(folder: Path, states: Path) -> Path | None:
     state = states / f"{folder.resolve().name}-{digest}.tfstate"
     override = folder.resolve() / _OVERRIDE
     override.write_text(json.dumps({"terraform": {"backend": {"local": {"path": str(state)}}}}))
+    _note(folder.resolve(), states / _FOLDERS)
     return override
+
+
+def _note(folder: Path, file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.open("a+") as noted:
+        noted.seek(0)
+        if str(folder) not in noted.read().splitlines():
+            noted.write(f"{folder}\n")
 
 
 def _backend(folder: Path) -> str:

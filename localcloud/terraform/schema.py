@@ -75,10 +75,12 @@ class Corrections:
     Attributes:
         sensitive: the attributes that the provider marks so, as `block.attribute` inside of blocks.
         max_items: path of a block list -> its limit, where that is above one.
+        newer: the attributes of later versions of the provider.
     """
 
     sensitive: frozenset[str] = frozenset()
     max_items: Mapping[str, int] = field(default_factory=dict[str, int])
+    newer: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

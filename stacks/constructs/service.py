@@ -36,6 +36,8 @@ class ServiceConfig:
 
     Attributes:
         workload: What its container needs.
+        invoker_iam_disabled: Whether Cloud Run asks nobody who calls.
+        iap_agent: The one who calls where Identity-Aware Proxy is the gate, as an IAM member; empty for everybody.
         stays: What must hold of a change, or the plan fails.
     """
 
@@ -45,10 +47,11 @@ class ServiceConfig:
     workload: Workload
     invoker_iam_disabled: bool
     stays: Precondition
+    iap_agent: str = ""
 
 
 class Service(Construct):
-    """A Cloud Run service, open to the public at the IAM layer: oauth2-proxy is the gate.
+    """A Cloud Run service, which the public may call if oauth2-proxy is the gate, and IAP alone if that is.
 
     Attributes:
         name: The service's name.
@@ -78,7 +81,8 @@ class Service(Construct):
             self._address,
         )
         config.workload.add_to(service, "template")
-        self.open: list[ITerraformDependable] = [service, self._let_the_public_call(service, config)]
+        caller = self._let_iap_call(service, config) if config.iap_agent else self._let_the_public_call(service, config)
+        self.open: list[ITerraformDependable] = [service, caller]
         self._tell_of_a_failed_revision(f"{config.placement.prefix}newest_revision_serves")
         self.name = service.name
         self.id = service.id
@@ -102,6 +106,24 @@ class Service(Construct):
         disabled = local(self, f"{config.placement.prefix}invoker_iam_disabled", config.invoker_iam_disabled)
         invoker.add_override("count", string(f"nonsensitive({disabled}) ? 0 : 1"))
         return invoker
+
+    def _let_iap_call(self, service: CloudRunV2Service, config: ServiceConfig) -> CloudRunV2ServiceIamMember:
+        # The bindings are of a version that does not know it.
+        service.add_override("iap_enabled", True)  # noqa: FBT003 - the argument's value
+        return pin(
+            CloudRunV2ServiceIamMember(
+                self,
+                "iap",
+                name=service.name,
+                project=config.placement.project_id,
+                location=config.placement.region,
+                # Why: IAP calls the service as its own agent, whoever it has let in, and nobody else does.
+                # https://cloud.google.com/run/docs/securing/identity-aware-proxy-cloud-run
+                role="roles/run.invoker",
+                member=config.iap_agent,
+            ),
+            addresses.IAP_INVOKER.of(config.placement.prefix),
+        )
 
     def _tell_of_a_failed_revision(self, check: str) -> None:
         # Google keeps the template of a revision that does not start: the plan after it is empty, though the revision

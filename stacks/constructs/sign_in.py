@@ -14,6 +14,7 @@ from stacks import addresses, names
 from stacks.constructs.ephemeral import random_password
 from stacks.constructs.expressions import local, string
 from stacks.constructs.secrets import Secret, SecretConfig
+from stacks.constructs.urls import Urls
 from stacks.constructs.workload import Workload
 from stacks.inputs import Placement
 from stacks.settings.access import Access
@@ -30,23 +31,20 @@ class SignInConfig:
     Attributes:
         secret_id: The secret that holds what is secret in oauth2-proxy's configuration.
         oauth_client_secret: An ephemeral expression.
-        service_url: The URL that Cloud Run gives the service.
-        public_url: Another URL under which people reach it, or the empty string.
+        urls: Where the service is found.
     """
 
     inputs: Access
     placement: Placement
     secret_id: str
     oauth_client_secret: str
-    service_url: str
-    public_url: str
+    urls: Urls
 
 
 class SignIn(Construct):
     """The configuration of oauth2-proxy.
 
     Attributes:
-        base_url: Where people open the service.
         redirect_uri: What to register with the OAuth client.
         secret: The secret part of the configuration, TOML.
     """
@@ -54,14 +52,10 @@ class SignIn(Construct):
     def __init__(self, scope: Construct, id_: str, *, config: SignInConfig) -> None:
         super().__init__(scope, id_)
         inputs, self._prefix = config.inputs, config.placement.prefix
-        service_url = self._local("service_url", config.service_url)
-        public_url = self._local("public_url", config.public_url)
-        base_url = self._local("base_url", string(f"coalesce({public_url}, {service_url})"))
         emails = self._local("emails", inputs.emails)
         email_domains = self._local("email_domains", inputs.email_domains)
         service_accounts = self._local("service_accounts", inputs.service_accounts)
-        self.base_url = string(base_url)
-        self.redirect_uri = f"{self.base_url}{names.CALLBACK_PATH}"
+        self.redirect_uri = f"{config.urls.base}{names.CALLBACK_PATH}"
         self.secret = Secret(
             self,
             "oauth2-proxy",
@@ -77,18 +71,12 @@ class SignIn(Construct):
             "OAUTH_PROXY_CONFIG": f"{names.PROXY_CONFIG_FOLDER}/{names.PROXY_CONFIG_FILE}",
             "OAUTH_PROXY_EMAILS": string(f'join(",", concat({emails}, {service_accounts}))'),
             "OAUTH2_PROXY_EMAIL_DOMAINS": string(f'join(",", {email_domains})'),
-            "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES": self._audiences(inputs, service_url, public_url),
+            "OAUTH2_PROXY_OIDC_EXTRA_AUDIENCES": self._audiences(inputs, config.urls),
             "OAUTH2_PROXY_REDIRECT_URL": self.redirect_uri,
-            # MLflow refuses a Host and an Origin that it was not told:
-            # https://mlflow.org/docs/latest/self-hosting/security/network/
-            "MLFLOW_SERVER_ALLOWED_HOSTS": string(
-                f'join(",", [for url in compact([{service_url}, {public_url}]) : split("://", url)[1]])'
-            ),
-            "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": string(f'join(",", compact([{service_url}, {public_url}]))'),
         }
 
     def guard(self, workload: Workload) -> None:
-        """Gives a workload the configuration of its oauth2-proxy, and MLflow the names by which it is called."""
+        """Gives a workload the configuration of its oauth2-proxy."""
         workload.set(self._environment)
         workload.mount_secret(
             "oauth2-proxy", self.secret, folder=names.PROXY_CONFIG_FOLDER, file=names.PROXY_CONFIG_FILE
@@ -108,11 +96,11 @@ class SignIn(Construct):
     def _local(self, name: str, value: object) -> str:
         return local(self, f"{self._prefix}{name}", value)
 
-    def _audiences(self, inputs: Access, service_url: str, public_url: str) -> str:
+    def _audiences(self, inputs: Access, urls: Urls) -> str:
         extra = self._local("extra_audiences", inputs.extra_audiences)
         gcloud = f'{self._local("gcloud_tokens", inputs.gcloud_tokens)} ? "{names.GCLOUD_AUDIENCE}" : ""'
         adc = f'{self._local("adc_tokens", inputs.adc_tokens)} ? "{names.ADC_AUDIENCE}" : ""'
-        return string(f'join(",", compact(concat([{service_url}, {public_url}, {gcloud}, {adc}], {extra})))')
+        return string(f'join(",", compact(concat([{urls.service}, {urls.public}, {gcloud}, {adc}], {extra})))')
 
 
 def _toml_string(expression: str) -> str:

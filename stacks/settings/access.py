@@ -113,7 +113,8 @@ class Access(Section):
             url="https://support.google.com/cloud/answer/6158849",
         ),
     ] = Field(
-        description="Id of the OAuth client (Web application); its secret is the Terraform variable"
+        default="",
+        description="Id of the OAuth client (Web application) of oauth2-proxy; its secret is the Terraform variable"
         " `oauth_client_secret`.",
         examples=["123456789012-abcdefghijklmnop.apps.googleusercontent.com"],
     )

@@ -8,6 +8,7 @@ from stacks.mlflow import CONNECTIONS_OF_JOBS, CONNECTIONS_PER_INSTANCE
 from stacks.settings import limits
 from stacks.settings.cross_rule import CrossRule, rule
 from stacks.settings.derived import IN_PROD
+from stacks.settings.iap_rules import IAP_RULES
 from stacks.settings.language import Call, Fallback, Setting, choose, equal, node, text
 from stacks.settings.name_rules import NAME_RULES
 from stacks.settings.network_rules import NETWORK_RULES
@@ -68,12 +69,13 @@ _JOBS: Final = choose(Setting("jobs.enabled"), CONNECTIONS_OF_JOBS, 0)
 MOST_INSTANCES: Final = Call("floor", (AVAILABLE_CONNECTIONS - _JOBS) / _PER_INSTANCE)
 NEEDED_CONNECTIONS: Final = Setting("service.max_instances") * _PER_INSTANCE + _JOBS
 
-_ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_accounts")
+_ALLOWED: Final = ("access.email_domains", "access.emails", "access.service_accounts", "iap.groups")
 
 CROSS_RULES: Final = (
     *NAME_RULES,
     *NETWORK_RULES,
     *PERMISSION_RULES,
+    *IAP_RULES,
     _has_jobs("gc_schedule"),
     _has_jobs("archive_schedule"),
     rule(
@@ -205,7 +207,7 @@ CROSS_RULES: Final = (
         "somebody_is_allowed",
         "access.email_domains",
         node(0) < Call("length", Call("concat", *map(Setting, _ALLOWED))),
-        "somebody gets in: oauth2-proxy does not start without a domain or an address",
+        "somebody gets in: a domain or an address is named",
         'set access.email_domains = ["example.com"], access.emails or access.service_accounts',
         "https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#command-line-options",
     ),

@@ -76,7 +76,7 @@ FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], str]]] = {
     "ceil": (math.ceil, "ceil({})"),
     "floor": (math.floor, "floor({})"),
     "max": (max, "max({}, {})"),
-    "concat": (_concat, "concat({}, {}, {})"),
+    "concat": (_concat, "concat({}, {}, {}, {})"),
     # What two lists have in common, in any case.
     "common": (_common, "setintersection([for one in {} : lower(one)], [for one in {} : lower(one)])"),
     # What is in any of the lists of a map.

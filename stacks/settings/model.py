@@ -11,6 +11,7 @@ from stacks.settings.bucket import Bucket, BucketName
 from stacks.settings.database import Database
 from stacks.settings.encryption import Encryption
 from stacks.settings.field_rules import AtMost, AtMostBytes, Pattern
+from stacks.settings.iap import Iap
 from stacks.settings.jobs import Jobs
 from stacks.settings.monitoring import Monitoring
 from stacks.settings.network import Network
@@ -139,6 +140,7 @@ class Settings(Section):
     network: Network = Field(default_factory=Network)
     service: Service
     access: Access
+    iap: Iap = Field(default_factory=Iap)
     permissions: Permissions = Field(default_factory=Permissions)
     jobs: Jobs = Field(default_factory=Jobs)
     monitoring: Monitoring = Field(default_factory=Monitoring)

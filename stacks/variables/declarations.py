@@ -1,6 +1,6 @@
 """The variables of the modules, from the fields of the settings."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -22,8 +22,26 @@ REQUIRED: Final = object()
 
 LEFT_OUT: Final = {
     "state": "The backend of the state is the business of the configuration that calls the module.",
+    "iap": "Identity-Aware Proxy as the gate is a module of its own, [modules/iap](modules/iap/README.md).",
 }
 """Sections of the settings that are no variables, and why."""
+
+WITHOUT_IAP: Final = {"iap.groups": "[]"}
+"""What holds in those modules of the settings that they leave out, where a rule of theirs reads one."""
+
+WITH_IAP: Final = {"iap.enabled": "true"}
+"""The same of the module with Identity-Aware Proxy."""
+
+OF_OAUTH2_PROXY: Final = frozenset(
+    {
+        *("access.adc_tokens", "access.extra_audiences", "access.gcloud_tokens", "access.invoker_iam_disabled"),
+        *("access.oauth_client_id", "access.sign_in_rotation", "names.oauth2_proxy_secret"),
+    }
+)
+"""Attributes of variables that the module with Identity-Aware Proxy does not have."""
+
+_REQUIRED_HERE: Final = "access.oauth_client_id"
+"""Where oauth2-proxy is the only gate; a settings file has a choice."""
 
 SECRET: Final = "oauth_client_secret"  # noqa: S105 - its name
 """The one variable that is no setting."""
@@ -70,7 +88,13 @@ def declare(stack: TerraformStack, variables: dict[str, Variable]) -> None:
 
 def module_variables() -> dict[str, Variable]:
     """The variables of the module, in alphabetical order."""
-    return _with_rules(_whole(), effective)
+    return _with_rules(_whole(), effective, fixed=WITHOUT_IAP)
+
+
+def iap_variables() -> dict[str, Variable]:
+    """The variables of the module with Identity-Aware Proxy, in alphabetical order."""
+    variables = _whole(without={*OF_OAUTH2_PROXY, *WITH_IAP}, left_out=LEFT_OUT.keys() - {"iap"})
+    return _with_rules({name: one for name, one in variables.items() if name != SECRET}, effective, fixed=WITH_IAP)
 
 
 ABSENT: Final = ("bucket", "database", "names")
@@ -88,35 +112,47 @@ def service_variables() -> dict[str, Variable]:
     fields = Foundation.model_fields
     named = {name: _plain(name, fields[name]) for name in ("bucket_name", "service_account_email")}
     variables = kept | named | {"database": _group("database", ExistingDatabase, required=True)}
-    return _with_rules(variables, lambda path: derived(path) if path in _MADE else effective(path), made=_MADE)
+    reference: Reference = lambda path: derived(path) if path in _MADE else effective(path)  # noqa: E731
+    return _with_rules(variables, reference, made=_MADE, fixed=WITHOUT_IAP)
 
 
-def _whole() -> dict[str, Variable]:
-    """The variables of the module, without the rules between them."""
-    found = {SECRET: secret(), "names": _group("names", Names, required=False)}
+def _whole(*, without: Collection[str] = (), left_out: Collection[str] = tuple(LEFT_OUT)) -> dict[str, Variable]:
+    """The variables of the module, without the rules between them.
+
+    Args:
+        without: Attributes that they do not have.
+        left_out: Sections that are no variables.
+    """
+    found = {SECRET: secret(), "names": _group("names", Names, required=False, without=without)}
     for name, info in Settings.model_fields.items():
         section = section_of(name)
-        if name in LEFT_OUT:
+        if name in left_out:
             continue
         if name == "project":
             found |= {f"project_{key}": _plain(f"project.{key}", inner) for key, inner in _fields(name)}
         elif section:
-            found[name] = _group(name, section, required=info.is_required())
+            found[name] = _group(name, section, required=info.is_required(), without=without)
         else:
             found[name] = _plain(name, info)
     return found
 
 
 def _with_rules(
-    variables: dict[str, Variable], reference: Reference, *, made: tuple[str, ...] = ()
+    variables: dict[str, Variable],
+    reference: Reference,
+    *,
+    made: tuple[str, ...] = (),
+    fixed: Mapping[str, str],
 ) -> dict[str, Variable]:
-    """The variables, in alphabetical order, with each rule between settings whose settings they are."""
+    """The variables, in alphabetical order, with each rule between settings whose settings they are, or are fixed."""
     attributes = {f"{name}.{key}" for name, one in variables.items() for key in one.attributes}
-    known = {*variables, *attributes, *made}
+    known = {*variables, *attributes, *made, *fixed}
     found = {name: list(one.validations) for name, one in variables.items()}
     for rule in CROSS_RULES:
-        if {path if path in made else name_of(path) for path in rule.reads()} <= known:
-            found[rule.variable or name_of(rule.field).split(".")[0]].append(cross_validation(rule, reference))
+        variable = rule.variable or name_of(rule.field).split(".")[0]
+        reads = {path if path in made else name_of(path) for path in rule.reads()}
+        if reads <= known and variable in variables and rule.field not in fixed:
+            found[variable].append(cross_validation(rule, lambda path: fixed.get(path) or reference(path)))
     return {name: replace(one, validations=tuple(found[name])) for name, one in sorted(variables.items())}
 
 
@@ -146,7 +182,7 @@ def _fields(section: str) -> Iterable[tuple[str, FieldInfo]]:
 
 
 def _plain(path: str, info: FieldInfo) -> Variable:
-    default = REQUIRED if info.is_required() else info.get_default(call_default_factory=True)
+    default = REQUIRED if info.is_required() or path == _REQUIRED_HERE else info.get_default(call_default_factory=True)
     description = info.description or ""
     if path in FLAGS:
         dev, prod = map(literal, FLAGS[path])
@@ -160,8 +196,9 @@ def _plain(path: str, info: FieldInfo) -> Variable:
     )
 
 
-def _group(name: str, section: type[Section], *, required: bool) -> Variable:
-    attributes = {key: _plain(f"{name}.{key}", info) for key, info in sorted(section.model_fields.items())}
+def _group(name: str, section: type[Section], *, required: bool, without: Collection[str] = ()) -> Variable:
+    fields = sorted(section.model_fields.items())
+    attributes = {key: _plain(f"{name}.{key}", info) for key, info in fields if f"{name}.{key}" not in without}
     inner = ", ".join(f"{key} = {_attribute(one)}" for key, one in attributes.items())
     return Variable(
         type=f"object({{ {inner} }})",

@@ -13,6 +13,7 @@ import pytest
 
 from harness.waiting import wait_for
 from harness.world import SEARCH
+from localcloud.machine.iap import SIGN_IN_PATH
 from stacks import addresses
 from tests.e2e.writer import writing
 
@@ -116,6 +117,28 @@ def test_another_tier_loses_no_acknowledged_write(world: World) -> None:
     """The server restarts; until it answers, nobody gets an answer."""
     with writing(world, "another tier"):
         change(world, DATABASE__TIER="db-custom-2-7680")
+
+
+def test_the_other_gate_lets_in_a_named_person_and_no_stranger_and_the_way_back_is_open(
+    world: World, tmp_path: Path
+) -> None:
+    behind_proxy = world.settings_file
+    lines = (line for line in behind_proxy.read_text().splitlines() if not line.startswith("oauth_client_id"))
+    world.settings_file = tmp_path / "iap.toml"
+    world.settings_file.write_text("\n".join([*lines, "[iap]", "enabled = true", ""]))
+    data = {address: world.tracking.terraform("state", "show", address).stdout for address in DATA}
+    world.overrides |= {"ACCESS__SIGN_IN_ROTATION": "1"}
+    change(world)
+    for email, status in (("ada@example.com", 200), ("eve@evil.test", 403)):
+        with httpx.Client(base_url=world.url, timeout=60, headers={"Accept-Encoding": "identity"}) as browser:
+            assert browser.get(SEARCH).status_code == 401
+            browser.post(SIGN_IN_PATH, data={"email": email, "next": "/"})
+            assert browser.get(SEARCH).status_code == status
+    assert httpx.get(f"{world.url}{SEARCH}", headers=world.bearer("ada@example.com")).status_code == 401
+    world.settings_file = behind_proxy
+    change(world)
+    assert httpx.get(f"{world.url}{SEARCH}", headers=world.bearer()).is_success
+    assert {address: world.tracking.terraform("state", "show", address).stdout for address in DATA} == data
 
 
 def test_an_image_that_ends_at_once_is_refused_with_its_log_and_the_old_revision_goes_on(world: World) -> None:

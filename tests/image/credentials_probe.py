@@ -3,12 +3,13 @@
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 import uvicorn  # noqa: F401
 from flask import request
 from mlflow.server import app as flask_app
 from mlflow_cloudrun import application
-from mlflow_cloudrun.access import Access
+from mlflow_cloudrun.proxy_options import ACCESS_FILE
 
 CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization", "X-Goog-Iap-Jwt-Assertion", "X-Mlflow-Authorization")
 MORE = ("X-Serverless-Authorization", "X-Goog-Authenticated-User-Email", "X-Forwarded-Access-Token")
@@ -46,7 +47,9 @@ async def ask(path: str) -> None:
     await served(scope, receive, send)
 
 
-served = application.protected(Access(domains=("example.com",), emails=frozenset()), lambda: app)
+FOLDER = Path("/tmp")  # noqa: S108  the container's own
+(FOLDER / ACCESS_FILE).write_text(json.dumps({"domains": ["example.com"], "emails": []}))
+served = application.protected(FOLDER, lambda: app)
 asyncio.run(ask("/api/3.0/mlflow/server-info"))
 asyncio.run(ask("/version"))
 json.dump(seen, sys.stdout)

@@ -334,3 +334,41 @@ def test_keys_of_the_right_form_are_taken(environ: Environment, tmp_path: Path) 
         "MLFLOW_CRYPTO_KEK_PASSPHRASE": "x" * 32,
     }
     assert settings.configure("serve", environ | keys, tmp_path / "out") == []
+
+
+AUDIENCE = "/projects/123456789012/locations/europe-west1/services/mlflow"
+
+
+def behind_iap(environ: dict[str, str], audience: str = AUDIENCE) -> dict[str, str]:
+    kept = {name: value for name, value in environ.items() if not name.startswith("OAUTH")}
+    return kept | {"IAP_AUDIENCE": audience}
+
+
+def test_behind_iap_nothing_of_oauth2_proxy_is_needed(environ: dict[str, str], tmp_path: Path) -> None:
+    keys = {"IAP_KEYS_URL": "http://localhost/keys", "OAUTH2_PROXY_LOGIN_URL": "http://localhost/auth"}
+    assert settings.configure("serve", behind_iap(environ) | keys, tmp_path / "out") == []
+    assert (tmp_path / "out").is_dir()
+    assert not any((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        "",
+        AUDIENCE.removeprefix("/"),
+        f"{AUDIENCE}/",
+        f"{AUDIENCE}\n",
+        AUDIENCE.replace("123456789012", "acme-ml-dev"),
+        "/projects/123456789012/global/backendServices/4242",
+        "https://mlflow-123456789012.europe-west1.run.app",
+    ],
+)
+def test_an_audience_is_that_of_a_service(environ: dict[str, str], tmp_path: Path, audience: str) -> None:
+    (problem,) = settings.configure("serve", behind_iap(environ, audience), tmp_path / "out")
+    assert problem == "IAP_AUDIENCE must be /projects/NUMBER/locations/REGION/services/NAME of this service"
+
+
+@pytest.mark.parametrize("name", settings.OF_OAUTH2_PROXY)
+def test_two_gates_are_refused(environ: dict[str, str], tmp_path: Path, name: str) -> None:
+    (problem,) = settings.configure("serve", behind_iap(environ) | {name: "x"}, tmp_path / "out")
+    assert problem.startswith(f"{name} is for oauth2-proxy")

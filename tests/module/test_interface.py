@@ -21,7 +21,7 @@ from tools.docs import CHECKOUT
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODULES = ("", module.SERVICE)
+MODULES = ("", module.IAP, module.SERVICE)
 every_module = pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder or "root")
 
 

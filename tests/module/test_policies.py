@@ -25,7 +25,11 @@ LEFT_OUT = {*CHECKOV_ERRS, "CKV_GCP_73"}
 def test_the_documents_keep_the_policies() -> None:
     result = scan(MODULE)
     assert [str(finding) for finding in result.failed] == []
-    assert {finding.file for finding in result.passed} == {"main.tf.json", "modules/service/main.tf.json"}
+    assert {finding.file for finding in result.passed} == {
+        "main.tf.json",
+        "modules/iap/main.tf.json",
+        "modules/service/main.tf.json",
+    }
 
 
 def test_the_plans_of_the_examples_keep_the_policies(tmp_path: Path, enabled: Path) -> None:

@@ -21,6 +21,7 @@ _ADDRESS: Final[Table] = {
     "network.database_address": "10.27.0.4",
     "network.database_ca": "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----\n",
 }
+_BEHIND_IAP: Final[Table] = {"iap.enabled": True, "access.oauth_client_id": None}
 _MYSQL: Final[Table] = {"database.engine": "mysql"}
 
 
@@ -279,6 +280,39 @@ CASES: Final = [
             "permissions.teams": {"vision": ["ada@example.org"], "speech": ["bob@example.org"]},
         },
         {"permissions.readers": ["carl@example.org"]},
+    ),
+    _case(
+        "somebody_is_allowed",
+        "access.email_domains",
+        {**_BEHIND_IAP, "access.email_domains": []},
+        {"iap.groups": ["data-science@example.com"]},
+    ),
+    _case(
+        "oauth2_proxy_has_a_client",
+        "access.oauth_client_id",
+        {"access.oauth_client_id": None, "iap.enabled": False},
+        {"iap.enabled": True},
+    ),
+    *(
+        _case(f"iap_takes_no_{name}", "iap.enabled", {**_BEHIND_IAP, f"access.{name}": value}, {f"access.{name}": none})
+        for name, value, none in (
+            ("oauth_client_id", "123456789012-abcdef.apps.googleusercontent.com", None),
+            ("extra_audiences", ["https://a.example"], []),
+            ("sign_in_rotation", 2, 1),
+        )
+    ),
+    _case(
+        "iap_lets_in_accounts_by_name",
+        "access.email_domains",
+        {**_BEHIND_IAP, "access.email_domains": ["example.com", "acme-ml-dev.iam.gserviceaccount.com"]},
+        {"access.email_domains": ["example.com"]},
+    ),
+    _case("groups_take_iap", "iap.enabled", {"iap.groups": ["data-science@example.com"]}, _BEHIND_IAP),
+    _case(
+        "iap_answers_uptime_checks_itself",
+        "monitoring.uptime_check",
+        {**_BEHIND_IAP, **_WATCHED},
+        {"monitoring.uptime_check": False},
     ),
     _case(
         "prod_is_on_https",

@@ -1,4 +1,4 @@
-"""The rows of the sections `encryption`, `jobs`, `monitoring`, `network` and `permissions`."""
+"""The rows of the sections `encryption`, `iap`, `jobs`, `monitoring`, `network` and `permissions`."""
 
 from typing import Final
 
@@ -89,6 +89,14 @@ OPERATIONS: Final[dict[str, Row]] = {
     "monitoring.p95_milliseconds": Row(good=(50, 300_000), bad=(49, 300_001, 0)),
     "monitoring.uptime_check": Row(
         good=(True, False), bad=("no", 0), beside={"monitoring.enabled": True, "monitoring.emails": _ONCALL}
+    ),
+    "iap.enabled": Row(good=(True,), bad=("true", 1), beside={"access.oauth_client_id": None}),
+    "iap.groups": Row(
+        good=([], ["data-science@example.com", "Ada.Team@example.com"]),
+        bad=each(
+            "", "data-science", "group:data-science@example.com", "a@b@example.com", "x@p.iam.gserviceaccount.com"
+        ),
+        beside={"iap.enabled": True, "access.oauth_client_id": None},
     ),
     "permissions.enabled": Row(good=(True,), bad=("true", 1), beside={"permissions.admins": ["ada@example.org"]}),
     "permissions.default": Row(

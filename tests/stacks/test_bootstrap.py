@@ -12,7 +12,7 @@ from tests.stacks.documents import NAMES, STACKS, document, resource, resources
 def test_every_api_that_a_resource_needs_is_enabled() -> None:
     """The local cloud knows by itself which API serves a type, as Google does."""
     served_by = {resource.type: resource.api.name for resource in RESOURCES}
-    addresses = [*resources("maximal"), *resources("maximal", "bootstrap")]
+    addresses = [*resources("maximal"), *resources("iap"), *resources("maximal", "bootstrap")]
     needed = {served_by[address.split(".")[0]] for address in addresses if address.startswith("google_")}
     of_people = {"iamcredentials.googleapis.com", "sql-component.googleapis.com"}  # impersonation, gcloud run jobs
     on_unless_disabled = {"storage.googleapis.com"}

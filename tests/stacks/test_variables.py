@@ -25,8 +25,9 @@ from tests.stacks.evaluate import evaluate
 SECTIONS: dict[str, type[Section]] = {
     name: section
     for name in Settings.model_fields
-    if (section := section_of(name)) and name not in ("project", "state")
+    if (section := section_of(name)) and name not in ("iap", "project", "state")
 }
+"""Those that a root may have as variables; which gate there is, is a root's own."""
 
 
 class VariablesStack(TerraformStack):

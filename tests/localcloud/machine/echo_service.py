@@ -11,9 +11,11 @@ from uuid import uuid4
 import httpx
 
 from localcloud.clock import Clock
+from localcloud.machine.account_keys import AccountKeys
 from localcloud.machine.background import serving
 from localcloud.machine.callers import EVERYBODY
 from localcloud.machine.frontdoor import FrontDoor
+from localcloud.machine.iap import IdentityAwareProxy
 from localcloud.machine.journal import Journal
 from localcloud.machine.logbook import Logbook
 from localcloud.machine.services import Services
@@ -48,6 +50,8 @@ class Place:
         self.mounts = folder / "mounts"
         self.cloud = Cloud(Store(folder / "home"))
         self.cloud.store.put(iam.ServiceAccount.type, f"projects/tests/serviceAccounts/{ACCOUNT}", {"email": ACCOUNT})
+        self.account_keys = AccountKeys()
+        self.iap = IdentityAwareProxy(self.cloud, self.account_keys)
         self._image = image
         self.logs = folder / "logs"
         self.telemetry = Telemetry(engine, Logbook(self.logs, Clock(self.cloud.store))) if telemetry else None
@@ -72,7 +76,7 @@ class Place:
         async def learn_loop(_: web.Application) -> None:
             self.loop = asyncio.get_running_loop()
 
-        application = FrontDoor(self.cloud, self.services, telemetry=self.telemetry).application()
+        application = FrontDoor(self.cloud, self.services, telemetry=self.telemetry, iap=self.iap).application()
         application.on_startup.append(learn_loop)
         return application
 

@@ -1,0 +1,4 @@
+provider "google" {
+  project = "acme-ml-dev"
+  region  = "europe-west1"
+}
