@@ -1,19 +1,20 @@
-"""Runs MLflow's own command line in this process: `python -m mlflow_cloudrun serve FOLDER | db-upgrade | JOB ...`.
+"""Runs MLflow's server in this process: `python -m mlflow_cloudrun serve FOLDER | db-upgrade | JOB ...`.
 
-`mlflow server` starts uvicorn as a child, which imports everything a second time. Here the same command runs uvicorn
-itself: half the memory, and the stores that it checked at start are those that answer.
+`mlflow server` imports all of its commands, checks the stores, and starts uvicorn as a child, which imports everything
+a second time. Here one process does what is needed: half the memory, and the stores that were checked are those that
+answer.
 """
 
 import gc
 import logging
 import math
 import os
+import shlex
 import sys
+import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from mlflow_cloudrun import environment, front, logs, settings
 
@@ -22,25 +23,6 @@ START_LOCK_S = 200  # below Cloud Run's 240 s for a start
 START_MIGRATION_S = 120  # half of that: an estimate may be wrong, and the rest of the start takes its time
 UPGRADE_LOCK_S = 3600  # as long as a job may migrate a large database
 logger = logging.getLogger("mlflow_cloudrun")
-
-
-def serve_here(command: list[str], *, uri: str, folder: Path, extra_env: dict[str, str], **_: object) -> NoReturn:
-    """Stands in for the call with which `mlflow server` would start `python -m uvicorn ...` as a child."""
-    import uvicorn.main  # noqa: PLC0415  not for the jobs
-
-    from mlflow_cloudrun import application, authorization, engine, indexes  # noqa: PLC0415
-
-    os.environ.update(extra_env)
-    fastapi = authorization.guarded(application.fastapi_app)
-    application.app = application.protected(folder, fastapi)
-    # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
-    gc.freeze()
-    gc.enable()
-    indexes.keep(engine.create(uri))
-    options = command[command.index("uvicorn") + 1 : -1]
-    # It takes a head of any length: the edge bounds it (haproxy.cfg: tune.bufsize). https://www.uvicorn.org/settings/#http
-    uvicorn.main.main(args=["--http=httptools", *options, "mlflow_cloudrun.application:app"], prog_name="uvicorn")
-    sys.exit(0)
 
 
 @contextmanager
@@ -81,29 +63,55 @@ def make_indexes(uri: str) -> None:
     indexes.try_to_make(sqlalchemy.create_engine(uri))
 
 
+def told(uri: str, root: str) -> dict[str, str]:
+    """Returns what `mlflow server` tells its workers, by their environment; a test compares it with what that does.
+
+    Args:
+        uri: SQLAlchemy URI of the database.
+        root: Where artifacts are.
+    """
+    return {
+        "_MLFLOW_SERVER_FILE_STORE": uri,
+        "_MLFLOW_SERVER_REGISTRY_STORE": uri,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": root,
+        "_MLFLOW_SERVER_BOOT_ID": uuid.uuid4().hex,
+        "_MLFLOW_IN_JOB_EXECUTOR": "false",
+        "_MLFLOW_SGI_NAME": "uvicorn",
+    }
+
+
 def serve(uri: str, folder: Path) -> None:
-    """Brings the schema up to date, then becomes `mlflow server`; its options are in MLFLOW_* variables."""
-    import uvicorn  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  mlflow.server switches its checks of hosts on where a web server is loaded
+    """Brings the schema up to date, then serves."""
+    from mlflow_cloudrun import postponed  # noqa: PLC0415  not for the jobs
+
+    postponed.install()
+    import uvicorn.main  # noqa: PLC0415
 
     from mlflow_cloudrun import locations  # noqa: PLC0415
 
     upgrade(uri, patience_s=START_LOCK_S, longest_s=START_MIGRATION_S, served=locations.roots(os.environ))
-    import mlflow.server  # noqa: PLC0415
-    from mlflow.cli import cli  # noqa: PLC0415
+    root = os.environ["DEFAULT_ARTIFACT_ROOT"]
+    os.environ |= environment.OFF | told(uri, root)
+    from mlflow.server import handlers  # noqa: PLC0415  reads them when it is imported
 
-    from mlflow_cloudrun import authorization, engine, workspaces  # noqa: PLC0415
+    from mlflow_cloudrun import application, authorization, engine, indexes, workspaces  # noqa: PLC0415
 
     engine.install()
     with ending({workspaces.LeftOverError: EX_CONFIG}):
         workspaces.prepare(engine.create(uri))
     authorization.install(uri, folder, START_LOCK_S)
-    mlflow.server._exec_cmd = partial(serve_here, uri=uri, folder=folder)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
-    os.environ |= {
-        "MLFLOW_BACKEND_STORE_URI": uri,
-        "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ["DEFAULT_ARTIFACT_ROOT"],
-        **environment.OFF,
-    }
-    cli(["server"])
+    handlers.initialize_backend_stores(uri, uri, root)
+    fastapi = authorization.guarded(application.fastapi_app)
+    application.app = application.protected(folder, fastapi)
+    # What was imported stays: the collector need not look at it again. https://docs.python.org/3/library/gc.html#gc.freeze
+    gc.freeze()
+    gc.enable()
+    indexes.keep(engine.create(uri))
+    # httptools takes a head of any length: the edge bounds it (haproxy.cfg: tune.bufsize).
+    # https://www.uvicorn.org/settings/#http
+    options = ["--http=httptools", *shlex.split(os.environ["MLFLOW_UVICORN_OPTS"])]
+    place = [f"--host={os.environ['MLFLOW_HOST']}", f"--port={os.environ['MLFLOW_PORT']}"]
+    uvicorn.main.main(args=[*options, *place, "mlflow_cloudrun.application:app"], prog_name="uvicorn")
 
 
 def reach(uri: str) -> None:

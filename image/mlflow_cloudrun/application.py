@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.server import app as flask_app
-from mlflow.server.graphql.graphql_schema_extensions import schema
 
 from mlflow_cloudrun import (
     archived,
@@ -16,9 +15,10 @@ from mlflow_cloudrun import (
     engine,
     errors,
     filters,
-    links,
     locations,
     mentions,
+    otlp,
+    postponed,
     statements,
     values,
     webhooks,
@@ -31,17 +31,20 @@ from mlflow_cloudrun.bodies import BoundedBodies
 from mlflow_cloudrun.credentials import WithoutCredentials
 from mlflow_cloudrun.dispatch import Dispatch
 from mlflow_cloudrun.errors import WholeErrors
+from mlflow_cloudrun.features import is_on
 from mlflow_cloudrun.logs import App, RequestLog
 from mlflow_cloudrun.page import Page
 from mlflow_cloudrun.queries import BoundedQueries
 from mlflow_cloudrun.reads import BoundedReads
 from mlflow_cloudrun.routes import RouteGate, limit_graphql
-from mlflow_cloudrun.settings import IAP_AUDIENCE, IAP_KEYS_URL
+from mlflow_cloudrun.settings import ARTIFACT_LINKS, IAP_AUDIENCE, IAP_KEYS_URL
 
 # Half of them may use the database; as many again may wait for the bucket, or put an answer together.
 REQUESTS_PER_PLACE = 2
 # Nobody has all of them: who comes while somebody calls without a pause is let in at once.
 KEPT_FOR_OTHERS = 2
+# MLflow imports both when they are asked for the first time.
+GRAPHQL, OTLP = "mlflow.server.graphql.graphql_schema_extensions", "mlflow.server.otel_api"
 app: App
 """MLflow as uvicorn finds it by its name; __main__.py sets it."""
 
@@ -53,9 +56,13 @@ def protected(folder: Path, fastapi: Callable[[], Any]) -> App:
         folder: Where settings.py has written who gets in.
         fastapi: Imports the smaller one of MLflow's applications (dispatch.py).
     """
-    limit_graphql(schema.graphql_schema)
+    postponed.after(GRAPHQL, lambda module: limit_graphql(module.schema.graphql_schema))
+    postponed.after(OTLP, otlp.check)
     bucket.install()  # both before the locations, which hold for what is registered
-    links.install(flask_app)
+    if is_on(ARTIFACT_LINKS):
+        from mlflow_cloudrun import links  # noqa: PLC0415  with Google's signatures
+
+        links.install(flask_app)
     locations.limit(os.environ)
     at_a_time = REQUESTS_PER_PLACE * engine.places()
     iap: list[tuple[Callable[..., App], dict[str, object]]] = []
@@ -101,7 +108,4 @@ def fastapi_app() -> Any:  # noqa: ANN401  FastAPI's class is imported with MLfl
     """Imports MLflow's FastAPI application."""
     from mlflow.server.fastapi_app import app  # noqa: PLC0415
 
-    from mlflow_cloudrun import otlp  # noqa: PLC0415
-
-    otlp.install()
     return app

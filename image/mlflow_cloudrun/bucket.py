@@ -5,10 +5,9 @@
 
 import posixpath
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Response, abort, current_app, request
-from google.cloud.storage import Client  # pyright: ignore[reportMissingTypeStubs]
 from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
@@ -17,6 +16,9 @@ from mlflow.store.artifact import artifact_repository_registry
 from mlflow.store.artifact.gcs_artifact_repo import GCSArtifactRepository
 
 from mlflow_cloudrun.artifacts import slot, undisguised
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Client  # pyright: ignore[reportMissingTypeStubs]
 
 # A traces.json, which MLflow parses; traces that are logged today lie in the database.
 LARGEST_PARSED = 16 * 1024 * 1024
@@ -27,8 +29,8 @@ OK, PARTIAL_CONTENT = 200, 206
 class BucketRepository(GCSArtifactRepository):
     """Sends files through the request's slot (artifacts.py), and never by way of /tmp."""
 
-    client: Client
-    shared: Client | None = None  # one for all, with its connections and its token
+    client: "Client"
+    shared: "Client | None" = None  # one for all, with its connections and its token
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
         super().__init__(artifact_uri, BucketRepository.shared, None, tracking_uri, registry_uri)

@@ -39,9 +39,7 @@ from mlflow.store.artifact.artifact_repo import MultipartDownloadMixin, Presigne
 
 from mlflow_cloudrun.artifacts import DISGUISE, undisguised
 from mlflow_cloudrun.bucket import BucketRepository
-from mlflow_cloudrun.features import is_on
 from mlflow_cloudrun.identity import asked
-from mlflow_cloudrun.settings import ARTIFACT_LINKS
 
 UPLOAD, DOWNLOAD = "/artifacts/presigned-upload-url", "/artifacts/presigned-download-url"
 # A download that breaks goes on with a new link; who left a team should not have an old one for days.
@@ -199,9 +197,7 @@ def take_any_name() -> None:
 
 
 def install(app: Flask) -> None:
-    """Makes MLflow's server hand them out, if it is to."""
-    if not is_on(ARTIFACT_LINKS):
-        return
+    """Makes MLflow's server hand them out."""
     repositories: dict[str, Any] = artifact_repository_registry.get_registered_artifact_repositories()
     repositories["gs"] = LinkedRepository
     of_run: Any = handlers._get_artifact_repo  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

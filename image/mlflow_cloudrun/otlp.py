@@ -1,24 +1,22 @@
 """Makes MLflow refuse what is JSON but no export of traces, where it fails with an exception of its own."""
 
 import json
-
-from mlflow.server import otel_api
-
-ids_to_base64 = otel_api._convert_otlp_json_ids_to_base64  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+from typing import Any
 
 
-def checked_ids_to_base64(body: bytes) -> bytes:
-    """Stands in for MLflow's step that takes the shape of the message for granted.
+def check(otel_api: Any) -> None:  # noqa: ANN401  MLflow's module
+    """Puts a check before MLflow's step that takes the shape of the message for granted."""
+    ids_to_base64 = otel_api._convert_otlp_json_ids_to_base64  # noqa: SLF001
 
-    Raises:
-        ValueError: The body is of another shape; MLflow answers 400.
-    """
-    try:
-        return ids_to_base64(body)
-    except (AttributeError, TypeError, RecursionError) as error:
-        raise json.JSONDecodeError("not an export of traces", "", 0) from error
+    def checked_ids_to_base64(body: bytes) -> bytes:
+        """Stands in for that step.
 
+        Raises:
+            ValueError: The body is of another shape; MLflow answers 400.
+        """
+        try:
+            return ids_to_base64(body)
+        except (AttributeError, TypeError, RecursionError) as error:
+            raise json.JSONDecodeError("not an export of traces", "", 0) from error
 
-def install() -> None:
-    """Puts the check in its place."""
-    otel_api._convert_otlp_json_ids_to_base64 = checked_ids_to_base64  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    otel_api._convert_otlp_json_ids_to_base64 = checked_ids_to_base64  # noqa: SLF001

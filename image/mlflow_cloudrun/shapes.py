@@ -103,7 +103,7 @@ def _check_values(body: bytes) -> None:
 
 def _check_graphql(body: bytes) -> None:
     """Refuses a query that is malformed, long or deep: MLflow parses first, and sets no limit to fragments."""
-    from graphql import GraphQLSyntaxError, Source, TokenKind, parse  # noqa: PLC0415  loaded with MLflow
+    from graphql import GraphQLSyntaxError, Source, TokenKind, parse  # noqa: PLC0415  MLflow imports it when it is asked
     from graphql.language import Lexer  # noqa: PLC0415
 
     try:
@@ -136,7 +136,7 @@ def _protobuf_weight(body: bytes) -> int:
 
     https://protobuf.dev/programming-guides/encoding/
     """
-    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: PLC0415  loaded with MLflow
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: PLC0415  as above
     from opentelemetry.proto.trace.v1 import trace_pb2  # noqa: PLC0415
 
     span = trace_pb2.Span.DESCRIPTOR

@@ -20,6 +20,7 @@ from mlflow_cloudrun.identity import Asked, asked
 from mlflow_cloudrun.routes import PARAMETER, Matcher, RouteGate
 
 INVENTORY = Path(__file__).parent / "inventory.py"
+START = Path(__file__).parent / "start_probe.py"
 PROBE = Path(__file__).parent / "credentials_probe.py"
 MLFLOW_PYTHON = "/opt/mlflow/bin/python"
 OFF = [feature for feature in features() if not feature.on]
@@ -33,6 +34,11 @@ def run_in(service: Service, script: Path) -> Any:
 @pytest.fixture(scope="module")
 def inventory(service: Service) -> Any:
     return run_in(service, INVENTORY)
+
+
+@pytest.fixture(scope="module")
+def start(service: Service) -> Any:
+    return run_in(service, START)
 
 
 def example(template: str) -> str:
@@ -60,6 +66,35 @@ def test_what_is_on_goes_to_that_application_of_mlflow_that_has_it(inventory: An
     for feature, method, template in routes():
         if feature.on or feature.switch:
             assert of_fastapi(example(template)) == ((method, template) in native), f"{method} {template}"
+
+
+def test_a_start_imports_nothing_that_only_some_requests_need(start: Any) -> None:
+    later = {
+        "aiohttp",
+        "fastapi.applications",
+        "google.cloud.storage",
+        "graphql",
+        "mlflow.cli",
+        "mlflow.gateway.config",
+    }
+    assert not later & set(start["imported"])
+
+
+def test_what_is_postponed_is_what_its_own_code_gives(start: Any) -> None:
+    assert start["others"] == []
+    assert start["called"] == ["maybe_refresh_budget_policies"]
+
+
+def test_the_server_is_told_what_mlflows_own_command_tells_its_workers(start: Any) -> None:
+    # Of what is off: artifacts through the server, and the gateway's secrets.
+    off = {
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION",
+        "MLFLOW_SERVER_SECRETS_CACHE_TTL",
+        "MLFLOW_SERVER_SECRETS_CACHE_MAX_SIZE",
+    }
+    assert start["mlflow"].keys() - off == start["ours"].keys()
+    for name, value in start["ours"].items():
+        assert value == start["mlflow"][name] or name == "_MLFLOW_SERVER_BOOT_ID", name
 
 
 def test_the_table_lists_every_operation_of_graphql(inventory: Any) -> None:
