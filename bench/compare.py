@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
-from bench.image import Start, figure, start_and_load
+from bench.goals import figure
+from bench.image import Start, start_and_load
 from bench.service_page import Load, percentiles, rates, spread
 from containers.container import ContainerSpec
 from containers.engine import Engine, EngineError

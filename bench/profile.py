@@ -57,19 +57,8 @@ The imports by package, without what each imports in its turn, in s of {everythi
 {packages}.
 
 Importing is what is left. `mlflow server` does it in the parent and again in each worker; ours does it once, without
-garbage collection. The bytecode is compiled; neither smaller bytecode (`-X no_debug_ranges`) nor bytecode that is not
-checked against its source made a difference that could be measured. pandas and numpy, which `mlflow server` imports and
-no request of a tracking server needs, are not in the image (mlflow_cloudrun/absent.py).
-""".splitlines()
-
-
-def call_section(through_ms: float, direct_ms: float) -> list[str]:
-    """Returns the lines that say what the proxy costs: CPU milliseconds of a call through it, and without it."""
-    share = f"{through_ms - direct_ms:.1f} ms ({1 - direct_ms / through_ms:.0%})"
-    return f"""
-## Where a call's time goes
-
-A call of the load takes {through_ms:.1f} ms of CPU through the proxy, {direct_ms:.1f} ms directly. The proxy's share,
-{share}, is the check of the token's signature and a second hop. It runs one thread at a time and collects
-garbage less often than it would by itself (start.sh).
+garbage collection, and without what only some requests need (mlflow_cloudrun/postponed.py). The bytecode is compiled;
+neither smaller bytecode (`-X no_debug_ranges`) nor bytecode that is not checked against its source made a difference
+that could be measured. pandas and numpy, which `mlflow server` imports and no request of a tracking server needs, are
+not in the image (mlflow_cloudrun/absent.py).
 """.splitlines()

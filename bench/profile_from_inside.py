@@ -14,8 +14,9 @@ from collections import Counter
 from importlib import import_module
 
 DATABASE_LAYER = ("mlflow_cloudrun.database",)
-SERVER = ("uvicorn", "mlflow.server", "mlflow.cli", "mlflow.server.fastapi_app")
-IMPORTS = f"import gc; gc.disable(); import {', '.join(DATABASE_LAYER + SERVER)}"
+SERVER = ("uvicorn.main", "mlflow.server.handlers", "mlflow_cloudrun.application")
+POSTPONED = "from mlflow_cloudrun import postponed; postponed.install()"
+IMPORTS = f"import gc; gc.disable(); {POSTPONED}; import {', '.join(DATABASE_LAYER + SERVER)}"
 MOST_PACKAGES = 8
 
 
@@ -50,10 +51,11 @@ def steps() -> dict[str, float]:
         "check of the schema": lambda: import_module("mlflow_cloudrun.database").upgrade(
             uri, patience_s=200, longest_s=120
         ),
-        "imports of the command line and the web application": lambda: [*map(import_module, SERVER)],
+        "imports of the web application": lambda: [*map(import_module, SERVER)],
         "both stores": lambda: import_module("mlflow.server.handlers").initialize_backend_stores(uri, uri, root),
     }
     gc.disable()
+    import_module("mlflow_cloudrun.postponed").install()
     for name, step in work.items():
         before = time.process_time()
         step()
