@@ -56,11 +56,8 @@ class _Waiting(ModuleType):
         elif (module, original) == (self.__name__, name):
             import_module(f"{module}.{name}")
         else:
-            setattr(self, name, getattr(import_module(module), original))
-        try:
-            return self.__dict__[name]
-        except KeyError:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+            setattr(self, name, taken(module, original))
+        return super().__getattribute__(name)  # which asks a `__getattr__` of the code's own, too
 
     def place(self, name: str) -> tuple[str, str]:
         """Returns where a name is that the code does not import: here, if it is a module; else that is not known."""
@@ -144,6 +141,12 @@ class _Finder(MetaPathFinder):
         return spec
 
 
+def taken(module: str, name: str) -> Any:  # noqa: ANN401
+    """Returns what `from module import name` gives: what the module has of that name, or else its module."""
+    found = import_module(module)
+    return getattr(found, name) if hasattr(found, name) else import_module(f"{module}.{name}")
+
+
 def places_of(code: ast.Module, package: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yields the names of a package, each with the module that it is taken from and its name there, or with neither."""
     for statement in code.body:
@@ -153,7 +156,7 @@ def places_of(code: ast.Module, package: str) -> Iterator[tuple[str, tuple[str, 
                 module = ".".join(part for part in (package, module) if part)
             for alias in statement.names:
                 yield alias.asname or alias.name, (module, alias.name)
-        elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        elif isinstance(statement, ast.FunctionDef | ast.ClassDef) and not statement.name.startswith("__"):
             yield statement.name, ("", "")
 
 

@@ -18,14 +18,21 @@ from shop import cellar
 from shop.counter import sell as trade
 from shop.window import look
 from .attic import box
+from shopkeeper import purse as wallet
 import shop.log
 shop.log.LINES.append("shop")
 __version__ = "1.0"
 own = ["made here"]
 def till(): return "made here too"
+def __getattr__(name):
+    if name == "rare":
+        return "made at last"
+    raise AttributeError(f"module 'shop' has no attribute {name!r}")
 """,
     "shop/till.py": "import shop.log\nshop.log.LINES.append('till')",
     "shop/yard.py": "import shop.log\nshop.log.LINES.append('yard')",
+    "shopkeeper/__init__.py": "",
+    "shopkeeper/purse.py": "coin = 1",
     "shop/log.py": "LINES = []",
     "shop/cellar.py": "import shop.log\nshop.log.LINES.append('cellar')\nwine = 'red'",
     "shop/counter.py": "import shop.log\nshop.log.LINES.append('counter')\ndef sell(price): return price + 1",
@@ -48,7 +55,7 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[list[str
     importlib.invalidate_caches()
     postponed.install()
     yield importlib.import_module("shop.log").LINES
-    for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("shop", "shopkeeper")]:
         del sys.modules[name]
 
 
@@ -62,6 +69,7 @@ def test_a_module_of_a_package_is_imported_without_its_sisters(lines: list[str])
     assert lines == ["window"]
     assert shop().cellar.wine == "red"
     assert shop().box is importlib.import_module("shop.attic").box
+    assert shop().wallet.coin == 1
     assert lines == ["window", "cellar", "attic"]
 
 
@@ -77,6 +85,11 @@ def test_the_package_runs_when_somebody_wants_what_it_makes_itself(lines: list[s
     assert lines[-1] == "shop"
     assert lines.count("window") == lines.count("shop") == 1
     assert shop().look is early
+
+
+def test_what_the_package_makes_when_it_is_asked_is_made(lines: list[str]) -> None:
+    assert shop().rare == "made at last"
+    assert lines.count("shop") == 1
 
 
 def test_what_is_not_there_is_not_there(lines: list[str]) -> None:
