@@ -1,10 +1,12 @@
 """Writes the Terraform modules of module/ and the generated parts of their pages; `--check` only names what drifted."""
 
 import argparse
+import io
 import json
 import os
 import re
 import sys
+import tarfile
 from typing import Any, Final
 
 from stacks import bindings
@@ -15,6 +17,8 @@ from tools.docs import CHECKOUT, Part, refresh
 FOLDER: Final = "module"
 IAP: Final = "modules/iap/"
 SERVICE: Final = "modules/service/"
+INTERFACES: Final = "module/released"
+RELEASED: Final = "tests/module/released"
 
 _BY_HAND: Final = ("*.md", "*.tf", "*.hcl")
 
@@ -85,18 +89,29 @@ def _addresses(document: dict[str, Any]) -> list[str]:
     ]
 
 
+def release(made: Documents, version: str) -> None:
+    """Notes what later versions are held to: the interface, and the documents that the upgrade test begins with."""
+    for file in (CHECKOUT / INTERFACES / f"{version}.txt", CHECKOUT / RELEASED / f"{version}.tar.xz"):
+        file.parent.mkdir(exist_ok=True)
+    (CHECKOUT / INTERFACES / f"{version}.txt").write_text("\n".join(interface(made)) + "\n")
+    with tarfile.open(CHECKOUT / RELEASED / f"{version}.tar.xz", "w:xz") as archive:
+        for path, document in sorted(made.items()):
+            text = _json(document).encode()
+            entry = tarfile.TarInfo(path)  # without an owner or a time: the same documents, the same bytes
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
+
+
 def main() -> int:
     """Rewrites what drifted, or with `--check` names it; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 when something drifted")
-    parser.add_argument("--release", metavar="VERSION", help="note the interface of a version that is released now")
+    parser.add_argument("--release", metavar="VERSION", help="note what the version that is released now promises")
     options = parser.parse_args()
     status = refresh(renamed(), check=options.check, target="module")
     made = documents()
     if options.release:
-        released = CHECKOUT / FOLDER / "released" / f"{options.release}.txt"
-        released.parent.mkdir(exist_ok=True)
-        released.write_text("\n".join(interface(made)) + "\n")
+        release(made, options.release)
     return refresh(generate(made), check=options.check, target="module") or status
 
 

@@ -119,6 +119,7 @@ def test_another_tier_loses_no_acknowledged_write(world: World) -> None:
         change(world, DATABASE__TIER="db-custom-2-7680")
 
 
+@pytest.mark.rehearsal
 def test_the_other_gate_lets_in_a_named_person_and_no_stranger_and_the_way_back_is_open(
     world: World, tmp_path: Path
 ) -> None:

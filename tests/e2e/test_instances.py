@@ -121,6 +121,7 @@ def burst(world: World, run_id: str, agent: str, session: dict[str, str]) -> Cou
     return sum((future.result() for future in clients), Counter[int]())
 
 
+@pytest.mark.rehearsal
 def test_a_cold_start_under_load_loses_nothing(world: World) -> None:
     """The session was made by an instance that is gone; the others take it."""
     run_id = Writer.of(world).run_id

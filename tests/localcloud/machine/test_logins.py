@@ -31,7 +31,7 @@ SERVER, JOB = (f"mlflow-{name}@{PROJECT}.iam.gserviceaccount.com" for name in ("
 VERSIONS: Final = {"postgresql": "POSTGRES_17", "mysql": "MYSQL_8_4"}
 FLAGS: Final = {"postgresql": "cloudsql.iam_authentication", "mysql": "cloudsql_iam_authentication"}
 RECONNECTS: Final = 200
-PERMISSIONS: Final = json.dumps({"default": "READ", "admins": ["ada@example.com"], "readers": []})
+PERMISSIONS: Final = json.dumps({"default": "READ", "admins": ["ada@example.com"], "readers": [], "teams": {}})
 # Tries each user and password; "in", or what was said.
 TRY = """
 import json, os, sqlalchemy
