@@ -8,7 +8,7 @@ import pytest
 from containers.engine import Engine
 from harness import local
 from harness.databases import MySql, Postgres
-from harness.service import Platform, Service
+from harness.service import SECRETS_FILE, Platform, Service
 from tests.image import registry as registries
 from tests.image.registry import Registry
 
@@ -106,3 +106,21 @@ def registry_engine(registry: Registry) -> Engine:
 def small_image(registry_engine: Engine, tmp_path: Path) -> Generator[str]:
     with registries.small_image(registry_engine, tmp_path) as name:
         yield name
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """The variables of a service that is as it should be."""
+    secret = tmp_path / "secret.cfg"
+    secret.write_text(SECRETS_FILE)
+    return {
+        "PORT": "4180",
+        "REQUEST_TIMEOUT_SECONDS": "300",
+        "BACKEND_STORE_URI": "postgresql+psycopg2://mlflow:hidden%2F@/mlflow?host=/cloudsql/p:r:i",
+        "DEFAULT_ARTIFACT_ROOT": "gs://artifacts",
+        "OAUTH_PROXY_CONFIG": str(secret),
+        "OAUTH2_PROXY_REDIRECT_URL": "https://mlflow.example.com/oauth2/callback",
+        "OAUTH2_PROXY_EMAIL_DOMAINS": "example.com",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.com",
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "https://mlflow.example.com",
+    }

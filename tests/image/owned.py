@@ -16,10 +16,15 @@ from tests.image.things import API, API3, Person, name
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
 from mlflow_cloudrun.features import features, graphql_operations
+from mlflow_cloudrun.identity import Asked
 from mlflow_cloudrun.routes import PARAMETER, operation
 
 Route = tuple[str, str, str]
 """Method, template and name."""
+
+# Who has which role, and what the container is told of it.
+ADMIN, OWNER, STRANGER, READER = (f"{name}@example.com" for name in ("root", "olga", "sam", "rita"))
+SETTINGS: dict[str, object] = {"default": "NO_PERMISSIONS", "admins": [ADMIN], "readers": [READER], "teams": {}}
 
 # In whatever the owner has written, and in no request about it.
 MARK, VALUE = f"mark{secrets.token_hex(6)}", 481516.25
@@ -161,3 +166,9 @@ def body_for(template: str, called: str, things: dict[str, str]) -> dict[str, An
 def shows(answer: httpx.Response) -> bool:
     """Returns whether an answer holds what the owner has written."""
     return MARK in answer.text or str(VALUE) in answer.text
+
+
+def writes(email: str, route: Route) -> bool:
+    """Whether a call of a route is one that a reader may not make."""
+    method, template, _ = route
+    return Asked(email, f"{method} {operation(template)}").writes

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,18 +17,25 @@ from harness.local import scratch_folder
 from harness.service import Platform, Service
 from harness.waiting import wait_for
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
-from tests.image.owned import Route, call, make, routes, shows, trace_in
+from tests.image.owned import (
+    ADMIN,
+    OWNER,
+    READER,
+    SETTINGS,
+    STRANGER,
+    Route,
+    call,
+    make,
+    routes,
+    shows,
+    trace_in,
+    writes,
+)
 from tests.image.things import API, API3, Person, name
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "image"))
-from mlflow_cloudrun import lookups
 from mlflow_cloudrun.features import graphql_operations
-from mlflow_cloudrun.identity import Asked, asked
-from mlflow_cloudrun.permissions import Permissions
-from mlflow_cloudrun.routes import operation
 
-ADMIN, OWNER, STRANGER, READER = (f"{name}@example.com" for name in ("root", "olga", "sam", "rita"))
-SETTINGS: dict[str, object] = {"default": "NO_PERMISSIONS", "admins": [ADMIN], "readers": [READER], "teams": {}}
 MYSQL_PEOPLE = (ADMIN, OWNER, STRANGER, READER)
 # Everybody may make new ones; MLflow lists what the person may see.
 CREATES = {"experiments/create", "registered-models/create", "mcp-servers"}
@@ -63,11 +69,6 @@ def answers(service: Service, email: str, things: dict[str, str], *, reads: bool
     chosen = [route for route in routes() if not reads or not writes(email, route)]
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(chosen, pool.map(lambda route: call(person, route, things), chosen), strict=True))
-
-
-def writes(email: str, route: Route) -> bool:
-    method, template, _ = route
-    return Asked(email, f"{method} {operation(template)}").writes
 
 
 def test_each_person_may_do_on_every_route_what_the_role_says(
@@ -287,60 +288,3 @@ def test_on_mysql_who_may_edit_may_not_delete_and_a_team_is_among_itself(platfor
             assert (status, json.loads(log.splitlines()[-1])["summary"]["moved"]) == (0, {"experiments": 1}), log
         finally:
             mysql.stop()
-
-
-def test_a_person_is_looked_up_once_a_request_and_a_run_once() -> None:
-    runs = {"r1": "7"}
-    calls: list[str] = []
-
-    def get_user(email: str) -> object:
-        calls.append(email)
-        return object()
-
-    def get_run(run: str) -> object:
-        calls.append(run)
-        return SimpleNamespace(info=SimpleNamespace(experiment_id=runs[run])) if run in runs else None
-
-    user = lookups.once_a_request(get_user)
-    for _ in range(2):
-        request = asked.set(Asked(OWNER))
-        assert user(OWNER) is user(OWNER)
-        asked.reset(request)
-    assert calls == [OWNER, OWNER]
-    fetch = lookups.without_reading_runs(lambda get, name: get(name))
-    assert fetch(get_run, "r2") is None
-    runs["r2"] = "8"
-    assert [fetch(get_run, run).info.experiment_id for run in ("r1", "r2", "r1")] == ["7", "8", "7"]
-    assert calls[2:] == ["r2", "r1", "r2"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "x",
-        "[]",
-        "{}",
-        json.dumps(SETTINGS | {"default": "ALL"}),
-        json.dumps(SETTINGS | {"admins": []}),
-        json.dumps(SETTINGS | {"admins": "root@example.com"}),
-        json.dumps(SETTINGS | {"admins": ["root"]}),
-        json.dumps(SETTINGS | {"readers": [ADMIN]}),
-        json.dumps(SETTINGS | {"more": 1}),
-        json.dumps(SETTINGS | {"teams": []}),
-        *(
-            json.dumps(SETTINGS | {"teams": {team: [OWNER]}})
-            for team in ("a", "Vision", "..", "-a", "a_b", "default", "api")
-        ),
-        json.dumps(SETTINGS | {"teams": {"vision": OWNER}}),
-        json.dumps(SETTINGS | {"teams": {"vision": [READER]}}),
-    ],
-)
-def test_a_wrong_variable_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        Permissions.of({"PERMISSIONS": text})
-
-
-def test_addresses_are_the_same_in_any_case() -> None:
-    found = Permissions.of({"PERMISSIONS": json.dumps(SETTINGS | {"admins": ["Root@Example.com"]})})
-    assert found
-    assert found.admins == {"root@example.com"}

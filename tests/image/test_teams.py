@@ -13,8 +13,7 @@ import pytest
 from harness.databases import most_connections
 from harness.service import Platform, Service
 from stacks.mlflow import CONNECTIONS_PER_INSTANCE
-from tests.image.owned import MARK, call, make, routes, shows
-from tests.image.test_permissions import writes
+from tests.image.owned import MARK, call, make, routes, shows, writes
 from tests.image.things import AJAX3, API, API3, LIES, Person, name, tags_of
 
 ADMIN, OLGA, VERA, SAM, RITA, NOBODY = (f"{name}@example.com" for name in ("root", "olga", "vera", "sam", "rita", "no"))
