@@ -15,12 +15,12 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from containers import images
 from containers.container import ContainerSpec
 from localcloud.machine.database_network import variables, way
-from localcloud.machine.database_server import refused, run_script, run_sql, stop, wait_until_ready
+from localcloud.machine.database_server import Measured, refused, run_script, run_sql, stop, wait_until_ready
 from localcloud.machine.dialects import BACKUPS, DIALECTS, LOGINS, Dialect, dialect_of
 from localcloud.machine.tiers import size_of
 from localcloud.services.sql_editions import keeps_log
@@ -36,22 +36,6 @@ if TYPE_CHECKING:
     from localcloud.services.sql_certificates import Identity
 
 RESTORE_DEADLINE_S = 600
-
-
-class Measured(NamedTuple):
-    """The resources that a server uses.
-
-    Attributes:
-        connections: Database -> how many clients are connected.
-        disk_mib: Its files.
-        memory_mib: Its memory.
-        memory_limit_mib: What it may use.
-    """
-
-    connections: dict[str, int]
-    disk_mib: float
-    memory_mib: float
-    memory_limit_mib: int
 
 
 class DatabaseServers:

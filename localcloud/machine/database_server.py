@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from containers.engine import EngineError
 from localcloud.terraform.model import Problem, Refused
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 _START_DEADLINE_S = 120
 _STOP_GRACE_S = 30
 _LOG_LINES = 15
+
+
+class Measured(NamedTuple):
+    """The resources that a server uses.
+
+    Attributes:
+        connections: Database -> how many clients are connected.
+        disk_mib: Its files.
+        memory_mib: Its memory.
+        memory_limit_mib: What it may use.
+    """
+
+    connections: dict[str, int]
+    disk_mib: float
+    memory_mib: float
+    memory_limit_mib: int
 
 
 def stop(container: Container) -> None:

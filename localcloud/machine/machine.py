@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import override
 
-from containers.engine import HOST, Engine, EngineError
+from containers.engine import HOST, Engine
 from localcloud.clock import Clock
 from localcloud.machine.alerts import Alerts
 from localcloud.machine.callers import CONTAINERS, EVERYBODY, PROGRAMS
 from localcloud.machine.database import DatabaseServers
+from localcloud.machine.engine_errors import engine_errors_shown
 from localcloud.machine.executions import Executions
 from localcloud.machine.frontdoor import FrontDoor
 from localcloud.machine.iap import KEYS_PATH, IdentityAwareProxy, kept_key
@@ -63,21 +64,7 @@ if TYPE_CHECKING:
     from localcloud.resource import Cloud
 
 _DEPLOY_TIMEOUT_S, _LOG_LINES = 900, 15
-_Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-
-
-def _engine_errors_shown(method: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
-    """Lets Terraform show what the container engine says, such as why an image cannot be built."""
-
-    @wraps(method)
-    def shown(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> None:
-        try:
-            method(*arguments, **options)
-        except EngineError as error:
-            raise Refused(Problem("The container engine failed", str(error))) from error
-
-    return shown
 
 
 class Machine(Platform):
@@ -220,85 +207,81 @@ class Machine(Platform):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEPLOY_TIMEOUT_S)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def run_database_server(self, instance: Object) -> None:
         self._databases.run(instance)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def remove_database_server(self, instance: Object) -> None:
         self._databases.remove(instance)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def back_up_database_server(self, instance: Object, backup: str) -> None:
         self._databases.back_up(instance, backup)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def restore_database_server(self, instance: Object, source: Object, backup: str, until: str) -> None:
         self._databases.restore(instance, source, backup, until)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def create_database(self, database: Object) -> None:
         self._databases.create_database(database)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def drop_database(self, database: Object) -> None:
         self._databases.drop_database(database)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def set_password(self, user: Object, password: str) -> None:
         self._databases.set_password(user, password)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def create_account(self, user: Object, password: str) -> None:
         self._databases.create_account(user, password)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def drop_user(self, user: Object) -> None:
         self._databases.drop_user(user)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def create_bucket(self, bucket: Object) -> None:
         self._objects.create_bucket(bucket)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def remove_bucket(self, bucket: Object) -> None:
         self.versions.check_empty(bucket)
         self._objects.remove_bucket(bucket)
         self.versions.forget(bucket)
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def find_image(self, reference: str) -> None:
         if not self._engine.has_image(reference):
-            raise Refused(
-                Problem(
-                    f"image {reference!r} not found",
-                    f"{self._engine.name} has no image of this name: build it, or pull it, and tag it so.",
-                )
-            )
+            todo = f"{self._engine.name} has no image of this name: build it, or pull it, and tag it so."
+            raise Refused(Problem(f"image {reference!r} not found", todo))
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def run_service(self, service: Object, revision: str) -> None:
         self._wait_for(self._services.deploy(service, revision))
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def remove_service(self, service: Object) -> None:
         self._wait_for(self._services.remove(text(service, "id")))
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def run_job(self, job: Object, execution: str, *, wait: bool) -> None:
         done = self._wait_for(self._executions.run_once(job, execution, wait=wait))
         message = text(done, "conditions", 0, "message")
@@ -311,6 +294,6 @@ class Machine(Platform):
             raise Refused(Problem(f"Execution {execution} has failed: {message}", "\n".join(said[-_LOG_LINES:])))
 
     @override
-    @_engine_errors_shown
+    @engine_errors_shown
     def remove_job(self, job: Object) -> None:
         self._wait_for(self._executions.remove(text(job, "id")))
