@@ -28,7 +28,7 @@ RENAMES: Final = (
     (r"\bcdktf_cdktf_provider_google\b", "cdktn_provider_google"),
     (r"^(\s*(?:from|import)) cdktf\b", r"\1 cdktn"),
 )
-SETTINGS: Final = ("demo", "dev", "maximal", "mysql", "prod")
+SETTINGS: Final = ("demo", "dev", "iap", "maximal", "mysql", "prod")
 
 
 def prepare() -> Path:
