@@ -133,7 +133,8 @@ class Store:
 
 def erase(home: Path) -> None:
     """Forgets a local cloud: removes what this module, and a run with it, put into its folder."""
-    for name in ("cloud.db", "cloud.db-wal", "cloud.db-shm", "log", "up.json", "up.log", "identity.pem", "engine"):
+    database = ("cloud.db", "cloud.db-wal", "cloud.db-shm")
+    for name in (*database, "log", "up.json", "up.log", "identity.pem", "iap-key.json", "engine"):
         (home / name).unlink(missing_ok=True)
     for name in ("secrets", "states", "objects", "versions", "mounts", "tasks", "logs", "tls"):
         shutil.rmtree(home / name, ignore_errors=True)
