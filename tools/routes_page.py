@@ -45,5 +45,5 @@ def graphql_table() -> str:
 def state(feature: Feature) -> str:
     """Says whether it is on."""
     if feature.switch:
-        return f"**off**, on with `service.{feature.switch.lower()}`"
+        return f"**off**, on with `{feature.setting}`"
     return "on" if feature.on else "**off**"

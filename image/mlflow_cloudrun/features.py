@@ -19,12 +19,14 @@ class Feature:
 
     Attributes:
         switch: The variable that switches it on; empty for what nothing switches on.
+        setting: The setting of the deployment that does, such as `service.webhooks`.
         routes: Pairs of a method and a path template.
     """
 
     name: str
     on: bool
     switch: str
+    setting: str
     reach: tuple[str, ...]
     why: str
     routes: tuple[tuple[str, str], ...]
@@ -40,7 +42,7 @@ def routes_of(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def is_on(switch: str) -> bool:
     """Whether this process's environment switches something on."""
-    return os.environ.get(switch) == "true"
+    return os.environ.get(switch, "").lower() == "true"  # MLflow writes True
 
 
 @cache
@@ -52,6 +54,7 @@ def features() -> tuple[Feature, ...]:
             entry["name"],
             entry["on"],
             entry.get("switch", ""),
+            entry.get("setting", ""),
             tuple(entry["reach"]),
             entry["why"],
             tuple(routes_of(entry)),

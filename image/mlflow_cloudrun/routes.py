@@ -16,7 +16,7 @@ from mlflow_cloudrun.refusals import refuse
 
 PARAMETER = re.compile(r"\{(?P<name>\w+)(?P<rest>:path)?\}")
 WHO_DECIDES = "Whoever builds this deployment's image decides that, in image/mlflow_cloudrun/routes.toml."
-WHO_SWITCHES = "Whoever runs this deployment can switch them on: service.{setting}."
+WHO_SWITCHES = "Whoever runs this deployment can switch them on: {setting}."
 POLICY_VIOLATION = 1008  # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 
 
@@ -88,7 +88,7 @@ def operation(template: str) -> str:
 
 def who_decides(feature: Feature) -> str:
     """Says who can switch a feature on, and where."""
-    return WHO_SWITCHES.format(setting=feature.switch.lower()) if feature.switch else WHO_DECIDES
+    return WHO_SWITCHES.format(setting=feature.setting) if feature.switch else WHO_DECIDES
 
 
 def off(feature: Feature) -> Refusal:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from harness.waiting import wait_for
 from harness.world import SEARCH
@@ -48,6 +49,7 @@ def test_the_stack_is_ready_when_mlflow_is_and_works_between_requests(world: Wor
     print(f"answered in {under_way:.3f} s, after {QUIET_S} s of quiet in {after.elapsed.total_seconds():.3f} s")
 
 
+@pytest.mark.rehearsal
 def test_the_articles_order_on_request_only_cpu_is_ready_and_never_answers(world: World) -> None:
     name = f"{world.image.rpartition(':')[0]}:article"
     with tempfile.TemporaryDirectory() as folder:

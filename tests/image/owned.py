@@ -99,11 +99,11 @@ def trace_in(person: Person, experiment: str) -> str:
     return person.ask("POST", f"{API3}/traces", {"trace": {"trace_info": info}})["trace"]["trace_info"]["trace_id"]
 
 
-def routes() -> Iterator[Route]:
-    """Yields method, template and name of every route that is on, and of every operation of GraphQL."""
+def routes(*settings: str) -> Iterator[Route]:
+    """Yields method, template and name of every route that is on, with settings too, and of GraphQL's operations."""
     for feature in features():
         for method, template in feature.routes:
-            if feature.on and template not in OPEN | {"/graphql"}:
+            if (feature.on or feature.setting in settings) and template not in OPEN | {"/graphql"}:
                 yield method, template, operation(template).partition("mlflow/")[2] or template
     for kind, names in graphql_operations().items():
         if kind != "refused":

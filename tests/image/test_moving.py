@@ -22,7 +22,12 @@ from tests.image.deployment import ROOT, Deployment, Outcome, deployed
 pytestmark = pytest.mark.long
 
 PROGRAM = Path(__file__).parent / "old_mlflow.py"
-VERSIONS = ["1.30.1", pytest.param("2.2.2", marks=pytest.mark.rehearsal), "2.16.2", "3.0.1"]
+VERSIONS = [
+    "1.30.1",
+    pytest.param("2.2.2", marks=pytest.mark.rehearsal),
+    pytest.param("2.16.2", marks=pytest.mark.rehearsal),
+    "3.0.1",
+]
 Versions = Callable[[str], Path]
 COUNTS = {
     "experiments": 3,

@@ -117,9 +117,7 @@ def test_what_is_off_is_refused_with_a_sentence_that_says_why_and_who_decides(se
             assert answer.status_code == 501, f"{method} {template}"
             assert answer.json()["error_code"] == "NOT_IMPLEMENTED"
             assert feature.why in answer.json()["message"]
-            assert (f"service.{feature.switch.lower()}" if feature.switch else "routes.toml") in answer.json()[
-                "message"
-            ]
+            assert (feature.setting or "routes.toml") in answer.json()["message"]
 
 
 def test_the_page_knows_that_the_gateway_is_off(service: Service) -> None:

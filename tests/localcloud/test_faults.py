@@ -87,7 +87,6 @@ class _Faults:
 
     kind: str
 
-    @pytest.mark.parametrize("operation", CREATIONS)
     def test_the_next_apply_heals_a_creation(
         self, open_workspace: Open, documents: Documents, undisturbed: dict[str, Any], operation: str
     ) -> None:
@@ -97,7 +96,6 @@ class _Faults:
         self._break(open_workspace, operation)
         self._heal(open_workspace(options=NO_WAITING), documents, undisturbed["creation"], operation)
 
-    @pytest.mark.parametrize("operation", ROTATION)
     def test_the_next_apply_heals_a_rotation(
         self, open_workspace: Open, documents: Documents, undisturbed: dict[str, Any], operation: str
     ) -> None:
@@ -147,6 +145,24 @@ class TestProviderDied(_Faults):
     """The operation was done, and the provider died before it could say so."""
 
     kind = "kill"
+
+
+KINDS = (TestRefused, TestAnswerLost, TestProviderDied)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One kind of fault at each operation in every run, all kinds in rehearsals."""
+    if "operation" not in metafunc.fixturenames:
+        return
+    operations = CREATIONS if metafunc.function.__name__.endswith("creation") else ROTATION
+    turn = KINDS.index(metafunc.cls)
+    metafunc.parametrize(
+        "operation",
+        [
+            pytest.param(one, marks=() if number % len(KINDS) == turn else pytest.mark.rehearsal)
+            for number, one in enumerate(operations)
+        ],
+    )
 
 
 def _applied(open_workspace: Open) -> Workspace:

@@ -22,6 +22,7 @@ NOT_HERE = {
     "gcloud kms",
     "gcloud logging read 'jsonPayload.write.ids",  # its --format
     "gcloud secrets",
+    "gcloud services enable",
     "gcloud run revisions",
     "gcloud run services logs",
     "gcloud run services update-traffic",

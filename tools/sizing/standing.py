@@ -90,6 +90,7 @@ FREE: Final = frozenset(
         "google_cloud_run_v2_job",  # billed while it runs
         "google_cloud_run_v2_job_iam_member",
         "google_cloud_run_v2_service_iam_member",
+        "google_iap_web_cloud_run_service_iam_member",
         "google_monitoring_dashboard",
         "google_monitoring_notification_channel",
         "google_project_iam_member",

@@ -42,7 +42,7 @@ def now() -> str:
     return moment
 
 
-@pytest.fixture(params=["postgresql", "mysql"])
+@pytest.fixture(params=["postgresql", pytest.param("mysql", marks=pytest.mark.rehearsal)])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
