@@ -72,8 +72,8 @@ class Part(Resource):
         computed: Object = {"self_link": f"{_LINK}{name}"}
         if "creation_timestamp" in planned:
             computed["creation_timestamp"] = now()
-        if "fingerprint" in planned:
-            computed["fingerprint"] = stable_number(name, digits=12)
+        for attribute in {"fingerprint", "label_fingerprint"} & planned.keys():
+            computed[attribute] = stable_number(name, digits=12)
         return computed | ({self.number: int(stable_number(name, digits=18))} if self.number else {})
 
     @override

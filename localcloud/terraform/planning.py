@@ -68,8 +68,8 @@ def _fill(planned: Object, config: Value, prior: Value, path: list[str], value: 
             for index, item in enumerate(found)
         ]
         return {**planned, name: [*items]}
-    if not _is_unsaid(at(config, name)) or not _is_unsaid(found):
-        return planned
+    if name not in planned or not _is_unsaid(at(config, name)) or not _is_unsaid(found):
+        return planned  # not every version of a provider has each attribute
     before = at(prior, name) if value is UNKNOWN else None
     return {**planned, name: value if before is None else before}
 
