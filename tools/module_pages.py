@@ -31,7 +31,7 @@ EXAMPLES: Final = {
     "domain": ("a domain with a load balancer, and a limit of requests for each address", 30),
     "existing-bucket-and-database": ("only the service, on a bucket, an instance and an account that exist", 16),
     "adopt": ("takes over what was made by hand", 19),
-    "complete": ("production, with every setting", 50),
+    "complete": ("production, with every setting", 60),
 }
 """What each example shows, and how many resources Terraform manages after an apply of it (a test counts them)."""
 

@@ -20,7 +20,8 @@ module "mlflow" {
     deletion_protection    = var.deletion_protection
     maintenance_day        = 6
     maintenance_hour       = 3
-    serving_instance       = "" # a clone, while the own instance is looked at
+    serving_instance       = ""     # a clone, while the own instance is looked at
+    login                  = "both" # a step on the way to "iam": the runbook leads there
     rotation               = 1
   }
   bucket = {
@@ -41,6 +42,7 @@ module "mlflow" {
     ingress         = "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
     env             = { MLFLOW_LOGGING_LEVEL = "INFO" }
     artifact_roots  = ["gs://acme-ml-shared/models"]
+    artifact_links  = true
     webhooks        = true
     public_url      = "https://mlflow.example.com"
   }
