@@ -1,15 +1,13 @@
 """The size of MLflow's rows on disk, on both engines, written by the image's own store; rewrites docs/bench/rows.md."""
 
-import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from bench.inside import asked, versions
 from containers.engine import Engine
 from harness import local
 from harness.databases import MySql
-from harness.service import Platform
 
 SCRIPT: Final = Path(__file__).parent / "rows_from_inside.py"
 DOCUMENT: Final = Path(__file__).parents[1] / "docs/bench/rows.md"
@@ -38,18 +36,6 @@ row costs what tables and indexes have grown by. PostgreSQL {postgresql}; for My
 """
 
 
-def measured(platform: Platform, uri: str, sockets: Path) -> dict[str, float]:
-    """Runs rows_from_inside.py in a container of the service; returns the bytes of each kind of row."""
-    spec = platform.spec(uri, sockets=sockets)
-    command = ["-W", "ignore", "/rows.py"]
-    mounts = {**spec.mounts, SCRIPT: "/rows.py"}
-    spec = replace(spec, entrypoint="/opt/mlflow/bin/python", command=command, mounts=mounts)
-    status, log = platform.ends(spec, timeout_s=GIVE_UP_S)
-    if status:
-        raise RuntimeError(log)
-    return json.loads(next(line for line in reversed(log.splitlines()) if line.startswith("{")))
-
-
 def page(postgresql: dict[str, float], mysql: dict[str, float], versions: dict[str, str]) -> str:
     """Returns the page.
 
@@ -69,12 +55,9 @@ def main() -> int:
         try:
             database = postgres.create()
             text = page(
-                measured(platform, postgres.uri(database), postgres.sockets),
-                measured(platform, mysql.uri(), mysql.sockets),
-                {
-                    "postgresql": str(postgres.execute("SHOW server_version")[0][0]).partition(" ")[0],
-                    "mysql": "MariaDB " + mysql.execute("SELECT VERSION()")[0][0].partition("-")[0],
-                },
+                asked(platform, SCRIPT, postgres.uri(database), postgres.sockets, timeout_s=GIVE_UP_S),
+                asked(platform, SCRIPT, mysql.uri(), mysql.sockets, timeout_s=GIVE_UP_S),
+                versions(postgres, mysql),
             )
         finally:
             mysql.stop()

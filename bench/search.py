@@ -3,17 +3,15 @@
 Writes 100,000 runs into one experiment, then 1,000,000, with SQL on both engines; search_from_inside.py asks.
 """
 
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from bench.inside import asked, versions
 from containers.engine import Engine
 from harness import local
 from harness.databases import MySql
-from harness.service import Platform
 
 SCRIPT: Final = Path(__file__).parent / "search_from_inside.py"
 DOCUMENT: Final = Path(__file__).parents[1] / "docs/bench/search.md"
@@ -63,18 +61,6 @@ All answers were the same. What the index costs:
 | --- | --- | --- | --- | --- | --- |
 {costs}
 """
-
-
-def asked(platform: Platform, uri: str, sockets: Path) -> dict[str, Any]:
-    """Runs search_from_inside.py in a container of the service; returns what it prints."""
-    spec = platform.spec(uri, sockets=sockets)
-    command = ["-W", "ignore", "/search.py"]
-    mounts = {**spec.mounts, SCRIPT: "/search.py"}
-    spec = replace(spec, entrypoint="/opt/mlflow/bin/python", command=command, mounts=mounts)
-    status, log = platform.ends(spec, timeout_s=GIVE_UP_S)
-    if status:
-        raise RuntimeError(log)
-    return json.loads(log.splitlines()[-1])
 
 
 def measured(
@@ -130,17 +116,18 @@ def main() -> int:
             figures = [
                 *measured(
                     "PostgreSQL",
-                    lambda: asked(platform, postgres.uri(database), postgres.sockets),
+                    lambda: asked(platform, SCRIPT, postgres.uri(database), postgres.sockets, timeout_s=GIVE_UP_S),
                     write_postgres,
                 ),
-                *measured("MySQL", lambda: asked(platform, mysql.uri(), mysql.sockets), write_mysql),
+                *measured(
+                    "MySQL",
+                    lambda: asked(platform, SCRIPT, mysql.uri(), mysql.sockets, timeout_s=GIVE_UP_S),
+                    write_mysql,
+                ),
             ]
             text = page(
                 figures,
-                {
-                    "postgresql": str(postgres.execute("SHOW server_version")[0][0]).partition(" ")[0],
-                    "mysql": "MariaDB " + mysql.execute("SELECT VERSION()")[0][0].partition("-")[0],
-                },
+                versions(postgres, mysql),
             )
         finally:
             mysql.stop()

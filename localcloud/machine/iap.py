@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import time
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from localcloud.machine.identity import key_in
 from localcloud.services import iam, iap, run
 from localcloud.terraform.model import Object, strings, text
 
@@ -191,10 +191,5 @@ def new_key() -> ECKey:
 
 
 def kept_key(path: Path) -> ECKey:
-    """Returns the signing key of a file, so that sessions outlive this process; makes the file (mode 0600) at first."""
-    if not path.exists():
-        draft = path.with_suffix(f".{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(new_key().as_dict(private=True), file)
-        draft.replace(path)
-    return ECKey.import_key(json.loads(path.read_text()))
+    """Returns the signing key of a file, so that sessions outlive this process."""
+    return ECKey.import_key(key_in(path, new_key))

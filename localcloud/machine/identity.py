@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from aiohttp import BasicAuth, hdrs, web
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 from joserfc.util import urlsafe_b64encode
 from yarl import URL
 
@@ -275,10 +276,15 @@ def new_key() -> RSAKey:
 
 
 def kept_key(path: Path) -> RSAKey:
-    """Returns the signing key of a file, so that tokens outlive this process; makes the file (mode 0600) at first."""
+    """Returns the signing key of a file, so that tokens outlive this process."""
+    return RSAKey.import_key(key_in(path, new_key))
+
+
+def key_in(path: Path, new: Callable[[], RSAKey | ECKey]) -> dict[str, Any]:
+    """Returns what a file says of a signing key; makes the file (mode 0600) with a new one at first."""
     if not path.exists():
         draft = path.with_suffix(f".{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(new_key().as_dict(private=True), file)
+            json.dump(new().as_dict(private=True), file)
         draft.replace(path)
-    return RSAKey.import_key(json.loads(path.read_text()))
+    return json.loads(path.read_text())

@@ -88,21 +88,10 @@ class Service(Construct):
         self.id = service.id
 
     def _let_the_public_call(self, service: CloudRunV2Service, config: ServiceConfig) -> CloudRunV2ServiceIamMember:
-        invoker = pin(
-            CloudRunV2ServiceIamMember(
-                self,
-                "public",
-                name=service.name,
-                project=config.placement.project_id,
-                location=config.placement.region,
-                # Why: browsers have no Google identity to show before they have signed in. Not needed, and refused by
-                # organizations with domain-restricted sharing, where the invoker check is off:
-                # https://cloud.google.com/run/docs/authenticating/public
-                role="roles/run.invoker",
-                member="allUsers",
-            ),
-            addresses.PUBLIC_INVOKER.of(config.placement.prefix),
-        )
+        # Why: browsers have no Google identity to show before they have signed in. Not needed, and refused by
+        # organizations with domain-restricted sharing, where the invoker check is off:
+        # https://cloud.google.com/run/docs/authenticating/public
+        invoker = self._invoker("public", "allUsers", addresses.PUBLIC_INVOKER, service, config)
         disabled = local(self, f"{config.placement.prefix}invoker_iam_disabled", config.invoker_iam_disabled)
         invoker.add_override("count", string(f"nonsensitive({disabled}) ? 0 : 1"))
         return invoker
@@ -110,19 +99,25 @@ class Service(Construct):
     def _let_iap_call(self, service: CloudRunV2Service, config: ServiceConfig) -> CloudRunV2ServiceIamMember:
         # The bindings are of a version that does not know it.
         service.add_override("iap_enabled", True)  # noqa: FBT003 - the argument's value
+        # Why: IAP calls the service as its own agent, whoever it has let in, and nobody else does.
+        # https://cloud.google.com/run/docs/securing/identity-aware-proxy-cloud-run
+        return self._invoker("iap", config.iap_agent, addresses.IAP_INVOKER, service, config)
+
+    def _invoker(
+        self, id_: str, member: str, address: addresses.Address, service: CloudRunV2Service, config: ServiceConfig
+    ) -> CloudRunV2ServiceIamMember:
+        placement = config.placement
         return pin(
             CloudRunV2ServiceIamMember(
                 self,
-                "iap",
+                id_,
                 name=service.name,
-                project=config.placement.project_id,
-                location=config.placement.region,
-                # Why: IAP calls the service as its own agent, whoever it has let in, and nobody else does.
-                # https://cloud.google.com/run/docs/securing/identity-aware-proxy-cloud-run
+                project=placement.project_id,
+                location=placement.region,
                 role="roles/run.invoker",
-                member=config.iap_agent,
+                member=member,
             ),
-            addresses.IAP_INVOKER.of(config.placement.prefix),
+            address.of(placement.prefix),
         )
 
     def _tell_of_a_failed_revision(self, check: str) -> None:
